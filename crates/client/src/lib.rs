@@ -1,0 +1,1 @@
+//! The export client as a library.

@@ -1,0 +1,1 @@
+//! Documents a server publishes about itself.

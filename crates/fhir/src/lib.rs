@@ -1,0 +1,19 @@
+//! FHIR words, no I/O: resource types, the patient compartment, instants, kick-off parameters,
+//! outcomes, and the documents a server publishes about itself.
+
+pub mod capability;
+pub mod compartment;
+mod instant;
+mod level;
+mod outcome;
+pub mod parameters;
+mod prefer;
+mod reference;
+mod resource_type;
+
+pub use instant::{Instant, InvalidInstant};
+pub use level::Level;
+pub use outcome::{Issue, IssueCode, OperationOutcome, Severity};
+pub use prefer::Prefer;
+pub use reference::{Reference, is_id};
+pub use resource_type::{ResourceType, UnknownResourceType};

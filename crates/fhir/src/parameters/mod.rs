@@ -1,0 +1,39 @@
+//! Kick-off parameters: from a query string or a Parameters body to a checked [`Kickoff`].
+//!
+//! Every problem of a request is found in one go, so a client is told all of them at once.
+
+mod check;
+mod raw;
+
+pub use check::check;
+pub use raw::{RawParameter, from_body, from_query};
+
+use crate::{Instant, Issue, Level, ResourceType};
+
+/// Where the parameters came from and what the request may say.
+#[derive(Clone, Debug)]
+pub struct Context<'a> {
+    /// Whose data is asked for.
+    pub level: &'a Level,
+    /// Whether they came in a body; `patient` is allowed only there (T-014).
+    pub by_post: bool,
+    /// `Prefer: handling=lenient`: what is not supported is ignored and reported.
+    pub lenient: bool,
+    /// The FHIR base URL, without a slash at its end; absolute references must lie under it.
+    pub base: &'a str,
+}
+
+/// A request that makes sense.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kickoff {
+    /// The types asked for, sorted; `None` when `_type` was absent.
+    pub types: Option<Vec<ResourceType>>,
+    /// `_since`, exclusive (T-025).
+    pub since: Option<Instant>,
+    /// `_until`, exclusive (T-026).
+    pub until: Option<Instant>,
+    /// Ids of the patients asked for, sorted; `None` when `patient` was absent.
+    pub patients: Option<Vec<String>>,
+    /// What lenient handling let pass, for the `error` files.
+    pub ignored: Vec<Issue>,
+}

@@ -1,0 +1,72 @@
+//! The plan of a job: pages of chunks, written one by one and then sealed.
+
+use serde::{Deserialize, Serialize};
+use sluice_fhir::{Issue, ResourceType};
+
+use crate::{ChunkId, Tally, Version};
+
+/// Chunks on every page but the last. Fixed for ever: chunk numbers are made from it.
+pub const CHUNKS_PER_PAGE: u32 = 64;
+
+/// The part of the source that one chunk reads.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Slice {
+    /// The types it may yield; several small ones share a chunk, never a file.
+    pub types: Vec<ResourceType>,
+    /// A source-defined range; opaque to everyone but the source.
+    pub range: String,
+}
+
+/// One chunk of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedChunk {
+    /// What it reads.
+    pub slice: Slice,
+    /// How much the source expects; for progress only.
+    pub expected: Tally,
+}
+
+/// `plan/00001.json`: one page, written before any of its chunks is dispatched.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanPage {
+    /// The document's version.
+    pub v: Version,
+    /// Its number, from 1.
+    pub page: u32,
+    /// Its chunks, [`CHUNKS_PER_PAGE`] on every page but the last.
+    pub chunks: Vec<PlannedChunk>,
+    /// Where the source goes on planning; `None` on the last page.
+    pub next: Option<String>,
+    /// Expected by this page and all before it.
+    pub expected_so_far: Tally,
+}
+
+impl PlanPage {
+    /// The chunks up to and including this page.
+    pub fn chunks_so_far(&self) -> u32 {
+        let here = u32::try_from(self.chunks.len()).unwrap_or(CHUNKS_PER_PAGE);
+        self.page.saturating_sub(1) * CHUNKS_PER_PAGE + here
+    }
+
+    /// The chunk with this id, if it is on this page.
+    pub fn chunk(&self, id: ChunkId) -> Option<&PlannedChunk> {
+        let index = usize::try_from(id.index).ok()?;
+        self.chunks.get(index).filter(|_| id.page == self.page)
+    }
+}
+
+/// `plan/sealed.json`: nothing will be added; only now may the job complete.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sealed {
+    /// The document's version.
+    pub v: Version,
+    /// Pages of the plan.
+    pub pages: u32,
+    /// Chunks of the plan.
+    pub chunks: u32,
+    /// What they are expected to yield.
+    pub expected: Tally,
+    /// The source's remarks on this export, for the `error` files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub issues: Vec<Issue>,
+}

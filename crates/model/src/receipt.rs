@@ -1,0 +1,52 @@
+//! The receipt of a chunk: the first one written is the commit.
+
+use serde::{Deserialize, Serialize};
+use sluice_fhir::{Issue, ResourceType};
+
+use crate::{AttemptId, ChunkId, Tally, Version};
+
+/// A finished data file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WrittenFile {
+    /// The type of every line.
+    #[serde(rename = "type")]
+    pub kind: ResourceType,
+    /// Its object key.
+    pub key: String,
+    /// Lines in it.
+    pub count: u64,
+    /// Bytes of NDJSON in it.
+    pub bytes: u64,
+    /// SHA-256 of those bytes, lower-case hex.
+    pub sha256: String,
+}
+
+/// `receipt/{chunk}`: which files hold the chunk, or why none do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receipt {
+    /// The document's version.
+    pub v: Version,
+    /// The chunk.
+    pub chunk: ChunkId,
+    /// The try that won.
+    pub attempt: AttemptId,
+    /// The files, in the order written.
+    pub files: Vec<WrittenFile>,
+    /// Why the chunk was given up; it then has no files.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Issue>,
+}
+
+impl Receipt {
+    /// What the chunk yielded.
+    pub fn tally(&self) -> Tally {
+        let mut sum = Tally::default();
+        for file in &self.files {
+            sum += Tally {
+                resources: file.count,
+                bytes: file.bytes,
+            };
+        }
+        sum
+    }
+}

@@ -1,0 +1,69 @@
+//! Objects: the journal and the data files.
+
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+
+use crate::PortError;
+
+/// A body, never held whole.
+pub type ByteStream = BoxStream<'static, Result<Bytes, PortError>>;
+
+/// How a create-only write ended. Exactly one of any number of racing writers hears `Created`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Creation {
+    /// The object is now there, whole and durable.
+    Created,
+    /// Someone else's is there, untouched.
+    Exists,
+}
+
+/// What is known of an object without reading it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlobInfo {
+    /// Its key.
+    pub key: String,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// Keeps objects. An object is there whole or not at all, and never changes.
+#[async_trait]
+pub trait Blobs: Send + Sync {
+    /// Writes a small object, only if there is none. Durable on return.
+    async fn create(&self, key: &str, body: Bytes) -> Result<Creation, PortError>;
+    /// Starts a large object. Nothing is visible before [`BlobWriter::finish`].
+    async fn start(&self, key: &str) -> Result<Box<dyn BlobWriter>, PortError>;
+    /// Reads a small object whole; `None` when there is none.
+    async fn get(&self, key: &str) -> Result<Option<Bytes>, PortError>;
+    /// Looks at an object; `None` when there is none.
+    async fn head(&self, key: &str) -> Result<Option<BlobInfo>, PortError>;
+    /// Reads a part of an object; `NotFound` when there is none. A stream that has begun goes on
+    /// to its end even if the object is deleted meanwhile.
+    async fn read(&self, key: &str, range: Range<u64>) -> Result<ByteStream, PortError>;
+    /// Objects below a prefix that ends in `/`, in order of their keys, at most `limit`, beginning
+    /// after the key `after`.
+    async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<BlobInfo>, PortError>;
+    /// The names one level below a prefix that ends in `/`, under which there are objects; sorted.
+    async fn folders(&self, prefix: &str) -> Result<Vec<String>, PortError>;
+    /// Deletes objects; those that are not there are fine.
+    async fn delete(&self, keys: &[String]) -> Result<(), PortError>;
+}
+
+/// A large object on its way. Dropped unfinished, it leaves nothing behind that can be seen.
+#[async_trait]
+pub trait BlobWriter: Send {
+    /// Adds bytes.
+    async fn write(&mut self, bytes: Bytes) -> Result<(), PortError>;
+    /// Makes it visible, only if there is none. Durable on return.
+    async fn finish(self: Box<Self>) -> Result<Creation, PortError>;
+    /// Throws it away and frees what it took.
+    async fn abort(self: Box<Self>) -> Result<(), PortError>;
+}

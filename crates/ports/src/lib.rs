@@ -1,0 +1,20 @@
+//! What the engine needs from the outside world, as small traits.
+//!
+//! Each port has a conformance suite in [`conformance`]; an adapter is one when it passes.
+
+mod blobs;
+mod clock;
+pub mod conformance;
+mod entropy;
+mod error;
+mod index;
+mod queue;
+mod source;
+
+pub use blobs::{BlobInfo, BlobWriter, Blobs, ByteStream, Creation};
+pub use clock::Clock;
+pub use entropy::Entropy;
+pub use error::{PortError, PortKind};
+pub use index::{ChunkDone, Index, JobStatus, Lease, Planned, Rate};
+pub use queue::{Delivery, Queue, Settle};
+pub use source::{Block, BlockStream, GroupPage, GroupQuery, PlanStep, PopulationError, Source};

@@ -1,0 +1,1 @@
+//! Deterministic, believable FHIR R4 sample data, streamed at any size.

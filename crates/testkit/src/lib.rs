@@ -1,0 +1,1 @@
+//! What tests need: a manual clock, faults, small data sets.

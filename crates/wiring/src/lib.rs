@@ -1,0 +1,1 @@
+//! Turns the URIs of the settings into adapters.

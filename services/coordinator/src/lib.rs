@@ -1,0 +1,1 @@
+//! Drives jobs: on a hint, and on every tick of the sweep.

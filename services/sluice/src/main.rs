@@ -1,0 +1,2 @@
+//! Boots.
+fn main() {}
