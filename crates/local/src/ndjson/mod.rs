@@ -1,0 +1,1 @@
+//! A folder of FHIR R4 NDJSON files as a source.

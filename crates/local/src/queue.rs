@@ -1,0 +1,163 @@
+//! Hints in memory, with a broker's bad habits: late, repeated, out of order, and back after a
+//! drop. The habits are off unless asked for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use sluice_model::{Hint, Lane};
+use sluice_ports::{Delivery, PortError, PortKind, Queue, Settle};
+use tokio::sync::{Mutex, mpsc};
+
+#[derive(Clone, Debug)]
+struct Message {
+    hint: Hint,
+    attempt: u32,
+}
+
+type Inbox = Arc<Mutex<mpsc::UnboundedReceiver<Message>>>;
+
+/// What the queue does wrong, counted over all messages sent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Habits {
+    /// Every n-th message is delivered twice.
+    pub repeat_every: Option<u32>,
+    /// Every n-th message is held back this long, so that later ones overtake it.
+    pub late: Option<(u32, Duration)>,
+    /// Every n-th message is lost, as when a broker is wiped.
+    pub lose_every: Option<u32>,
+}
+
+/// Hints in memory. How many there can be is bounded by the dispatch window.
+pub struct MemoryQueue {
+    lanes: HashMap<Lane, (Inlet, Inbox)>,
+    habits: Habits,
+    sent: AtomicU32,
+}
+
+impl Default for MemoryQueue {
+    fn default() -> Self {
+        Self::with_habits(Habits::default())
+    }
+}
+
+impl MemoryQueue {
+    /// A queue that behaves badly on purpose.
+    pub fn with_habits(habits: Habits) -> Self {
+        let lane = |lane| {
+            let (inlet, inbox) = mpsc::unbounded_channel();
+            (lane, (Inlet(inlet), Arc::new(Mutex::new(inbox))))
+        };
+        let lanes = [Lane::Jobs, Lane::Chunks, Lane::Dead].map(lane).into();
+        Self {
+            lanes,
+            habits,
+            sent: AtomicU32::new(0),
+        }
+    }
+
+    fn lane(&self, lane: Lane) -> Result<&(Inlet, Inbox), PortError> {
+        self.lanes.get(&lane).ok_or_else(closed)
+    }
+}
+
+#[derive(Clone)]
+struct Inlet(mpsc::UnboundedSender<Message>);
+
+impl Inlet {
+    fn put(&self, message: Message) -> Result<(), PortError> {
+        self.0.send(message).map_err(|_| closed())
+    }
+
+    fn put_later(&self, message: Message, wait: Duration) {
+        let inlet = self.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(wait).await;
+            let _queue_may_be_gone = inlet.put(message);
+        });
+    }
+}
+
+#[async_trait]
+impl Queue for MemoryQueue {
+    async fn send(&self, hint: Hint) -> Result<(), PortError> {
+        let number = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
+        let hits = |every: Option<u32>| every.is_some_and(|every| number.is_multiple_of(every));
+        let (inlet, _) = self.lane(hint.lane())?;
+        let message = Message { hint, attempt: 0 };
+        if hits(self.habits.lose_every) {
+            return Ok(());
+        }
+        if hits(self.habits.repeat_every) {
+            inlet.put(message.clone())?;
+        }
+        match self.habits.late {
+            Some((every, wait)) if hits(Some(every)) => inlet.put_later(message, wait),
+            _ => inlet.put(message)?,
+        }
+        Ok(())
+    }
+
+    async fn receive(&self, lane: Lane) -> Result<Box<dyn Delivery>, PortError> {
+        let (inlet, inbox) = self.lane(lane)?;
+        let message = inbox.lock().await.recv().await.ok_or_else(closed)?;
+        let dead = self.lane(Lane::Dead)?.0.clone();
+        Ok(Box::new(MemoryDelivery {
+            message: Some(message.clone()),
+            hint: message.hint,
+            inlet: inlet.clone(),
+            dead,
+        }))
+    }
+}
+
+struct MemoryDelivery {
+    /// Taken when settled; what is left at the drop goes back.
+    message: Option<Message>,
+    hint: Hint,
+    inlet: Inlet,
+    dead: Inlet,
+}
+
+#[async_trait]
+impl Delivery for MemoryDelivery {
+    fn hint(&self) -> &Hint {
+        &self.hint
+    }
+
+    fn attempt(&self) -> u32 {
+        self.message.as_ref().map_or(0, |message| message.attempt)
+    }
+
+    async fn settle(mut self: Box<Self>, how: Settle) -> Result<(), PortError> {
+        let Some(message) = self.message.take() else {
+            return Ok(());
+        };
+        match how {
+            Settle::Ack => Ok(()),
+            Settle::RetryAfter(wait) => {
+                let older = Message {
+                    attempt: message.attempt + 1,
+                    ..message
+                };
+                self.inlet.put_later(older, wait);
+                Ok(())
+            }
+            Settle::DeadLetter => self.dead.put(message),
+        }
+    }
+}
+
+impl Drop for MemoryDelivery {
+    fn drop(&mut self) {
+        if let Some(message) = self.message.take() {
+            let _queue_may_be_gone = self.inlet.put(message);
+        }
+    }
+}
+
+fn closed() -> PortError {
+    PortError::new(PortKind::Transient, "using a closed queue")
+}
