@@ -1,1 +1,35 @@
-//! What the product does, one file a step.
+//! What the product does, one file a step, in the order in which an export passes through them:
+//!
+//! ```text
+//! kickoff -> advance ( plan -> dispatch ) -> export -> advance ( assemble ) -> serve
+//! gateway    coordinator                     worker    coordinator            gateway
+//! ```
+//!
+//! and the ways out: `cancel` and `expire`. The journal in object storage is the truth; `rebuild`
+//! fills the index from it. A hint only says where to look, so every step may run twice, late, or
+//! on another machine.
+
+mod advance;
+mod assemble;
+mod cancel;
+mod chunk_files;
+mod dispatch;
+mod driver;
+mod expire;
+mod export;
+mod journal;
+mod kickoff;
+mod plan;
+mod rebuild;
+mod serve;
+mod tenant;
+
+pub use advance::{Advance, AdvanceLimits};
+pub use cancel::{Cancel, Withdrawal};
+pub use driver::drive;
+pub use export::{Export, ExportLimits};
+pub use journal::Journal;
+pub use kickoff::{Kickoff, KickoffError, KickoffRequest};
+pub use rebuild::Rebuild;
+pub use serve::{Answer, FileAnswer, PollLimits, Progress, Serve};
+pub use tenant::{Policy, Ports, Tenant, Tenants};

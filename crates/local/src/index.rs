@@ -253,6 +253,17 @@ impl Index for MemoryIndex {
         }))
     }
 
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, PortError> {
+        let now = self.clock.now();
+        let mut state = lock(&self.state);
+        let held = state.leases.get_mut(&lease.name);
+        let Some(held) = held.filter(|held| held.epoch == lease.epoch && held.until > now) else {
+            return Ok(false);
+        };
+        held.until = now.plus(ttl);
+        Ok(true)
+    }
+
     async fn release(&self, lease: &Lease) -> Result<(), PortError> {
         let mut state = lock(&self.state);
         if state

@@ -19,7 +19,7 @@ pub struct Manifest {
     pub request: String,
     /// The data, in plan order.
     pub output: Vec<ManifestFile>,
-    /// Files of OperationOutcomes: errors, warnings and remarks.
+    /// Files of OperationOutcome lines: errors, warnings and remarks.
     pub error: Vec<ManifestFile>,
     /// When the job ended.
     pub completed_at: Instant,

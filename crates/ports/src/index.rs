@@ -124,6 +124,8 @@ pub trait Index: Send + Sync {
     async fn remove(&self, job: &JobRef) -> Result<(), PortError>;
     /// Takes a lease for `ttl`, or hears that another holds it.
     async fn lease(&self, name: &str, ttl: Duration) -> Result<Option<Lease>, PortError>;
+    /// Holds a lease for another `ttl` from now; false when it has passed to another or run out.
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, PortError>;
     /// Gives a lease back; one that has passed to another is left alone.
     async fn release(&self, lease: &Lease) -> Result<(), PortError>;
     /// Spends one of a budget; `Some` says how long to wait first.

@@ -1,0 +1,212 @@
+//! Looks at a job and does whatever is due: plan it, hand out chunks, finish it, remove it.
+//!
+//! A hint and the periodic sweep both come here, so the path that recovers from a crash is the
+//! path that every job takes.
+
+use std::time::Duration;
+
+use sluice_fhir::{Issue, IssueCode};
+use sluice_model::{Hint, JobRecord, JobRef, JobState};
+use sluice_ports::{JobStatus, PortError, Settle};
+
+use crate::dispatch::{Window, dispatch};
+use crate::expire::{expire_if_due, purge};
+use crate::plan::plan_page;
+use crate::{Export, Journal, Ports, Rebuild, Tenant, Tenants, assemble};
+
+/// How much and how long.
+#[derive(Clone, Copy, Debug)]
+pub struct AdvanceLimits {
+    /// Chunks of one job handed out at once.
+    pub window: u32,
+    /// After this long without a sign of life a chunk is handed out again.
+    pub stale_after: Duration,
+    /// How long a withdrawn job's name is kept; longer than any worker can still be writing.
+    pub tombstone: Duration,
+    /// How long one coordinator keeps planning or finishing a job to itself.
+    pub lease: Duration,
+}
+
+impl Default for AdvanceLimits {
+    fn default() -> Self {
+        Self {
+            window: 16,
+            stale_after: Duration::from_mins(1),
+            tombstone: Duration::from_hours(1),
+            lease: Duration::from_mins(1),
+        }
+    }
+}
+
+/// Moves jobs along.
+#[derive(Clone)]
+pub struct Advance {
+    ports: Ports,
+    journal: Journal,
+    tenants: Tenants,
+    rebuild: Rebuild,
+    limits: AdvanceLimits,
+}
+
+impl Advance {
+    /// Moves the jobs of these tenants.
+    pub fn new(ports: &Ports, tenants: &Tenants, limits: AdvanceLimits) -> Self {
+        Self {
+            ports: ports.clone(),
+            journal: Journal::new(ports.blobs.clone()),
+            tenants: tenants.clone(),
+            rebuild: Rebuild::new(ports, tenants),
+            limits,
+        }
+    }
+
+    /// Does what a hint asks for. A failure waits for the sweep.
+    pub async fn run(&self, hint: Hint) -> Settle {
+        let (Hint::AdvanceJob(job) | Hint::ExportChunk(job, _)) = hint;
+        if let Err(error) = self.advance(&job).await {
+            tracing::warn!(%job, error = error.chain(), "advancing a job failed; the sweep tries again");
+        }
+        Settle::Ack
+    }
+
+    /// Ends what nobody could handle, so that no job hangs on it.
+    pub async fn bury(&self, hint: Hint, export: &Export) -> Settle {
+        let Hint::ExportChunk(job, chunk) = hint else {
+            return self.run(hint).await;
+        };
+        let reason = "its message was given up by the queue";
+        match export.give_up(&job, chunk, reason).await {
+            Ok(()) => Settle::Ack,
+            Err(_) => Settle::RetryAfter(self.limits.stale_after),
+        }
+    }
+
+    /// Does what is due for every job; one job's trouble is not another's.
+    pub async fn sweep(&self) -> Result<(), PortError> {
+        for job in self.ports.index.jobs().await? {
+            self.run(Hint::AdvanceJob(job)).await;
+        }
+        Ok(())
+    }
+
+    /// Does what is due for one job. Doing it twice changes nothing.
+    pub async fn advance(&self, job: &JobRef) -> Result<(), PortError> {
+        let status = match self.ports.index.get(job).await? {
+            Some(status) => Some(status),
+            None => self.rebuild.job(job).await?,
+        };
+        let (Some(status), Some(tenant)) = (status, self.tenants.get(&job.tenant)) else {
+            return Ok(());
+        };
+        match status.state {
+            JobState::Accepted | JobState::Exporting => self.work(job, &status, tenant).await,
+            JobState::Complete | JobState::Failed => {
+                let ended = (job, &status);
+                expire_if_due(&self.ports, &self.journal, ended, &tenant.policy).await
+            }
+            JobState::Cancelled => {
+                purge(&self.ports, &self.journal, job, self.limits.tombstone).await
+            }
+        }
+    }
+
+    async fn work(
+        &self,
+        job: &JobRef,
+        status: &JobStatus,
+        tenant: &Tenant,
+    ) -> Result<(), PortError> {
+        let Some(record) = self.journal.job(job).await? else {
+            return self.ports.index.remove(job).await;
+        };
+        if let Some(tombstone) = self.journal.tombstone(job).await? {
+            let cancelled = JobState::Cancelled;
+            self.ports.index.end(job, cancelled, tombstone.at).await?;
+            return purge(&self.ports, &self.journal, job, self.limits.tombstone).await;
+        }
+        let age = self.ports.clock.now().since(record.accepted_at);
+        if age > tenant.policy.give_up_after {
+            let text = "the export took longer than this server allows; ask for fewer types, a \
+                smaller group or a later _since";
+            let why = Issue::error(IssueCode::Incomplete, text);
+            return assemble::fail(&self.ports, &self.journal, &record, &tenant.policy, why).await;
+        }
+        if status.state == JobState::Accepted {
+            self.alone("plan", job, self.plan(&record, tenant)).await?;
+        }
+        self.dispatch(job).await?;
+        let status = self.ports.index.get(job).await?;
+        if status.is_some_and(|status| status.state == JobState::Exporting && status.is_settled()) {
+            self.alone("finish", job, self.finish(&record, tenant))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Leaves it to another coordinator if one is at it. Both doing it would change nothing.
+    async fn alone(
+        &self,
+        what: &str,
+        job: &JobRef,
+        work: impl Future<Output = Result<(), PortError>> + Send,
+    ) -> Result<(), PortError> {
+        let name = format!("{what}/{job}");
+        let Some(lease) = self.ports.index.lease(&name, self.limits.lease).await? else {
+            return Ok(());
+        };
+        let done = work.await;
+        let _runs_out_anyway = self.ports.index.release(&lease).await;
+        done
+    }
+
+    /// Plans page after page, and hands out chunks meanwhile.
+    async fn plan(&self, record: &JobRecord, tenant: &Tenant) -> Result<(), PortError> {
+        let job = &record.name;
+        loop {
+            let planned = match plan_page(&self.journal, record, tenant).await {
+                Ok(planned) => planned,
+                Err(error) if error.is_transient() => return Err(error),
+                Err(error) => return self.give_up(record, tenant, &error).await,
+            };
+            self.ports.index.planned(job, planned).await?;
+            if planned.sealed {
+                return Ok(());
+            }
+            self.dispatch(job).await?;
+            let status = self.ports.index.get(job).await?;
+            if status.is_none_or(|status| !status.state.is_running()) {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn give_up(
+        &self,
+        record: &JobRecord,
+        tenant: &Tenant,
+        error: &PortError,
+    ) -> Result<(), PortError> {
+        let text = format!("the export could not be planned: {}", error.chain());
+        let why = Issue::error(IssueCode::Exception, text);
+        assemble::fail(&self.ports, &self.journal, record, &tenant.policy, why).await
+    }
+
+    async fn dispatch(&self, job: &JobRef) -> Result<(), PortError> {
+        let window = Window {
+            width: self.limits.window,
+            stale_after: self.limits.stale_after,
+        };
+        dispatch(&self.ports, job, window).await
+    }
+
+    async fn finish(&self, record: &JobRecord, tenant: &Tenant) -> Result<(), PortError> {
+        let policy = &tenant.policy;
+        if assemble::finish(&self.ports, &self.journal, record, policy).await? {
+            return Ok(());
+        }
+        // The index counted what the journal does not have. The journal is right.
+        tracing::error!(job = %record.name, "the index is ahead of the journal and is rebuilt");
+        self.ports.index.remove(&record.name).await?;
+        self.rebuild.job(&record.name).await.map(|_| ())
+    }
+}

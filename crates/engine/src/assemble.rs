@@ -1,0 +1,203 @@
+//! Step 5. Ends a job: gathers its receipts into a manifest, or says why there is none.
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt};
+use sha2::{Digest, Sha256};
+use sluice_fhir::{Issue, IssueCode, OperationOutcome, ResourceType};
+use sluice_model::{
+    AttemptId, ChunkId, JobRecord, JobState, Manifest, ManifestFile, Sealed, Version, WrittenFile,
+    layout,
+};
+use sluice_ports::{Creation, PortError, PortKind};
+
+use crate::{Journal, Policy, Ports};
+
+/// Receipts read at once.
+const READS: usize = 16;
+
+/// What the receipts of a job say together.
+struct Gathered {
+    chunks: u32,
+    output: Vec<ManifestFile>,
+    failures: Vec<Issue>,
+}
+
+/// Ends a settled job. `false` when receipts are missing although the index counted them.
+pub(crate) async fn finish(
+    ports: &Ports,
+    journal: &Journal,
+    record: &JobRecord,
+    policy: &Policy,
+) -> Result<bool, PortError> {
+    let (_, sealed) = journal.plan(&record.name).await?;
+    let sealed = sealed
+        .ok_or_else(|| PortError::new(PortKind::Transient, "finishing a job before its plan"))?;
+    let gathered = gather(journal, record).await?;
+    if gathered.chunks < sealed.chunks {
+        return Ok(false);
+    }
+    let failed = u64::try_from(gathered.failures.len()).unwrap_or(u64::MAX);
+    if failed * 100 > u64::from(policy.failed_percent) * u64::from(sealed.chunks) {
+        let first = gathered
+            .failures
+            .first()
+            .map_or("", |issue| issue.text.as_str());
+        let text = format!("{failed} of {} chunks failed; {first}", sealed.chunks);
+        return fail(
+            ports,
+            journal,
+            record,
+            policy,
+            Issue::error(IssueCode::Exception, text),
+        )
+        .await
+        .map(|()| true);
+    }
+    complete(ports, journal, record, policy, (sealed, gathered)).await?;
+    Ok(true)
+}
+
+async fn gather(journal: &Journal, record: &JobRecord) -> Result<Gathered, PortError> {
+    let (job, mut last) = (&record.name, None);
+    let mut gathered = Gathered {
+        chunks: 0,
+        output: Vec::new(),
+        failures: Vec::new(),
+    };
+    loop {
+        let chunks: Vec<ChunkId> = journal.ended_chunks(job, last).await?;
+        let Some(end) = chunks.last() else {
+            return Ok(gathered);
+        };
+        last = Some(*end);
+        let reads = chunks
+            .into_iter()
+            .map(|chunk| async move { journal.receipt(job, chunk).await });
+        let mut receipts = futures::stream::iter(reads).buffered(READS);
+        while let Some(receipt) = receipts.try_next().await? {
+            let Some(receipt) = receipt else { continue };
+            gathered.chunks += 1;
+            gathered.output.extend(receipt.files);
+            gathered.failures.extend(receipt.failure);
+        }
+    }
+}
+
+async fn complete(
+    ports: &Ports,
+    journal: &Journal,
+    record: &JobRecord,
+    policy: &Policy,
+    (sealed, gathered): (Sealed, Gathered),
+) -> Result<(), PortError> {
+    let remarks: Vec<&Issue> = record
+        .ignored
+        .iter()
+        .chain(&sealed.issues)
+        .chain(&gathered.failures)
+        .collect();
+    let error = write_outcomes(ports, record, &remarks).await?;
+    let manifest = Manifest {
+        output: gathered.output,
+        error: error.iter().cloned().collect(),
+        ..ended(ports, record, policy)
+    };
+    let mine = publish(ports, journal, record, &manifest).await?;
+    if let Some(unused) = error.filter(|_| !mine) {
+        let _goes_with_the_job = journal.delete(unused.key).await;
+    }
+    Ok(())
+}
+
+/// Gives a job up as a whole.
+pub(crate) async fn fail(
+    ports: &Ports,
+    journal: &Journal,
+    record: &JobRecord,
+    policy: &Policy,
+    why: Issue,
+) -> Result<(), PortError> {
+    tracing::error!(job = %record.name, reason = why.text, "job failed");
+    let manifest = Manifest {
+        failure: Some(why),
+        ..ended(ports, record, policy)
+    };
+    publish(ports, journal, record, &manifest).await.map(|_| ())
+}
+
+fn ended(ports: &Ports, record: &JobRecord, policy: &Policy) -> Manifest {
+    let now = ports.clock.now();
+    Manifest {
+        v: Version::default(),
+        transaction_time: record.scope.snapshot.time,
+        request: record.url.clone(),
+        output: Vec::new(),
+        error: Vec::new(),
+        completed_at: now,
+        expires_at: now.plus(policy.retention),
+        failure: None,
+    }
+}
+
+/// The first manifest wins and decides how the job ended; says whether it was this one.
+async fn publish(
+    ports: &Ports,
+    journal: &Journal,
+    record: &JobRecord,
+    manifest: &Manifest,
+) -> Result<bool, PortError> {
+    let job = &record.name;
+    let mine = journal.create(&layout::manifest(job), manifest).await? == Creation::Created;
+    let theirs = if mine {
+        None
+    } else {
+        journal.manifest(job).await?
+    };
+    let published = theirs.as_ref().unwrap_or(manifest);
+    let state = state_of(published);
+    ports.index.end(job, state, published.completed_at).await?;
+    if mine {
+        tracing::info!(%job, ?state, files = published.output.len(), "job ended");
+    }
+    Ok(mine)
+}
+
+/// How a job with this manifest ended.
+pub(crate) fn state_of(manifest: &Manifest) -> JobState {
+    if manifest.failure.is_some() {
+        JobState::Failed
+    } else {
+        JobState::Complete
+    }
+}
+
+/// One OperationOutcome a line, as the guide asks for ignored parameters.
+async fn write_outcomes(
+    ports: &Ports,
+    record: &JobRecord,
+    issues: &[&Issue],
+) -> Result<Option<WrittenFile>, PortError> {
+    if issues.is_empty() {
+        return Ok(None);
+    }
+    let mut body = Vec::new();
+    for issue in issues {
+        let outcome = OperationOutcome::from((*issue).clone());
+        serde_json::to_writer(&mut body, &outcome)
+            .map_err(|error| PortError::permanent("writing outcomes", error))?;
+        body.push(b'\n');
+    }
+    let mut id = [0; 8];
+    ports.entropy.fill(&mut id)?;
+    let file = WrittenFile {
+        kind: ResourceType::OPERATION_OUTCOME,
+        key: layout::outcome_file(&record.name, AttemptId::from_bytes(id)),
+        count: u64::try_from(issues.len()).unwrap_or(u64::MAX),
+        bytes: u64::try_from(body.len()).unwrap_or(u64::MAX),
+        sha256: hex::encode(Sha256::digest(&body)),
+    };
+    match ports.blobs.create(&file.key, Bytes::from(body)).await? {
+        Creation::Created => Ok(Some(file)),
+        Creation::Exists => Err(PortError::new(PortKind::Transient, "writing outcomes")),
+    }
+}

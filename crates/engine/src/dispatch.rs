@@ -1,0 +1,32 @@
+//! Step 3. Hands out chunks, a window at a time, so that no job floods the queue and a huge one
+//! does not starve a small one.
+
+use std::time::Duration;
+
+use sluice_model::{ChunkId, Hint, JobRef};
+use sluice_ports::PortError;
+
+use crate::Ports;
+
+/// How many chunks of a job may be handed out at once, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Window {
+    /// Chunks of one job.
+    pub(crate) width: u32,
+    /// After this long without a sign of life a chunk is handed out again.
+    pub(crate) stale_after: Duration,
+}
+
+/// Fills a job's window.
+pub(crate) async fn dispatch(ports: &Ports, job: &JobRef, window: Window) -> Result<(), PortError> {
+    let chunks = ports
+        .index
+        .take_window(job, window.width, window.stale_after)
+        .await?;
+    for ordinal in chunks {
+        let hint = Hint::ExportChunk(job.clone(), ChunkId::from_ordinal(ordinal));
+        // One that is not sent counts as handed out until it is stale, and is then sent again.
+        ports.queue.send(hint).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,57 @@
+//! The loop that every consumer runs: receive, handle, settle; stop by finishing what is held.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use sluice_model::{Hint, Lane};
+use sluice_ports::{Queue, Settle};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
+
+/// Runs `handle` on each message of a lane and its attempt, at most `width` at a time, until
+/// `stop`.
+pub async fn drive<H, F>(
+    queue: Arc<dyn Queue>,
+    lane: Lane,
+    width: usize,
+    stop: CancellationToken,
+    handle: H,
+) where
+    H: Fn(Hint, u32) -> F,
+    F: Future<Output = Settle> + Send + 'static,
+{
+    let room = Arc::new(Semaphore::new(width));
+    let held = TaskTracker::new();
+    loop {
+        // Room first, message second: a message is never held by a process too busy for it.
+        let permit = stop.run_until_cancelled(Arc::clone(&room).acquire_owned());
+        let Some(Ok(permit)) = permit.await else {
+            break;
+        };
+        let Some(received) = stop.run_until_cancelled(queue.receive(lane)).await else {
+            break;
+        };
+        let delivery = match received {
+            Ok(delivery) => delivery,
+            Err(error) => {
+                tracing::warn!(?lane, error = error.chain(), "receiving hints failed");
+                stop.run_until_cancelled(tokio::time::sleep(PAUSE_AFTER_ERROR))
+                    .await;
+                continue;
+            }
+        };
+        let work = handle(delivery.hint().clone(), delivery.attempt());
+        held.spawn(async move {
+            let how = work.await;
+            if let Err(error) = delivery.settle(how).await {
+                tracing::warn!(error = error.chain(), "a settled hint will come back");
+            }
+            drop(permit);
+        });
+    }
+    held.close();
+    held.wait().await;
+}

@@ -1,0 +1,74 @@
+//! Removes what is no longer wanted: ended jobs after their retention, and the objects of
+//! withdrawn ones.
+
+use std::time::Duration;
+
+use sluice_model::{JobRef, TombstoneReason, layout};
+use sluice_ports::{JobStatus, PortError};
+
+use crate::{Cancel, Journal, Policy, Ports};
+
+/// Withdraws an ended job once its files have outlived what its manifest promised.
+pub(crate) async fn expire_if_due(
+    ports: &Ports,
+    journal: &Journal,
+    (job, status): (&JobRef, &JobStatus),
+    policy: &Policy,
+) -> Result<(), PortError> {
+    let now = ports.clock.now();
+    let ended = status.ended_at.unwrap_or(status.accepted_at);
+    if now < ended.plus(policy.retention) {
+        return Ok(());
+    }
+    let promised = journal
+        .manifest(job)
+        .await?
+        .map(|manifest| manifest.expires_at);
+    if promised.is_none_or(|promised| now >= promised) {
+        Cancel::new(ports)
+            .withdraw(job, TombstoneReason::Expired)
+            .await?;
+    }
+    Ok(())
+}
+
+/// Removes a withdrawn job's objects: the manifest first, so that nobody is promised what is
+/// going. `job.json` and the tombstone stay for `keep`, longer than any worker can still be
+/// writing, and then everything goes, they last.
+pub(crate) async fn purge(
+    ports: &Ports,
+    journal: &Journal,
+    job: &JobRef,
+    keep: Duration,
+) -> Result<(), PortError> {
+    let tombstone = journal.tombstone(job).await?;
+    let is_over = tombstone
+        .as_ref()
+        .is_none_or(|tombstone| ports.clock.now() >= tombstone.at.plus(keep));
+    let name = format!("purge/{job}");
+    if !is_over && ports.index.lease(&name, keep).await?.is_none() {
+        // Already done; what late workers add is removed at the end.
+        return Ok(());
+    }
+    remove_objects(journal, job).await?;
+    if is_over {
+        journal.delete(layout::job_record(job)).await?;
+        journal.delete(layout::cancel(job)).await?;
+        ports.index.remove(job).await?;
+        tracing::info!(%job, "job removed");
+    }
+    Ok(())
+}
+
+/// Removes what is left of a job whose `job.json` is gone or never was.
+pub(crate) async fn purge_leftovers(journal: &Journal, job: &JobRef) -> Result<(), PortError> {
+    remove_objects(journal, job).await?;
+    journal.delete_below(&layout::job(job)).await
+}
+
+async fn remove_objects(journal: &Journal, job: &JobRef) -> Result<(), PortError> {
+    journal.delete(layout::manifest(job)).await?;
+    journal.delete_below(&layout::data(job)).await?;
+    journal.delete_below(&layout::receipts(job)).await?;
+    journal.delete_below(&layout::plan(job)).await
+}

@@ -1,0 +1,261 @@
+//! Step 4. Exports one chunk: reads its slice, writes its files, and commits with a receipt.
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use sluice_fhir::{Issue, IssueCode};
+use sluice_model::{
+    AttemptId, ChunkId, Hint, JobRecord, JobRef, PlannedChunk, Receipt, Version, WrittenFile,
+    layout,
+};
+use sluice_ports::{Creation, Lease, PortError, PortKind, Settle};
+use tokio::time::Instant;
+
+use crate::chunk_files::ChunkFiles;
+use crate::{Journal, Ports, Tenant, Tenants};
+
+/// How long and how often.
+#[derive(Clone, Debug)]
+pub struct ExportLimits {
+    /// A chunk that is not done by then is tried again.
+    pub deadline: Duration,
+    /// How long a silent worker keeps its chunk.
+    pub lease: Duration,
+    /// Between two notes of progress.
+    pub progress_every: Duration,
+    /// Waits between tries; after the last try the chunk is given up.
+    pub retries: Vec<Duration>,
+}
+
+impl Default for ExportLimits {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_mins(20),
+            lease: Duration::from_secs(30),
+            progress_every: Duration::from_millis(500),
+            retries: [1, 5, 30, 120].map(Duration::from_secs).to_vec(),
+        }
+    }
+}
+
+/// Exports chunks.
+#[derive(Clone)]
+pub struct Export {
+    ports: Ports,
+    journal: Journal,
+    tenants: Tenants,
+    limits: ExportLimits,
+}
+
+/// A chunk with everything needed to export it.
+struct Task<'a> {
+    record: JobRecord,
+    tenant: &'a Tenant,
+    chunk: ChunkId,
+    planned: PlannedChunk,
+    lease: Lease,
+}
+
+impl Export {
+    /// Exports chunks of these tenants.
+    pub fn new(ports: &Ports, tenants: &Tenants, limits: ExportLimits) -> Self {
+        Self {
+            ports: ports.clone(),
+            journal: Journal::new(ports.blobs.clone()),
+            tenants: tenants.clone(),
+            limits,
+        }
+    }
+
+    /// Does what a hint asks for, and says what to do with the hint.
+    pub async fn run(&self, hint: Hint, attempt: u32) -> Settle {
+        let Hint::ExportChunk(job, chunk) = hint else {
+            return Settle::DeadLetter;
+        };
+        match self.export(&job, chunk).await {
+            Ok(()) => Settle::Ack,
+            Err(error) => self.retry_or_give_up(&job, chunk, attempt, error).await,
+        }
+    }
+
+    async fn export(&self, job: &JobRef, chunk: ChunkId) -> Result<(), PortError> {
+        let Some(record) = self.journal.job(job).await? else {
+            return Ok(());
+        };
+        if self.journal.tombstone(job).await?.is_some() {
+            return Ok(());
+        }
+        if let Some(receipt) = self.journal.receipt(job, chunk).await? {
+            return self.report(job, &receipt).await;
+        }
+        let planned = self.journal.page(job, chunk.page).await?;
+        let planned = planned.and_then(|page| page.chunk(chunk).cloned());
+        let planned = planned.ok_or_else(|| missing("finding a chunk in its plan"))?;
+        let tenant = self.tenants.get(&job.tenant);
+        let tenant = tenant.ok_or_else(|| missing("finding a chunk's tenant"))?;
+        let name = format!("chunk/{job}/{chunk}");
+        let Some(lease) = self.ports.index.lease(&name, self.limits.lease).await? else {
+            // Someone is at it. Should they fail, the chunk goes stale and is handed out again.
+            return Ok(());
+        };
+        let task = Task {
+            record,
+            tenant,
+            chunk,
+            planned,
+            lease,
+        };
+        let done = self.write_and_commit(&task).await;
+        let _runs_out_anyway = self.ports.index.release(&task.lease).await;
+        done
+    }
+
+    async fn write_and_commit(&self, task: &Task<'_>) -> Result<(), PortError> {
+        let job = &task.record.name;
+        let mut id = [0; 8];
+        self.ports.entropy.fill(&mut id)?;
+        let attempt = AttemptId::from_bytes(id);
+        let limit = task.tenant.policy.file_bytes;
+        let mut files =
+            ChunkFiles::new(self.ports.blobs.clone(), (job, task.chunk, attempt), limit);
+        let write = tokio::time::timeout(self.limits.deadline, self.write(task, &mut files));
+        let written = match write.await {
+            Ok(written) => written,
+            Err(late) => Err(PortError::transient("exporting a chunk in time", late)),
+        };
+        let finished = match written {
+            Ok(true) => files.finish().await.map(Some),
+            Ok(false) => Ok(None),
+            Err(error) => Err(error),
+        };
+        // Once a receipt may be on its way the files stay, even if nothing was heard of it: what
+        // no receipt names goes with the job.
+        let committed = match finished {
+            Ok(Some(files)) => self.commit(task, attempt, files).await.map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => {
+                let _goes_with_the_job = files.discard().await;
+                return Err(error);
+            }
+        };
+        if !matches!(committed, Ok(Some(true)) | Err(_)) {
+            let _goes_with_the_job = files.discard().await;
+        }
+        committed.map(|_| ())
+    }
+
+    /// Copies blocks to files; false when the job was withdrawn meanwhile.
+    async fn write(&self, task: &Task<'_>, files: &mut ChunkFiles) -> Result<bool, PortError> {
+        let (source, slice) = (&task.tenant.source, &task.planned.slice);
+        let mut blocks = source.read(&task.record.scope, slice).await?;
+        let mut noted = Instant::now();
+        while let Some(block) = blocks.next().await {
+            files.add(block?).await?;
+            if noted.elapsed() >= self.limits.progress_every {
+                noted = Instant::now();
+                if self.is_withdrawn(task, files).await {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Tells the index how far the chunk is; its silence changes nothing.
+    async fn is_withdrawn(&self, task: &Task<'_>, files: &ChunkFiles) -> bool {
+        let (job, index) = (&task.record.name, &self.ports.index);
+        let _remark = index
+            .chunk_progress(job, task.chunk.ordinal(), files.tally())
+            .await;
+        let _saves_work = index.renew(&task.lease, self.limits.lease).await;
+        let status = index.get(job).await.ok().flatten();
+        status.is_some_and(|status| !status.state.is_running())
+    }
+
+    /// The first receipt wins; false when another worker's did.
+    async fn commit(
+        &self,
+        task: &Task<'_>,
+        attempt: AttemptId,
+        files: Vec<WrittenFile>,
+    ) -> Result<bool, PortError> {
+        let receipt = Receipt {
+            v: Version::default(),
+            chunk: task.chunk,
+            attempt,
+            files,
+            failure: None,
+        };
+        let job = &task.record.name;
+        let key = layout::receipt(job, task.chunk);
+        let mine = self.journal.create(&key, &receipt).await? == Creation::Created;
+        if mine {
+            self.report(job, &receipt).await?;
+        }
+        Ok(mine)
+    }
+
+    /// Marks the chunk done and hints that something may be due. Both are found by the sweep too.
+    async fn report(&self, job: &JobRef, receipt: &Receipt) -> Result<(), PortError> {
+        let ordinal = receipt.chunk.ordinal();
+        self.ports
+            .index
+            .chunk_done(job, ordinal, receipt.tally())
+            .await?;
+        self.ports.queue.send(Hint::AdvanceJob(job.clone())).await
+    }
+
+    async fn retry_or_give_up(
+        &self,
+        job: &JobRef,
+        chunk: ChunkId,
+        attempt: u32,
+        error: PortError,
+    ) -> Settle {
+        let wait = usize::try_from(attempt)
+            .ok()
+            .and_then(|attempt| self.limits.retries.get(attempt));
+        tracing::warn!(%job, %chunk, attempt, error = error.chain(), "a chunk failed");
+        match wait {
+            Some(wait) if error.is_transient() => return Settle::RetryAfter(*wait),
+            _ => {}
+        }
+        match self.give_up(job, chunk, &error.chain()).await {
+            Ok(()) => Settle::Ack,
+            // The coordinator reads the dead lane and will say the same.
+            Err(_) => Settle::DeadLetter,
+        }
+    }
+
+    /// Ends a chunk that cannot be exported with a receipt that says why.
+    pub async fn give_up(
+        &self,
+        job: &JobRef,
+        chunk: ChunkId,
+        reason: &str,
+    ) -> Result<(), PortError> {
+        if self.journal.job(job).await?.is_none() || self.journal.tombstone(job).await?.is_some() {
+            return Ok(());
+        }
+        let mut id = [0; 8];
+        self.ports.entropy.fill(&mut id)?;
+        let text = format!("chunk {chunk} could not be exported: {reason}");
+        let failure = Receipt {
+            v: Version::default(),
+            chunk,
+            attempt: AttemptId::from_bytes(id),
+            files: Vec::new(),
+            failure: Some(Issue::error(IssueCode::Incomplete, text)),
+        };
+        let key = layout::receipt(job, chunk);
+        self.journal.create(&key, &failure).await?;
+        let Some(receipt) = self.journal.receipt(job, chunk).await? else {
+            return Ok(());
+        };
+        self.report(job, &receipt).await
+    }
+}
+
+fn missing(action: &str) -> PortError {
+    PortError::new(PortKind::Permanent, action)
+}

@@ -1,0 +1,177 @@
+//! The journal: typed reading and writing of a job's documents in object storage.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use sluice_model::{
+    ChunkId, JobRecord, JobRef, Manifest, PlanPage, Receipt, Sealed, Tombstone, layout,
+};
+use sluice_ports::{Blobs, Creation, PortError};
+
+/// Tries at one write, for answers that get lost on the way back.
+const WRITES: u32 = 3;
+/// Keys listed or deleted at a time.
+const BATCH: usize = 1000;
+
+/// Reads and writes the documents of jobs.
+#[derive(Clone)]
+pub struct Journal {
+    blobs: Arc<dyn Blobs>,
+}
+
+impl Journal {
+    /// The journal in these objects.
+    pub fn new(blobs: Arc<dyn Blobs>) -> Self {
+        Self { blobs }
+    }
+
+    /// The job as accepted.
+    pub async fn job(&self, job: &JobRef) -> Result<Option<JobRecord>, PortError> {
+        self.read(&layout::job_record(job), "reading a job").await
+    }
+
+    /// One page of its plan.
+    pub async fn page(&self, job: &JobRef, page: u32) -> Result<Option<PlanPage>, PortError> {
+        self.read(&layout::plan_page(job, page), "reading a plan page")
+            .await
+    }
+
+    /// The last page of its plan so far, and its end if that is written.
+    pub async fn plan(
+        &self,
+        job: &JobRef,
+    ) -> Result<(Option<PlanPage>, Option<Sealed>), PortError> {
+        let key = layout::sealed(job);
+        let sealed: Option<Sealed> = self.read(&key, "reading the end of a plan").await?;
+        let last = match &sealed {
+            Some(sealed) => sealed.pages,
+            None => self.last_page(job).await?,
+        };
+        let page = if last == 0 {
+            None
+        } else {
+            self.page(job, last).await?
+        };
+        Ok((page, sealed))
+    }
+
+    async fn last_page(&self, job: &JobRef) -> Result<u32, PortError> {
+        let (prefix, mut last) = (layout::plan(job), 0);
+        loop {
+            // Pages have no gaps, so their number is how many there are.
+            let after = (last > 0).then(|| layout::plan_page(job, last));
+            let listed = self.blobs.list(&prefix, after.as_deref(), BATCH).await?;
+            let pages = listed
+                .iter()
+                .filter(|info| info.key != layout::sealed(job))
+                .count();
+            last += u32::try_from(pages).unwrap_or(u32::MAX);
+            if listed.len() < BATCH {
+                return Ok(last);
+            }
+        }
+    }
+
+    /// How a chunk ended, if it has.
+    pub async fn receipt(
+        &self,
+        job: &JobRef,
+        chunk: ChunkId,
+    ) -> Result<Option<Receipt>, PortError> {
+        self.read(&layout::receipt(job, chunk), "reading a receipt")
+            .await
+    }
+
+    /// The chunks that have ended, in order, after a given one.
+    pub async fn ended_chunks(
+        &self,
+        job: &JobRef,
+        after: Option<ChunkId>,
+    ) -> Result<Vec<ChunkId>, PortError> {
+        let after = after.map(|chunk| layout::receipt(job, chunk));
+        let listed = self
+            .blobs
+            .list(&layout::receipts(job), after.as_deref(), BATCH)
+            .await?;
+        Ok(listed
+            .iter()
+            .filter_map(|info| layout::receipt_chunk(&info.key))
+            .collect())
+    }
+
+    /// The manifest, if the job has ended.
+    pub async fn manifest(&self, job: &JobRef) -> Result<Option<Manifest>, PortError> {
+        self.read(&layout::manifest(job), "reading a manifest")
+            .await
+    }
+
+    /// The tombstone, if the job was withdrawn.
+    pub async fn tombstone(&self, job: &JobRef) -> Result<Option<Tombstone>, PortError> {
+        self.read(&layout::cancel(job), "reading a tombstone").await
+    }
+
+    async fn read<T: DeserializeOwned>(
+        &self,
+        key: &str,
+        action: &'static str,
+    ) -> Result<Option<T>, PortError> {
+        let Some(body) = self.blobs.get(key).await? else {
+            return Ok(None);
+        };
+        match serde_json::from_slice(&body) {
+            Ok(document) => Ok(Some(document)),
+            Err(error) => Err(PortError::permanent(action, error)),
+        }
+    }
+
+    /// Writes a document unless there is one, and says whether the one there is this one: a first
+    /// try may have arrived although its answer did not (F5 of the fault matrix).
+    pub async fn create<T: Serialize + Sync>(
+        &self,
+        key: &str,
+        document: &T,
+    ) -> Result<Creation, PortError> {
+        let body: Bytes = serde_json::to_vec(document)
+            .map_err(|error| PortError::permanent("writing a document", error))?
+            .into();
+        let mut tries = 1;
+        loop {
+            match self.blobs.create(key, body.clone()).await {
+                Ok(Creation::Created) => return Ok(Creation::Created),
+                Ok(Creation::Exists) => break,
+                Err(error) if error.is_transient() && tries < WRITES => tries += 1,
+                Err(error) => return Err(error),
+            }
+        }
+        let there = self.blobs.get(key).await?;
+        Ok(if tries > 1 && there.is_some_and(|there| there == body) {
+            Creation::Created
+        } else {
+            Creation::Exists
+        })
+    }
+
+    /// Deletes every object below a prefix.
+    pub async fn delete_below(&self, prefix: &str) -> Result<(), PortError> {
+        loop {
+            let listed = self.blobs.list(prefix, None, BATCH).await?;
+            if listed.is_empty() {
+                return Ok(());
+            }
+            let keys: Vec<String> = listed.into_iter().map(|info| info.key).collect();
+            self.blobs.delete(&keys).await?;
+        }
+    }
+
+    /// Deletes one object.
+    pub async fn delete(&self, key: String) -> Result<(), PortError> {
+        self.blobs.delete(&[key]).await
+    }
+
+    /// The names of what lies directly below a prefix.
+    pub async fn folders(&self, prefix: &str) -> Result<Vec<String>, PortError> {
+        self.blobs.folders(prefix).await
+    }
+}

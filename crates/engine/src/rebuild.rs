@@ -1,0 +1,126 @@
+//! Fills the index from the journal: at start, when the index was lost, and for a single job that
+//! is asked for and not known.
+
+use futures::{StreamExt, TryStreamExt};
+use sluice_model::{JobRecord, JobRef, JobState, TenantId, layout};
+use sluice_ports::{JobStatus, Planned, PortError};
+
+use crate::assemble::state_of;
+use crate::expire::purge_leftovers;
+use crate::plan::planned_by;
+use crate::{Journal, Ports, Tenants};
+
+/// Jobs or receipts read at once.
+const READS: usize = 16;
+
+/// Fills the index from the journal.
+#[derive(Clone)]
+pub struct Rebuild {
+    ports: Ports,
+    journal: Journal,
+    tenants: Tenants,
+}
+
+impl Rebuild {
+    /// Rebuilds the jobs of these tenants.
+    pub fn new(ports: &Ports, tenants: &Tenants) -> Self {
+        Self {
+            ports: ports.clone(),
+            journal: Journal::new(ports.blobs.clone()),
+            tenants: tenants.clone(),
+        }
+    }
+
+    /// Adds every job that the index does not know, and removes what is left of jobs that are no
+    /// more. Says how many were added.
+    pub async fn all(&self) -> Result<usize, PortError> {
+        let mut added = 0;
+        for tenant in self.tenants.ids() {
+            let names = self.journal.folders(&layout::tenant(tenant)).await?;
+            let jobs = names.iter().filter_map(|name| job_named(tenant, name));
+            let rebuilt = jobs.map(|job| async move { self.unless_known(&job).await });
+            let mut rebuilt = futures::stream::iter(rebuilt).buffer_unordered(READS);
+            while let Some(new) = rebuilt.try_next().await? {
+                added += usize::from(new);
+            }
+        }
+        Ok(added)
+    }
+
+    async fn unless_known(&self, job: &JobRef) -> Result<bool, PortError> {
+        if self.ports.index.get(job).await?.is_some() {
+            return Ok(false);
+        }
+        if self.journal.job(job).await?.is_none() {
+            purge_leftovers(&self.journal, job).await?;
+            return Ok(false);
+        }
+        Ok(self.job(job).await?.is_some())
+    }
+
+    /// Adds one job, if the journal has it, and says where it stands.
+    pub async fn job(&self, job: &JobRef) -> Result<Option<JobStatus>, PortError> {
+        let Some(record) = self.journal.job(job).await? else {
+            return Ok(None);
+        };
+        let status = self.status(&record).await?;
+        let is_running = status.state.is_running();
+        self.ports.index.insert(job, status).await?;
+        if is_running {
+            // After the insertion: a chunk that ends from here on marks itself.
+            self.progress(job).await?;
+        }
+        self.ports.index.get(job).await
+    }
+
+    async fn status(&self, record: &JobRecord) -> Result<JobStatus, PortError> {
+        let job = &record.name;
+        let mut status = JobStatus::accepted(record.accepted_at);
+        if let Some(manifest) = self.journal.manifest(job).await? {
+            status.state = state_of(&manifest);
+            status.ended_at = Some(manifest.completed_at);
+        }
+        if let Some(tombstone) = self.journal.tombstone(job).await? {
+            status.state = JobState::Cancelled;
+            status.ended_at = Some(tombstone.at);
+        }
+        Ok(status)
+    }
+
+    async fn progress(&self, job: &JobRef) -> Result<(), PortError> {
+        let (last, sealed) = self.journal.plan(job).await?;
+        let planned = match (&sealed, &last) {
+            (Some(sealed), _) => planned_by(sealed),
+            (None, Some(last)) => Planned {
+                chunks: last.chunks_so_far(),
+                expected: last.expected_so_far,
+                sealed: false,
+            },
+            (None, None) => Planned::default(),
+        };
+        self.ports.index.planned(job, planned).await?;
+        let mut after = None;
+        loop {
+            let chunks = self.journal.ended_chunks(job, after).await?;
+            let Some(end) = chunks.last() else {
+                return Ok(());
+            };
+            after = Some(*end);
+            let reads = chunks
+                .into_iter()
+                .map(|chunk| async move { self.journal.receipt(job, chunk).await });
+            let mut receipts = futures::stream::iter(reads).buffered(READS);
+            while let Some(receipt) = receipts.try_next().await? {
+                if let Some(receipt) = receipt {
+                    let (chunk, tally) = (receipt.chunk.ordinal(), receipt.tally());
+                    self.ports.index.chunk_done(job, chunk, tally).await?;
+                }
+            }
+        }
+    }
+}
+
+fn job_named(tenant: &TenantId, name: &str) -> Option<JobRef> {
+    let tenant = tenant.clone();
+    name.parse().ok().map(|job| JobRef { tenant, job })
+}

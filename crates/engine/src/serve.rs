@@ -1,0 +1,243 @@
+//! Step 6. Answers a poll and finds the files of a finished job.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use sluice_fhir::Issue;
+use sluice_model::{JobRef, JobState, Manifest, ManifestFile, Tally, layout};
+use sluice_ports::{JobStatus, PortError, Rate};
+
+use crate::{Journal, Ports, Rebuild, Tenants};
+
+/// Manifests kept at hand. They never change, so only memory bounds them.
+const MANIFESTS: usize = 32;
+
+/// How often a client may ask.
+#[derive(Clone, Copy, Debug)]
+pub struct PollLimits {
+    /// The shortest wait told.
+    pub shortest: Duration,
+    /// The longest wait told.
+    pub longest: Duration,
+    /// Polls allowed at once on top of what was told.
+    pub burst: u32,
+}
+
+impl Default for PollLimits {
+    fn default() -> Self {
+        Self {
+            shortest: Duration::from_secs(1),
+            longest: Duration::from_mins(1),
+            burst: 10,
+        }
+    }
+}
+
+/// How far a running job is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// 0 to 99.
+    pub percent: u8,
+    /// Resources written so far.
+    pub resources: u64,
+    /// Resources a second, since it was accepted.
+    pub per_second: u64,
+    /// When to ask again.
+    pub retry_after: Duration,
+}
+
+/// What a poll hears.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// There is no such job.
+    Unknown,
+    /// There was, and it was deleted or its time was up.
+    Gone,
+    /// Asked too often; wait this long.
+    TooFast(Duration),
+    /// Still running.
+    Running(Progress),
+    /// Finished.
+    Complete(Arc<Manifest>),
+    /// Failed as a whole.
+    Failed(Issue),
+}
+
+/// What a download hears.
+#[derive(Clone, Debug)]
+pub enum FileAnswer {
+    /// There is no such file, or not any more.
+    Unknown,
+    /// The file.
+    Found(ManifestFile),
+}
+
+/// Answers polls and downloads.
+#[derive(Clone)]
+pub struct Serve {
+    ports: Ports,
+    journal: Journal,
+    rebuild: Rebuild,
+    limits: PollLimits,
+    manifests: Arc<Mutex<HashMap<JobRef, Arc<Manifest>>>>,
+}
+
+impl Serve {
+    /// Answers for the jobs of these tenants.
+    pub fn new(ports: &Ports, tenants: &Tenants, limits: PollLimits) -> Self {
+        Self {
+            ports: ports.clone(),
+            journal: Journal::new(ports.blobs.clone()),
+            rebuild: Rebuild::new(ports, tenants),
+            limits,
+            manifests: Arc::default(),
+        }
+    }
+
+    /// Where a job stands.
+    pub async fn status(&self, job: &JobRef) -> Result<Answer, PortError> {
+        let Some(status) = self.known(job).await? else {
+            return Ok(Answer::Unknown);
+        };
+        let progress = self.progress(&status);
+        let rate = Rate {
+            burst: self.limits.burst,
+            every: progress.retry_after,
+        };
+        let budget = format!("poll/{job}");
+        if let Some(wait) = self.ports.index.spend(&budget, rate).await? {
+            return Ok(Answer::TooFast(wait));
+        }
+        match status.state {
+            JobState::Accepted | JobState::Exporting => Ok(Answer::Running(progress)),
+            JobState::Cancelled => Ok(Answer::Gone),
+            JobState::Complete | JobState::Failed => self.ended(job).await,
+        }
+    }
+
+    async fn known(&self, job: &JobRef) -> Result<Option<JobStatus>, PortError> {
+        match self.ports.index.get(job).await? {
+            Some(status) => Ok(Some(status)),
+            None => self.rebuild.job(job).await,
+        }
+    }
+
+    async fn ended(&self, job: &JobRef) -> Result<Answer, PortError> {
+        let Some(manifest) = self.manifest(job).await? else {
+            return Ok(Answer::Gone);
+        };
+        if self.ports.clock.now() >= manifest.expires_at {
+            return Ok(Answer::Gone);
+        }
+        Ok(match &manifest.failure {
+            Some(failure) => Answer::Failed(failure.clone()),
+            None => Answer::Complete(manifest),
+        })
+    }
+
+    async fn manifest(&self, job: &JobRef) -> Result<Option<Arc<Manifest>>, PortError> {
+        if let Some(kept) = self.kept().get(job) {
+            return Ok(Some(Arc::clone(kept)));
+        }
+        let Some(read) = self.journal.manifest(job).await? else {
+            return Ok(None);
+        };
+        let (read, mut kept) = (Arc::new(read), self.kept());
+        if kept.len() >= MANIFESTS {
+            kept.clear();
+        }
+        kept.insert(job.clone(), Arc::clone(&read));
+        Ok(Some(read))
+    }
+
+    fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<JobRef, Arc<Manifest>>> {
+        self.manifests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Finds a file that the manifest of a finished job names; `path` is its key below the job.
+    pub async fn file(&self, job: &JobRef, path: &str) -> Result<FileAnswer, PortError> {
+        let complete = self
+            .known(job)
+            .await?
+            .is_some_and(|status| status.state == JobState::Complete);
+        let manifest = if complete {
+            self.manifest(job).await?
+        } else {
+            None
+        };
+        let now = self.ports.clock.now();
+        let Some(manifest) = manifest.filter(|manifest| now < manifest.expires_at) else {
+            return Ok(FileAnswer::Unknown);
+        };
+        let key = format!("{}{path}", layout::job(job));
+        let files = manifest.output.iter().chain(&manifest.error);
+        let found = files.into_iter().find(|file| file.key == key);
+        Ok(found.map_or(FileAnswer::Unknown, |file| FileAnswer::Found(file.clone())))
+    }
+
+    fn progress(&self, status: &JobStatus) -> Progress {
+        let elapsed = self.ports.clock.now().since(status.accepted_at);
+        let mut so_far = status.tally;
+        so_far += status.in_flight;
+        let percent = percent(so_far, status);
+        let millis = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        Progress {
+            percent,
+            resources: so_far.resources,
+            per_second: so_far.resources.saturating_mul(1000) / millis.max(1),
+            retry_after: self.retry_after(elapsed, percent),
+        }
+    }
+
+    /// A tenth of what is left, so that the wait shrinks towards the end.
+    fn retry_after(&self, elapsed: Duration, percent: u8) -> Duration {
+        let left = if percent == 0 {
+            elapsed
+        } else {
+            elapsed * (100 - u32::from(percent)) / u32::from(percent)
+        };
+        let seconds = Duration::from_secs((left / 10).as_secs());
+        seconds.clamp(self.limits.shortest, self.limits.longest)
+    }
+}
+
+/// By bytes: they are what takes time. A plan still being made counts for half at most, because
+/// what it will come to is not known.
+fn percent(so_far: Tally, status: &JobStatus) -> u8 {
+    let expected = status.planned.expected.bytes;
+    if expected == 0 {
+        return 0;
+    }
+    let top = if status.planned.sealed { 100 } else { 50 };
+    let percent = so_far.bytes.saturating_mul(top) / expected;
+    u8::try_from(percent.min(99)).unwrap_or(99)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_fhir::Instant;
+    use sluice_ports::Planned;
+
+    #[test]
+    fn a_running_job_never_says_100_per_cent() {
+        let tally = |bytes| Tally {
+            resources: 0,
+            bytes,
+        };
+        let mut status = JobStatus::accepted(Instant::from_millis(0));
+        assert_eq!(percent(tally(10), &status), 0);
+        status.planned = Planned {
+            chunks: 1,
+            expected: tally(200),
+            sealed: false,
+        };
+        assert_eq!(percent(tally(100), &status), 25);
+        status.planned.sealed = true;
+        assert_eq!(percent(tally(100), &status), 50);
+        assert_eq!(percent(tally(900), &status), 99);
+    }
+}
