@@ -5,8 +5,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use sluice_fhir::{Issue, IssueCode};
 use sluice_model::{
-    AttemptId, ChunkId, Hint, JobRecord, JobRef, PlannedChunk, Receipt, Version, WrittenFile,
-    layout,
+    AttemptId, ChunkId, Hint, JobRecord, JobRef, PlannedChunk, Receipt, Tally, Version,
+    WrittenFile, layout,
 };
 use sluice_ports::{Creation, Lease, PortError, PortKind, Settle};
 use tokio::time::Instant;
@@ -153,7 +153,7 @@ impl Export {
             files.add(block?).await?;
             if noted.elapsed() >= self.limits.progress_every {
                 noted = Instant::now();
-                if self.is_withdrawn(task, files).await {
+                if self.is_withdrawn(task, files.tally()).await {
                     return Ok(false);
                 }
             }
@@ -162,10 +162,10 @@ impl Export {
     }
 
     /// Tells the index how far the chunk is; its silence changes nothing.
-    async fn is_withdrawn(&self, task: &Task<'_>, files: &ChunkFiles) -> bool {
+    async fn is_withdrawn(&self, task: &Task<'_>, so_far: Tally) -> bool {
         let (job, index) = (&task.record.name, &self.ports.index);
         let _remark = index
-            .chunk_progress(job, task.chunk.ordinal(), files.tally())
+            .chunk_progress(job, task.chunk.ordinal(), so_far)
             .await;
         let _saves_work = index.renew(&task.lease, self.limits.lease).await;
         let status = index.get(job).await.ok().flatten();

@@ -1,1 +1,207 @@
-//! Documents a server publishes about itself.
+//! What a server says about itself: its CapabilityStatement, and an OperationDefinition for each level.
+
+use serde_json::{Value, json};
+
+use crate::{Instant, Level, ResourceType, compartment};
+
+/// The implementation guide's canonical URL.
+const GUIDE: &str = "http://hl7.org/fhir/uv/bulkdata";
+
+/// What differs between servers.
+#[derive(Clone, Debug)]
+pub struct Server<'a> {
+    /// The FHIR base URL, without a slash at its end.
+    pub base: &'a str,
+    /// The software's version.
+    pub version: &'a str,
+    /// When this description last changed.
+    pub date: Instant,
+}
+
+/// The operations, by the name they have in URLs of OperationDefinition.
+pub const OPERATIONS: [&str; 3] = ["export", "patient-export", "group-export"];
+
+/// `[base]/metadata` (E-09). Lists nothing that is not implemented (R-209).
+pub fn capability_statement(server: &Server<'_>) -> Value {
+    json!({
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": server.date.to_string(),
+        "kind": "instance",
+        "instantiates": [format!("{GUIDE}/CapabilityStatement/bulk-data")],
+        "software": { "name": "Sluice", "version": server.version },
+        "implementation": { "description": "Sluice FHIR Bulk Data export", "url": server.base },
+        "fhirVersion": "4.0.1",
+        "format": ["application/fhir+json", "json"],
+        "rest": [{
+            "mode": "server",
+            "documentation": DOCUMENTATION,
+            "resource": resources(),
+            "operation": [operation("export")],
+        }],
+    })
+}
+
+/// What R-214 asks a server to tell.
+const DOCUMENTATION: &str = "Exports FHIR R4 as NDJSON (application/fhir+ndjson) at system, \
+    patient and group level, by GET or POST. Parameters: _outputFormat, _type, _since (exclusive), \
+    _until (exclusive) and, by POST at patient and group level, patient. Patient and group level \
+    hold the patient compartments and what their resources refer to outside them; Group resources \
+    go with the system level only. Resources without meta.lastUpdated are included whatever _since \
+    says, and an OperationOutcome in the error files counts them. Members who joined a group after \
+    _since get no older data. Files hold one type each and end near the configured size.";
+
+/// Names the operation under which the guide defines it; the name is `export` for all (T-052).
+fn operation(definition: &str) -> Value {
+    json!({ "name": "export", "definition": format!("{GUIDE}/OperationDefinition/{definition}") })
+}
+
+fn resources() -> Vec<Value> {
+    let exportable = ResourceType::all().filter(|kind| kind.is_exportable());
+    exportable.map(resource).collect()
+}
+
+fn resource(kind: ResourceType) -> Value {
+    let mut entry = json!({ "type": kind.name() });
+    if kind == ResourceType::GROUP {
+        entry["interaction"] = json!([{ "code": "read" }, { "code": "search-type" }]);
+        entry["searchParam"] = json!([
+            { "name": "_id", "type": "token" },
+            { "name": "identifier", "type": "token" },
+            { "name": "name", "type": "string" },
+        ]);
+        entry["operation"] = json!([operation("group-export")]);
+    }
+    if kind == ResourceType::PATIENT {
+        entry["operation"] = json!([operation("patient-export")]);
+    }
+    if !compartment::is_exportable(kind) {
+        entry["documentation"] = json!("Exported at system level only.");
+    }
+    entry
+}
+
+/// `[base]/OperationDefinition/{id}` (E-13); `None` when there is no such operation.
+pub fn operation_definition(server: &Server<'_>, id: &str) -> Option<Value> {
+    let level = match id {
+        "export" => Level::System,
+        "patient-export" => Level::Patient,
+        "group-export" => Level::Group(String::new()),
+        _ => return None,
+    };
+    let mut definition = json!({
+        "resourceType": "OperationDefinition",
+        "id": id,
+        "url": format!("{}/OperationDefinition/{id}", server.base),
+        "version": server.version,
+        "name": "Export",
+        "title": "Bulk Data export",
+        "status": "active",
+        "kind": "operation",
+        "date": server.date.to_string(),
+        "affectsState": false,
+        "code": "export",
+        "base": format!("{GUIDE}/OperationDefinition/{id}"),
+        "system": level == Level::System,
+        "type": level == Level::Patient,
+        "instance": matches!(level, Level::Group(_)),
+        "parameter": parameters(&level),
+    });
+    match level {
+        Level::System => {}
+        Level::Patient => definition["resource"] = json!(["Patient"]),
+        Level::Group(_) => definition["resource"] = json!(["Group"]),
+    }
+    Some(definition)
+}
+
+fn parameters(level: &Level) -> Vec<Value> {
+    let input = |name: &str, max: &str, kind: &str, documentation: &str| {
+        json!({
+            "name": name,
+            "use": "in",
+            "min": 0,
+            "max": max,
+            "type": kind,
+            "documentation": documentation,
+        })
+    };
+    let mut list = vec![
+        input(
+            "_outputFormat",
+            "1",
+            "string",
+            "application/fhir+ndjson (the default), application/ndjson or ndjson.",
+        ),
+        input(
+            "_since",
+            "1",
+            "instant",
+            "Only resources that changed later than this.",
+        ),
+        input(
+            "_until",
+            "1",
+            "instant",
+            "Only resources that changed earlier than this.",
+        ),
+        input(
+            "_type",
+            "*",
+            "string",
+            "Only these resource types; a comma list, repeated or both.",
+        ),
+    ];
+    if level.is_patient_based() {
+        let documentation = "Only these patients. By POST only.";
+        list.push(input("patient", "*", "Reference", documentation));
+    }
+    list
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVER: Server<'_> = Server {
+        base: "https://fhir.example.org/default/fhir",
+        version: "0.1.0",
+        date: Instant::from_millis(0),
+    };
+
+    #[test]
+    fn r_210_operations_stand_where_the_guide_wants_them() {
+        let statement = capability_statement(&SERVER);
+        let rest = &statement["rest"][0];
+        assert_eq!(rest["operation"][0]["name"], "export");
+        let find = |name: &str| {
+            let resources = rest["resource"].as_array().unwrap().iter();
+            resources
+                .clone()
+                .find(|resource| resource["type"] == name)
+                .unwrap()
+        };
+        let group = &find("Group")["operation"][0];
+        assert_eq!(
+            group["definition"],
+            "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export"
+        );
+        assert_eq!(find("Patient")["operation"][0]["name"], "export");
+        assert!(find("Observation").get("operation").is_none());
+    }
+
+    #[test]
+    fn patient_is_no_parameter_of_the_system_level() {
+        let names = |id: &str| {
+            let definition = operation_definition(&SERVER, id).unwrap();
+            definition["parameter"].as_array().unwrap().len()
+        };
+        assert_eq!(names("export") + 1, names("group-export"));
+        assert!(operation_definition(&SERVER, "import").is_none());
+        assert!(
+            OPERATIONS
+                .iter()
+                .all(|id| operation_definition(&SERVER, id).is_some())
+        );
+    }
+}

@@ -28,6 +28,10 @@ pub enum IssueCode {
     NotSupported,
     /// No such thing.
     NotFound,
+    /// Not allowed.
+    Forbidden,
+    /// Its time is up.
+    Expired,
     /// It was there.
     Deleted,
     /// Too many requests.

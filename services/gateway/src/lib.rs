@@ -1,1 +1,102 @@
-//! HTTP in, engine out.
+//! HTTP in, engine out: the FHIR Bulk Data API of `spec.md` 1.1, for every tenant.
+//!
+//! Handlers extract, call the engine and render. [`error`] alone decides what a failure looks
+//! like to a client.
+
+mod accept;
+mod compress;
+mod discovery;
+mod download;
+mod error;
+mod groups;
+mod kickoff;
+mod links;
+mod manifest;
+mod range;
+mod request_id;
+mod routes;
+mod status;
+
+pub use links::{LinkKey, Links};
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+use actix_web::{App, HttpServer, web};
+use sluice_engine::{Cancel, Kickoff, PollLimits, Ports, Serve, Tenants};
+use sluice_model::TenantId;
+use tokio_util::sync::CancellationToken;
+
+/// What a gateway is told.
+#[derive(Clone, Debug)]
+pub struct GatewaySettings {
+    /// Where clients reach it: scheme, host and port, and no slash at the end. Links are made from
+    /// it and never from a request's headers (T-022).
+    pub public_url: String,
+    /// How long a file link works.
+    pub link_life: Duration,
+    /// The largest kick-off body, in bytes.
+    pub max_body: usize,
+    /// How often a client may poll.
+    pub polls: PollLimits,
+    /// How long open requests may take to finish at a stop.
+    pub drain: Duration,
+}
+
+/// Everything that a handler needs.
+pub struct Gateway {
+    ports: Ports,
+    tenants: Tenants,
+    kickoff: Kickoff,
+    serve: Serve,
+    cancel: Cancel,
+    links: Links,
+    settings: GatewaySettings,
+}
+
+impl Gateway {
+    /// A gateway to these tenants' exports.
+    pub fn new(ports: &Ports, tenants: &Tenants, key: LinkKey, settings: GatewaySettings) -> Self {
+        Self {
+            ports: ports.clone(),
+            tenants: tenants.clone(),
+            kickoff: Kickoff::new(ports, tenants),
+            serve: Serve::new(ports, tenants, settings.polls),
+            cancel: Cancel::new(ports),
+            links: Links::new(key),
+            settings,
+        }
+    }
+
+    /// The FHIR base URL of a tenant.
+    fn base(&self, tenant: &TenantId) -> String {
+        format!("{}/{tenant}/fhir", self.settings.public_url)
+    }
+}
+
+/// Serves until told to stop, then lets open requests finish.
+pub async fn run(
+    gateway: Gateway,
+    listener: TcpListener,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    let drain = gateway.settings.drain.as_secs();
+    let gateway = web::Data::new(gateway);
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(gateway.clone())
+            .wrap(actix_web::middleware::from_fn(request_id::wrap))
+            .configure(routes::configure)
+    })
+    .disable_signals()
+    .shutdown_timeout(drain)
+    .listen(listener)?
+    .run();
+    let handle = server.handle();
+    let stopping = async {
+        stop.cancelled().await;
+        handle.stop(true).await;
+    };
+    let (ended, ()) = tokio::join!(server, stopping);
+    ended
+}

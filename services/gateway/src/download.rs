@@ -1,0 +1,130 @@
+//! Files, by capability link (E-07): whole or in part, plain or compressed.
+
+use actix_web::body::SizedStream;
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use sluice_engine::FileAnswer;
+use sluice_model::{JobRef, ManifestFile};
+use sluice_ports::{PortError, PortKind};
+
+use crate::error::ApiError;
+use crate::range::{Wanted, wanted};
+use crate::{Gateway, accept, compress, routes};
+
+/// How a file is sent.
+struct Form {
+    gzip: bool,
+    tag: String,
+}
+
+pub(crate) async fn file(
+    gateway: web::Data<Gateway>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let job = routes::job(&request, &gateway)?;
+    let path = routes::part(&request, "path");
+    let now = gateway.ports.clock.now();
+    gateway
+        .links
+        .check(&job, path, request.query_string(), now)?;
+    let found = find(&gateway, &job, path).await?;
+    let form = form(&request, &found);
+    if text(&request, header::IF_NONE_MATCH).is_some_and(|tags| matches_any(tags, &form.tag)) {
+        return Ok(start(StatusCode::NOT_MODIFIED, &form).finish());
+    }
+    if form.gzip {
+        compressed(&gateway, &found, &form).await
+    } else {
+        plain(&gateway, &request, &found, &form).await
+    }
+}
+
+async fn find(gateway: &Gateway, job: &JobRef, path: &str) -> Result<ManifestFile, ApiError> {
+    match gateway.serve.file(job, path).await? {
+        FileAnswer::Unknown => Err(ApiError::UnknownFile),
+        FileAnswer::Found(file) => Ok(file),
+    }
+}
+
+/// Parts are parts of the plain form: a compressed one has no fixed bytes to count in.
+fn form(request: &HttpRequest, file: &ManifestFile) -> Form {
+    let gzip = accept::gzip(request) && !request.headers().contains_key(header::RANGE);
+    let suffix = if gzip { "-gzip" } else { "" };
+    Form {
+        gzip,
+        tag: format!("\"{}{suffix}\"", file.sha256),
+    }
+}
+
+async fn compressed(
+    gateway: &Gateway,
+    file: &ManifestFile,
+    form: &Form,
+) -> Result<HttpResponse, ApiError> {
+    let body = open(gateway, file, 0..file.bytes).await?;
+    Ok(start(StatusCode::OK, form)
+        .insert_header((header::CONTENT_TYPE, NDJSON))
+        .insert_header((header::CONTENT_ENCODING, "gzip"))
+        .streaming(compress::gzip(body)))
+}
+
+async fn plain(
+    gateway: &Gateway,
+    request: &HttpRequest,
+    file: &ManifestFile,
+    form: &Form,
+) -> Result<HttpResponse, ApiError> {
+    // A part of another version would not fit what the client has.
+    let same = text(request, header::IF_RANGE).is_none_or(|tag| tag.trim() == form.tag);
+    let range = text(request, header::RANGE).filter(|_| same);
+    let (status, range) = match wanted(range, file.bytes) {
+        Wanted::Outside => return Err(ApiError::RangeOutside(file.bytes)),
+        Wanted::Whole => (StatusCode::OK, 0..file.bytes),
+        Wanted::Part(range) => (StatusCode::PARTIAL_CONTENT, range),
+    };
+    let mut response = start(status, form);
+    response
+        .insert_header((header::CONTENT_TYPE, NDJSON))
+        .insert_header((header::ACCEPT_RANGES, "bytes"));
+    if status == StatusCode::PARTIAL_CONTENT {
+        let part = format!("bytes {}-{}/{}", range.start, range.end - 1, file.bytes);
+        response.insert_header((header::CONTENT_RANGE, part));
+    }
+    let length = range.end - range.start;
+    let body = open(gateway, file, range).await?;
+    Ok(response.body(SizedStream::new(length, body)))
+}
+
+const NDJSON: &str = "application/fhir+ndjson";
+
+/// Files never change, so they may be kept, but only by the client itself.
+fn start(status: StatusCode, form: &Form) -> HttpResponseBuilder {
+    let mut response = HttpResponse::build(status);
+    response
+        .insert_header((header::ETAG, form.tag.clone()))
+        .insert_header((header::VARY, "Accept-Encoding"))
+        .insert_header((header::CACHE_CONTROL, "private, no-transform"));
+    response
+}
+
+async fn open(
+    gateway: &Gateway,
+    file: &ManifestFile,
+    range: std::ops::Range<u64>,
+) -> Result<sluice_ports::ByteStream, ApiError> {
+    let opened: Result<_, PortError> = gateway.ports.blobs.read(&file.key, range).await;
+    opened.map_err(|error| match error.kind {
+        PortKind::NotFound => ApiError::UnknownFile,
+        _ => ApiError::Port(error),
+    })
+}
+
+fn text(request: &HttpRequest, name: header::HeaderName) -> Option<&str> {
+    request.headers().get(name)?.to_str().ok()
+}
+
+fn matches_any(tags: &str, tag: &str) -> bool {
+    tags.split(',')
+        .map(|one| one.trim().trim_start_matches("W/"))
+        .any(|one| one == "*" || one == tag)
+}

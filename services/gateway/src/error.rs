@@ -1,0 +1,219 @@
+//! The one place that says what a failure looks like: its status and its OperationOutcome, which
+//! tells the client what to do.
+
+use std::time::Duration;
+
+use actix_web::http::{StatusCode, header};
+use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
+use sluice_engine::KickoffError;
+use sluice_fhir::{Issue, IssueCode, OperationOutcome, Severity};
+use sluice_ports::{PopulationError, PortError};
+
+/// The media type of resources.
+pub(crate) const FHIR_JSON: &str = "application/fhir+json";
+/// Told with 503; what usually passes passes by then.
+const BUSY_SECONDS: u64 = 10;
+
+/// Every way in which a request can fail.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.issues().first().map_or("", |issue| issue.text.as_str()))]
+pub(crate) enum ApiError {
+    NothingHere,
+    WrongMethod,
+    NotAcceptable,
+    WrongBodyType,
+    BodyTooLarge(usize),
+    Invalid(Vec<Issue>),
+    UnknownTenant,
+    UnknownGroup,
+    UnknownPatients(Vec<String>),
+    UnknownJob,
+    JobGone,
+    UnknownFile,
+    BadLink,
+    LinkExpired,
+    RangeOutside(u64),
+    TooFast(Duration),
+    JobFailed(Issue),
+    Port(PortError),
+}
+
+impl From<KickoffError> for ApiError {
+    fn from(error: KickoffError) -> Self {
+        match error {
+            KickoffError::UnknownTenant => Self::UnknownTenant,
+            KickoffError::Population(PopulationError::UnknownGroup) => Self::UnknownGroup,
+            KickoffError::Population(PopulationError::UnknownPatients(ids)) => {
+                Self::UnknownPatients(ids)
+            }
+            KickoffError::Population(PopulationError::Port(error)) | KickoffError::Port(error) => {
+                Self::Port(error)
+            }
+        }
+    }
+}
+
+impl From<PortError> for ApiError {
+    fn from(error: PortError) -> Self {
+        Self::Port(error)
+    }
+}
+
+impl From<Issue> for ApiError {
+    fn from(issue: Issue) -> Self {
+        Self::Invalid(vec![issue])
+    }
+}
+
+impl ApiError {
+    fn issues(&self) -> Vec<Issue> {
+        let (code, text) = match self {
+            Self::Invalid(issues) => return issues.clone(),
+            Self::JobFailed(issue) => return vec![issue.clone()],
+            Self::UnknownPatients(ids) => return ids.iter().map(unknown_patient).collect(),
+            Self::Port(error) => return vec![trouble(error)],
+            Self::BodyTooLarge(limit) => return vec![too_large(*limit)],
+            Self::TooFast(wait) => return vec![too_fast(*wait)],
+            Self::NothingHere => (
+                IssueCode::NotFound,
+                "there is nothing at this path; [base]/metadata lists what is served",
+            ),
+            Self::WrongMethod => (
+                IssueCode::NotSupported,
+                "this method does not work here; [base]/metadata lists what is served",
+            ),
+            Self::NotAcceptable => (
+                IssueCode::NotSupported,
+                "nothing in the Accept header can be served; send application/fhir+json",
+            ),
+            Self::WrongBodyType => (
+                IssueCode::NotSupported,
+                "the body must be JSON; send Content-Type: application/fhir+json",
+            ),
+            Self::UnknownTenant => (
+                IssueCode::NotFound,
+                "there is no such FHIR base; ask the operator for its URL",
+            ),
+            Self::UnknownGroup => (
+                IssueCode::NotFound,
+                "there is no such group, or it is not active; [base]/Group lists the groups",
+            ),
+            Self::UnknownJob => (
+                IssueCode::NotFound,
+                "there is no such export; start one at [base]/$export",
+            ),
+            Self::JobGone => (
+                IssueCode::Deleted,
+                "this export was deleted or has expired; start a new one",
+            ),
+            Self::UnknownFile => (
+                IssueCode::NotFound,
+                "there is no such file, or its export was deleted or has expired",
+            ),
+            Self::BadLink => (
+                IssueCode::Forbidden,
+                "this link is not whole; use it exactly as the manifest gives it",
+            ),
+            Self::LinkExpired => (
+                IssueCode::Expired,
+                "this link has expired; ask the status URL for a manifest with fresh links",
+            ),
+            Self::RangeOutside(_) => (
+                IssueCode::Invalid,
+                "the Range header asks for bytes outside the file",
+            ),
+        };
+        vec![Issue::error(code, text)]
+    }
+}
+
+fn unknown_patient(id: &String) -> Issue {
+    let text = format!("Patient/{id} does not exist or is not a member of the group; leave it out");
+    Issue::error(IssueCode::NotFound, text).about("patient")
+}
+
+fn too_large(limit: usize) -> Issue {
+    Issue::error(
+        IssueCode::TooLong,
+        format!("the body is larger than {limit} bytes; ask for fewer patients at a time"),
+    )
+}
+
+fn too_fast(wait: Duration) -> Issue {
+    let seconds = whole_seconds(wait);
+    let text =
+        format!("asked too often; wait {seconds} s and then as long as each Retry-After says");
+    Issue::error(IssueCode::Throttled, text)
+}
+
+/// Says what was tried; the cause is for the log.
+fn trouble(error: &PortError) -> Issue {
+    if error.is_transient() {
+        let text = format!("{} failed for now; try again later", error.action);
+        Issue::error(IssueCode::Transient, text)
+    } else {
+        let text = format!(
+            "{} failed; tell the operator the X-Request-Id of this answer",
+            error.action
+        );
+        Issue::new(Severity::Fatal, IssueCode::Exception, text)
+    }
+}
+
+/// Never rounds down, so that a client who waits this long has waited enough (T-034).
+pub(crate) fn whole_seconds(wait: Duration) -> u64 {
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
+}
+
+impl ResponseError for ApiError {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::NothingHere
+            | Self::UnknownTenant
+            | Self::UnknownGroup
+            | Self::UnknownJob
+            | Self::JobGone
+            | Self::UnknownFile => StatusCode::NOT_FOUND,
+            Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::WrongBodyType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Invalid(_) | Self::UnknownPatients(_) => StatusCode::BAD_REQUEST,
+            Self::BadLink | Self::LinkExpired => StatusCode::FORBIDDEN,
+            Self::RangeOutside(_) => StatusCode::RANGE_NOT_SATISFIABLE,
+            Self::TooFast(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Port(error) if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
+            Self::JobFailed(_) | Self::Port(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        match self {
+            Self::TooFast(wait) => retry_after(&mut response, whole_seconds(*wait)),
+            Self::Port(error) => {
+                tracing::error!(error = error.chain(), "a request failed");
+                if error.is_transient() {
+                    retry_after(&mut response, BUSY_SECONDS);
+                }
+            }
+            Self::RangeOutside(size) => {
+                response.insert_header((header::CONTENT_RANGE, format!("bytes */{size}")));
+            }
+            _ => {}
+        }
+        outcome(&mut response, self.issues())
+    }
+}
+
+fn retry_after(response: &mut HttpResponseBuilder, seconds: u64) {
+    response.insert_header((header::RETRY_AFTER, seconds.to_string()));
+}
+
+/// Renders issues as the whole body; never cached.
+pub(crate) fn outcome(response: &mut HttpResponseBuilder, issues: Vec<Issue>) -> HttpResponse {
+    response
+        .insert_header((header::CONTENT_TYPE, FHIR_JSON))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(serde_json::to_vec(&OperationOutcome { issues }).unwrap_or_default())
+}

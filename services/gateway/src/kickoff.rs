@@ -1,0 +1,114 @@
+//! `$export` at its three levels (E-01 to E-03).
+
+use actix_web::http::{Method, header};
+use actix_web::{HttpRequest, HttpResponse, web};
+use sluice_engine::KickoffRequest;
+use sluice_fhir::parameters::{self, RawParameter};
+use sluice_fhir::{Issue, Level, Prefer};
+
+use crate::error::{ApiError, outcome};
+use crate::{Gateway, accept, routes};
+
+type Answer = Result<HttpResponse, ApiError>;
+
+pub(crate) async fn system(
+    gateway: web::Data<Gateway>,
+    request: HttpRequest,
+    body: web::Payload,
+) -> Answer {
+    kick_off(&gateway, &request, body, Level::System).await
+}
+
+pub(crate) async fn patient(
+    gateway: web::Data<Gateway>,
+    request: HttpRequest,
+    body: web::Payload,
+) -> Answer {
+    kick_off(&gateway, &request, body, Level::Patient).await
+}
+
+pub(crate) async fn group(
+    gateway: web::Data<Gateway>,
+    request: HttpRequest,
+    body: web::Payload,
+) -> Answer {
+    let level = Level::Group(routes::group(&request)?.to_owned());
+    kick_off(&gateway, &request, body, level).await
+}
+
+async fn kick_off(
+    gateway: &Gateway,
+    request: &HttpRequest,
+    body: web::Payload,
+    level: Level,
+) -> Answer {
+    let tenant = routes::tenant(request, gateway)?;
+    accept::json(request)?;
+    let base = gateway.base(&tenant);
+    let mut raw = parameters::from_query(request.query_string())?;
+    let by_post = request.method() == Method::POST;
+    if by_post {
+        raw.extend(from_body(request, body, gateway.settings.max_body).await?);
+    }
+    let context = parameters::Context {
+        level: &level,
+        by_post,
+        lenient: prefer(request).lenient,
+        base: &base,
+    };
+    let asked = parameters::check(&raw, &context).map_err(ApiError::Invalid)?;
+    let accepted = gateway.kickoff.accept(KickoffRequest {
+        url: url(gateway, request),
+        tenant,
+        level,
+        asked,
+        client: None,
+    });
+    let job = accepted.await?;
+    let status_url = format!("{base}/bulk-export/jobs/{}", job.job);
+    let text = "the export is accepted; poll the URL in Content-Location";
+    let mut response = HttpResponse::Accepted();
+    response.insert_header((header::CONTENT_LOCATION, status_url));
+    Ok(outcome(&mut response, vec![Issue::information(text)]))
+}
+
+/// The URL called, on the public base: for POST without the body's parameters.
+fn url(gateway: &Gateway, request: &HttpRequest) -> String {
+    let target = request.uri().path_and_query();
+    let target = target.map_or("", actix_web::http::uri::PathAndQuery::as_str);
+    format!("{}{target}", gateway.settings.public_url)
+}
+
+fn prefer(request: &HttpRequest) -> Prefer {
+    let headers = request.headers().get_all("prefer");
+    Prefer::parse(headers.filter_map(|value| value.to_str().ok()))
+}
+
+async fn from_body(
+    request: &HttpRequest,
+    body: web::Payload,
+    limit: usize,
+) -> Result<Vec<RawParameter>, ApiError> {
+    let read = body.to_bytes_limited(limit).await;
+    let body = read
+        .map_err(|_| ApiError::BodyTooLarge(limit))?
+        .map_err(|_| Issue::error(sluice_fhir::IssueCode::Structure, "the body ended early"))?;
+    if body.is_empty() {
+        return Ok(Vec::new());
+    }
+    if !is_json(request) {
+        return Err(ApiError::WrongBodyType);
+    }
+    Ok(parameters::from_body(&body)?)
+}
+
+fn is_json(request: &HttpRequest) -> bool {
+    let kind = request.headers().get(header::CONTENT_TYPE);
+    let media = kind
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let media = media.split(';').next().unwrap_or_default().trim();
+    ["application/fhir+json", "application/json"]
+        .iter()
+        .any(|known| media.eq_ignore_ascii_case(known))
+}

@@ -1,0 +1,93 @@
+//! Which path goes to which handler. Whatever is not here answers with an OperationOutcome too.
+
+use actix_web::{HttpRequest, web};
+use sluice_fhir::is_id;
+use sluice_model::{JobRef, TenantId};
+
+use crate::error::ApiError;
+use crate::{Gateway, discovery, download, groups, kickoff, status};
+
+pub(crate) fn configure(app: &mut web::ServiceConfig) {
+    let base = web::scope("/{tenant}/fhir")
+        .service(kickoffs("/$export", web::to(kickoff::system)))
+        .service(kickoffs("/Patient/$export", web::to(kickoff::patient)))
+        .service(kickoffs("/Group/{group}/$export", web::to(kickoff::group)))
+        .service(
+            web::resource("/bulk-export/jobs/{job}")
+                .route(web::get().to(status::poll))
+                .route(web::delete().to(status::delete))
+                .default_service(web::to(wrong_method)),
+        )
+        .service(reads("/bulk-export/files/{job}/{path:.+}", download::file))
+        .service(reads("/metadata", discovery::metadata))
+        .service(reads(
+            "/OperationDefinition/{id}",
+            discovery::operation_definition,
+        ))
+        .service(reads("/Group", groups::search))
+        .service(reads("/Group/{group}", groups::read))
+        .default_service(web::to(nothing_here));
+    app.service(base).default_service(web::to(nothing_here));
+}
+
+fn kickoffs(path: &str, handler: actix_web::Route) -> actix_web::Resource {
+    let methods = actix_web::guard::Any(actix_web::guard::Get()).or(actix_web::guard::Post());
+    web::resource(path)
+        .route(handler.guard(methods))
+        .default_service(web::to(wrong_method))
+}
+
+fn reads<F, Args>(path: &str, handler: F) -> actix_web::Resource
+where
+    F: actix_web::Handler<Args> + Clone,
+    Args: actix_web::FromRequest + 'static,
+    F::Output: actix_web::Responder + 'static,
+{
+    web::resource(path)
+        .route(web::get().to(handler.clone()))
+        .route(web::head().to(handler))
+        .default_service(web::to(wrong_method))
+}
+
+async fn wrong_method() -> Result<String, ApiError> {
+    Err(ApiError::WrongMethod)
+}
+
+async fn nothing_here() -> Result<String, ApiError> {
+    Err(ApiError::NothingHere)
+}
+
+/// A part of the path, decoded.
+pub(crate) fn part<'r>(request: &'r HttpRequest, name: &str) -> &'r str {
+    request.match_info().get(name).unwrap_or_default()
+}
+
+/// The tenant of the path, if it is served.
+pub(crate) fn tenant(request: &HttpRequest, gateway: &Gateway) -> Result<TenantId, ApiError> {
+    let tenant: TenantId = part(request, "tenant")
+        .parse()
+        .map_err(|_| ApiError::UnknownTenant)?;
+    match gateway.tenants.get(&tenant) {
+        Some(_) => Ok(tenant),
+        None => Err(ApiError::UnknownTenant),
+    }
+}
+
+/// The job of the path. One that cannot exist is as unknown as one that does not.
+pub(crate) fn job(request: &HttpRequest, gateway: &Gateway) -> Result<JobRef, ApiError> {
+    let tenant = tenant(request, gateway)?;
+    let job = part(request, "job")
+        .parse()
+        .map_err(|_| ApiError::UnknownJob)?;
+    Ok(JobRef { tenant, job })
+}
+
+/// The Group of the path.
+pub(crate) fn group(request: &HttpRequest) -> Result<&str, ApiError> {
+    let id = part(request, "group");
+    if is_id(id) {
+        Ok(id)
+    } else {
+        Err(ApiError::UnknownGroup)
+    }
+}

@@ -1,0 +1,69 @@
+//! Polling and deleting an export (E-04, E-05).
+
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use sluice_engine::{Answer, Progress, Withdrawal};
+use sluice_fhir::Issue;
+use sluice_model::{JobRef, Manifest, TombstoneReason};
+
+use crate::error::{ApiError, outcome, whole_seconds};
+use crate::{Gateway, accept, manifest, routes};
+
+pub(crate) async fn poll(
+    gateway: web::Data<Gateway>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let job = routes::job(&request, &gateway)?;
+    accept::json(&request)?;
+    match gateway.serve.status(&job).await? {
+        Answer::Unknown => Err(ApiError::UnknownJob),
+        Answer::Gone => Err(ApiError::JobGone),
+        Answer::TooFast(wait) => Err(ApiError::TooFast(wait)),
+        Answer::Running(progress) => Ok(running(&progress)),
+        Answer::Complete(found) => complete(&gateway, &job, &found),
+        Answer::Failed(issue) => Err(ApiError::JobFailed(issue)),
+    }
+}
+
+/// The percentage stands first: the best-known client reads it with `parseInt` (T-035).
+fn running(progress: &Progress) -> HttpResponse {
+    let Progress {
+        percent,
+        resources,
+        per_second,
+        retry_after,
+    } = progress;
+    let text = format!("{percent}% complete, {resources} resources, {per_second} per second");
+    HttpResponse::Accepted()
+        .insert_header(("X-Progress", text))
+        .insert_header((header::RETRY_AFTER, whole_seconds(*retry_after).to_string()))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .finish()
+}
+
+fn complete(gateway: &Gateway, job: &JobRef, found: &Manifest) -> Result<HttpResponse, ApiError> {
+    let body = manifest::render(gateway, job, found)?;
+    let expires = std::time::UNIX_EPOCH
+        + std::time::Duration::from_millis(u64::try_from(found.expires_at.millis()).unwrap_or(0));
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, "application/json"))
+        .insert_header(header::Expires(expires.into()))
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .body(body))
+}
+
+pub(crate) async fn delete(
+    gateway: web::Data<Gateway>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    let job = routes::job(&request, &gateway)?;
+    let reason = TombstoneReason::Deleted;
+    match gateway.cancel.withdraw(&job, reason).await? {
+        Withdrawal::Unknown => Err(ApiError::UnknownJob),
+        Withdrawal::Withdrawn => {
+            let text = format!("export {} is deleted; its files are being removed", job.job);
+            let mut response = HttpResponse::Accepted();
+            Ok(outcome(&mut response, vec![Issue::information(text)]))
+        }
+    }
+}
