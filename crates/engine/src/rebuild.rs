@@ -37,9 +37,12 @@ impl Rebuild {
         let mut added = 0;
         for tenant in self.tenants.ids() {
             let names = self.journal.folders(&layout::tenant(tenant)).await?;
-            let jobs = names.iter().filter_map(|name| job_named(tenant, name));
-            let rebuilt = jobs.map(|job| async move { self.unless_known(&job).await });
-            let mut rebuilt = futures::stream::iter(rebuilt).buffer_unordered(READS);
+            let jobs: Vec<JobRef> = names
+                .iter()
+                .filter_map(|name| job_named(tenant, name))
+                .collect();
+            let rebuilt = futures::stream::iter(jobs).map(|job| self.unless_known(job));
+            let mut rebuilt = rebuilt.buffer_unordered(READS);
             while let Some(new) = rebuilt.try_next().await? {
                 added += usize::from(new);
             }
@@ -47,15 +50,15 @@ impl Rebuild {
         Ok(added)
     }
 
-    async fn unless_known(&self, job: &JobRef) -> Result<bool, PortError> {
-        if self.ports.index.get(job).await?.is_some() {
+    async fn unless_known(&self, job: JobRef) -> Result<bool, PortError> {
+        if self.ports.index.get(&job).await?.is_some() {
             return Ok(false);
         }
-        if self.journal.job(job).await?.is_none() {
-            purge_leftovers(&self.journal, job).await?;
+        if self.journal.job(&job).await?.is_none() {
+            purge_leftovers(&self.journal, &job).await?;
             return Ok(false);
         }
-        Ok(self.job(job).await?.is_some())
+        Ok(self.job(&job).await?.is_some())
     }
 
     /// Adds one job, if the journal has it, and says where it stands.

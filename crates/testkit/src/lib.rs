@@ -1,1 +1,14 @@
-//! What tests need: a manual clock, faults, small data sets.
+//! What tests need: clocks that obey, chance that repeats, ports that fail when told, and a small
+//! source.
+
+mod clock;
+mod entropy;
+mod faults;
+mod faulty;
+mod source;
+
+pub use clock::{ManualClock, PausedClock};
+pub use entropy::SeededEntropy;
+pub use faults::{Faults, When};
+pub use faulty::Faulty;
+pub use source::SmallSource;

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use sluice_engine::{Advance, Export, Rebuild, drive};
-use sluice_model::Lane;
-use sluice_ports::Queue;
+use sluice_model::{Hint, Lane};
+use sluice_ports::{Queue, Settle};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -35,31 +36,46 @@ pub struct Coordinator {
 /// Coordinates until told to stop.
 pub async fn run(coordinator: Coordinator, settings: CoordinatorSettings, stop: CancellationToken) {
     let coordinator = Arc::new(coordinator);
-    let queue = || Arc::clone(&coordinator.queue);
-    let hinted = drive(
-        queue(),
-        Lane::Jobs,
-        settings.width,
-        stop.clone(),
-        |hint, _| {
-            let coordinator = Arc::clone(&coordinator);
-            async move { coordinator.advance.run(hint).await }
-        },
-    );
-    let buried = drive(queue(), Lane::Dead, 1, stop.clone(), |hint, _| {
-        let coordinator = Arc::clone(&coordinator);
-        async move { coordinator.advance.bury(hint, &coordinator.export).await }
-    });
     tokio::join!(
-        hinted,
-        buried,
-        sweep(&coordinator, settings.sweep_every, &stop),
-        reconcile(&coordinator, settings.reconcile_every, &stop),
+        drive(
+            Arc::clone(&coordinator.queue),
+            Lane::Jobs,
+            settings.width,
+            stop.clone(),
+            advance(&coordinator),
+        ),
+        drive(
+            Arc::clone(&coordinator.queue),
+            Lane::Dead,
+            1,
+            stop.clone(),
+            bury(&coordinator),
+        ),
+        sweep(Arc::clone(&coordinator), settings.sweep_every, stop.clone()),
+        reconcile(coordinator, settings.reconcile_every, stop),
     );
 }
 
+type Handled = BoxFuture<'static, Settle>;
+
+fn advance(coordinator: &Arc<Coordinator>) -> impl Fn(Hint, u32) -> Handled + use<> {
+    let coordinator = Arc::clone(coordinator);
+    move |hint, _attempt| {
+        let coordinator = Arc::clone(&coordinator);
+        Box::pin(async move { coordinator.advance.run(hint).await })
+    }
+}
+
+fn bury(coordinator: &Arc<Coordinator>) -> impl Fn(Hint, u32) -> Handled + use<> {
+    let coordinator = Arc::clone(coordinator);
+    move |hint, _attempt| {
+        let coordinator = Arc::clone(&coordinator);
+        Box::pin(async move { coordinator.advance.bury(hint, &coordinator.export).await })
+    }
+}
+
 /// Begins at once, so that what a restart interrupted goes on at once.
-async fn sweep(coordinator: &Coordinator, every: Duration, stop: &CancellationToken) {
+async fn sweep(coordinator: Arc<Coordinator>, every: Duration, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -69,7 +85,7 @@ async fn sweep(coordinator: &Coordinator, every: Duration, stop: &CancellationTo
     }
 }
 
-async fn reconcile(coordinator: &Coordinator, every: Duration, stop: &CancellationToken) {
+async fn reconcile(coordinator: Arc<Coordinator>, every: Duration, stop: CancellationToken) {
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first tick comes at once; whoever starts this has just compared.

@@ -1,0 +1,92 @@
+//! Every local adapter, held against the suite of its port.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use sluice_local::{DirectoryBlobs, Habits, MemoryBlobs, MemoryIndex, MemoryQueue};
+use sluice_model::{ChunkId, Hint, JobId, JobRef, Lane, TenantId};
+use sluice_ports::{Queue, Settle, conformance};
+use sluice_testkit::ManualClock;
+
+fn tenant() -> TenantId {
+    "test".parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn directory_blobs() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = DirectoryBlobs::open(folder.path()).unwrap();
+    conformance::blobs(&store, "test/").await.unwrap();
+    // What was left unfinished is gone, also after a restart.
+    let store = DirectoryBlobs::open(folder.path()).unwrap();
+    let uploads = std::fs::read_dir(folder.path().join(".uploads")).unwrap();
+    assert_eq!(uploads.count(), 0);
+    drop(store);
+}
+
+#[tokio::test]
+async fn memory_blobs() {
+    conformance::blobs(&MemoryBlobs::default(), "test/")
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn memory_index() {
+    let clock = Arc::new(ManualClock::default());
+    let index = MemoryIndex::new(clock.clone());
+    let pass = |time: Duration| {
+        clock.pass(time);
+        futures::future::ready(()).boxed()
+    };
+    conformance::index(&index, &tenant(), &pass).await.unwrap();
+}
+
+#[tokio::test]
+async fn memory_queue() {
+    conformance::queue(&MemoryQueue::default(), &tenant())
+        .await
+        .unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_badly_behaved_queue_repeats_delays_and_loses_as_told() {
+    let queue = MemoryQueue::with_habits(Habits {
+        repeat_every: Some(2),
+        late: Some((3, Duration::from_secs(60))),
+        lose_every: Some(5),
+    });
+    let job = JobRef {
+        tenant: tenant(),
+        job: JobId::from_bytes([1; 16]),
+    };
+    for number in 1..=5 {
+        let chunk = ChunkId::from_ordinal(number);
+        queue
+            .send(Hint::ExportChunk(job.clone(), chunk))
+            .await
+            .unwrap();
+    }
+    let mut seen = Vec::new();
+    for _ in 0..6 {
+        let delivery = queue.receive(Lane::Chunks).await.unwrap();
+        let Hint::ExportChunk(_, chunk) = delivery.hint().clone() else {
+            continue;
+        };
+        seen.push(chunk.ordinal());
+        delivery.settle(Settle::Ack).await.unwrap();
+    }
+    assert_eq!(seen, [1, 2, 2, 4, 4, 3], "5 is lost, 3 is overtaken");
+}
+
+#[tokio::test]
+async fn keys_cannot_leave_the_directory() {
+    use sluice_ports::Blobs;
+    let folder = tempfile::tempdir().unwrap();
+    let store = DirectoryBlobs::open(folder.path()).unwrap();
+    for key in ["../x", "/x", "a//b", "a/../b", ".uploads/0", "a\\b", ""] {
+        let refused = store.create(key, bytes::Bytes::new()).await;
+        assert!(refused.is_err(), "{key}");
+    }
+}

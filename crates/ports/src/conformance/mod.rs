@@ -1,0 +1,20 @@
+//! What every adapter of a port must do, as tests that any adapter can run.
+//!
+//! Each suite panics with what was wrong, and passes errors of the adapter on.
+
+mod blobs;
+mod index;
+mod queue;
+mod source;
+
+pub use blobs::blobs;
+pub use index::index;
+pub use queue::queue;
+pub use source::{Population, source};
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+/// Lets time pass for an adapter: by moving its clock or by waiting.
+pub type Pass<'a> = &'a (dyn Fn(Duration) -> BoxFuture<'a, ()> + Sync);

@@ -1,0 +1,59 @@
+//! Nothing sent is lost: it is settled, or it comes back.
+
+use std::time::Duration;
+
+use sluice_model::{ChunkId, Hint, JobId, JobRef, Lane, TenantId};
+
+use crate::{PortError, Queue, Settle};
+
+/// Runs the suite on a queue whose lanes are empty.
+pub async fn queue(queue: &dyn Queue, tenant: &TenantId) -> Result<(), PortError> {
+    let job = JobRef {
+        tenant: tenant.clone(),
+        job: JobId::from_bytes([9; 16]),
+    };
+    let advance = Hint::AdvanceJob(job.clone());
+    let chunk = Hint::ExportChunk(job, ChunkId::from_ordinal(3));
+    lanes_are_apart(queue, &advance, &chunk).await?;
+    what_is_dropped_comes_back(queue, &chunk).await?;
+    retries_count(queue, &chunk).await?;
+    dead_letters_are_readable(queue, &chunk).await
+}
+
+async fn settle_next(
+    queue: &dyn Queue,
+    lane: Lane,
+    expected: (&Hint, u32),
+    how: Settle,
+) -> Result<(), PortError> {
+    let delivery = queue.receive(lane).await?;
+    assert_eq!((delivery.hint(), delivery.attempt()), expected);
+    delivery.settle(how).await
+}
+
+async fn lanes_are_apart(queue: &dyn Queue, advance: &Hint, chunk: &Hint) -> Result<(), PortError> {
+    queue.send(chunk.clone()).await?;
+    queue.send(advance.clone()).await?;
+    settle_next(queue, Lane::Jobs, (advance, 0), Settle::Ack).await?;
+    settle_next(queue, Lane::Chunks, (chunk, 0), Settle::Ack).await
+}
+
+async fn what_is_dropped_comes_back(queue: &dyn Queue, chunk: &Hint) -> Result<(), PortError> {
+    queue.send(chunk.clone()).await?;
+    drop(queue.receive(Lane::Chunks).await?);
+    settle_next(queue, Lane::Chunks, (chunk, 0), Settle::Ack).await
+}
+
+async fn retries_count(queue: &dyn Queue, chunk: &Hint) -> Result<(), PortError> {
+    let retry = Settle::RetryAfter(Duration::from_millis(10));
+    queue.send(chunk.clone()).await?;
+    settle_next(queue, Lane::Chunks, (chunk, 0), retry).await?;
+    settle_next(queue, Lane::Chunks, (chunk, 1), retry).await?;
+    settle_next(queue, Lane::Chunks, (chunk, 2), Settle::Ack).await
+}
+
+async fn dead_letters_are_readable(queue: &dyn Queue, chunk: &Hint) -> Result<(), PortError> {
+    queue.send(chunk.clone()).await?;
+    settle_next(queue, Lane::Chunks, (chunk, 0), Settle::DeadLetter).await?;
+    settle_next(queue, Lane::Dead, (chunk, 0), Settle::Ack).await
+}

@@ -1,0 +1,259 @@
+//! Reads the settings: defaults, then one TOML file, then `SLUICE_*` variables. Whatever is
+//! unknown or wrong is refused together with the place where it stands.
+
+use std::path::{Path, PathBuf};
+
+use toml::{Table, Value};
+
+use crate::Settings;
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file cannot be read.
+    #[error("cannot read the settings file {}", .0.display())]
+    Read(PathBuf, #[source] std::io::Error),
+    /// The file says something that is not a setting; the text has line and column.
+    #[error("{}: {}", .0.display(), .1.to_string().trim_end())]
+    File(PathBuf, toml::de::Error),
+    /// A variable says something that is not a setting.
+    #[error("environment variable {0}: {1}")]
+    Variable(String, String),
+    /// Two settings do not go together.
+    #[error("{0}")]
+    Conflict(String),
+}
+
+const PREFIX: &str = "SLUICE_";
+
+/// The `SLUICE_*` variables of this process.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the environment"
+)]
+pub fn environment() -> Vec<(String, String)> {
+    std::env::vars()
+        .filter(|(name, _)| name.starts_with(PREFIX))
+        .collect()
+}
+
+/// Reads the file, if one is named, and lays the variables over it. `SLUICE_SERVER__LISTEN` is
+/// `listen` in `[server]`.
+pub fn load(
+    file: Option<&Path>,
+    variables: &[(String, String)],
+) -> Result<Settings, SettingsError> {
+    let mut table = match file {
+        Some(path) => read(path)?,
+        None => Table::new(),
+    };
+    for (name, value) in variables {
+        table = overlay(&table, name, value)?;
+    }
+    let settings = Settings::deserialize_table(table)
+        .map_err(|error| SettingsError::Conflict(error.to_string()))?;
+    check(&settings)?;
+    Ok(settings)
+}
+
+impl Settings {
+    fn deserialize_table(table: Table) -> Result<Self, toml::de::Error> {
+        Value::Table(table).try_into()
+    }
+}
+
+fn read(path: &Path) -> Result<Table, SettingsError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| SettingsError::Read(path.to_owned(), error))?;
+    let wrong = |error| SettingsError::File(path.to_owned(), error);
+    // As settings first: only then does an error know its line.
+    toml::from_str::<Settings>(&text).map_err(wrong)?;
+    toml::from_str(&text).map_err(wrong)
+}
+
+/// Tries the value as TOML and as text, so that neither numbers nor words need quotes.
+fn overlay(table: &Table, name: &str, text: &str) -> Result<Table, SettingsError> {
+    let path = name
+        .strip_prefix(PREFIX)
+        .unwrap_or(name)
+        .to_ascii_lowercase();
+    let keys: Vec<&str> = path.split("__").collect();
+    let parsed = toml::from_str::<Table>(&format!("value = {text}"))
+        .ok()
+        .and_then(|mut table| table.remove("value"));
+    let mut problem = None;
+    for value in parsed.into_iter().chain([Value::String(text.to_owned())]) {
+        let mut trial = table.clone();
+        insert(&mut trial, &keys, value)
+            .ok_or_else(|| SettingsError::Variable(name.to_owned(), "no such setting".into()))?;
+        match Settings::deserialize_table(trial.clone()) {
+            Ok(_) => return Ok(trial),
+            Err(error) => problem = problem.or(Some(error)),
+        }
+    }
+    let problem = problem.map(|error| error.message().to_owned());
+    Err(SettingsError::Variable(
+        name.to_owned(),
+        problem.unwrap_or_default(),
+    ))
+}
+
+fn insert(table: &mut Table, keys: &[&str], value: Value) -> Option<()> {
+    let (last, sections) = keys.split_last()?;
+    let mut place = table;
+    for section in sections {
+        place = place
+            .entry(*section)
+            .or_insert_with(|| Value::Table(Table::new()))
+            .as_table_mut()?;
+    }
+    place.insert((*last).to_owned(), value);
+    Some(())
+}
+
+fn check(settings: &Settings) -> Result<(), SettingsError> {
+    let conflict = |text: String| Err(SettingsError::Conflict(text));
+    let server = &settings.server;
+    if !server.listen.ip().is_loopback() {
+        return conflict(format!(
+            "server.listen is {}: it must be a loopback address such as 127.0.0.1:8080, because \
+             there is no authorization yet",
+            server.listen
+        ));
+    }
+    if server.shortest_poll_seconds > server.longest_poll_seconds {
+        return conflict(
+            "server.shortest_poll_seconds is larger than server.longest_poll_seconds".to_owned(),
+        );
+    }
+    if let Some(url) = &server.public_url {
+        let fits = url.starts_with("http://") || url.starts_with("https://");
+        if !fits || url.ends_with('/') {
+            return conflict(format!(
+                "server.public_url is {url:?}: it must begin with http:// or https:// and have no \
+                 slash at its end"
+            ));
+        }
+    }
+    let tombstone = u64::from(settings.coordinator.tombstone_minutes.get());
+    if tombstone <= u64::from(settings.worker.deadline_minutes.get()) {
+        return conflict(
+            "coordinator.tombstone_minutes must be larger than worker.deadline_minutes, so that no \
+             worker still writes for an export whose name is forgotten"
+                .to_owned(),
+        );
+    }
+    for (name, tenant) in &settings.tenants {
+        if tenant.failed_percent > 100 {
+            return conflict(format!(
+                "tenants.{name}.failed_percent is {}: it must be 0 to 100",
+                tenant.failed_percent
+            ));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(text: &str, variables: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("sluice.toml");
+        std::fs::write(&path, text).unwrap();
+        let variables: Vec<_> = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        load(Some(&path), &variables)
+    }
+
+    #[test]
+    fn nothing_said_means_the_defaults() {
+        assert_eq!(from("", &[]).unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn variables_lie_over_the_file() {
+        let settings = from(
+            "[server]\nlisten = \"127.0.0.1:1\"\nlink_minutes = 5",
+            &[
+                ("SLUICE_SERVER__LISTEN", "127.0.0.1:2"),
+                ("SLUICE_WORKER__RETRY_SECONDS", "[7]"),
+                ("SLUICE_TENANTS__DEFAULT__SOURCE", "ndjson:x"),
+                ("SLUICE_DATA_DIR", "elsewhere"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(settings.server.listen.port(), 2);
+        assert_eq!(settings.server.link_minutes.get(), 5);
+        assert_eq!(settings.worker.retry_seconds, [7]);
+        assert_eq!(settings.tenants.len(), 1);
+        assert_eq!(settings.data_dir, Path::new("elsewhere"));
+    }
+
+    #[test]
+    fn unknown_and_wrong_settings_are_refused_with_their_place() {
+        let text = |error: SettingsError| error.to_string();
+        let wrong = text(from("[server]\nlissten = 1", &[]).unwrap_err());
+        assert!(
+            wrong.contains("line 2") && wrong.contains("lissten"),
+            "{wrong}"
+        );
+        let wrong = text(from("\n[worker]\nslots = 0", &[]).unwrap_err());
+        assert!(wrong.contains("line 3"), "{wrong}");
+        let wrong = text(from("", &[("SLUICE_SERVER__LISSTEN", "1")]).unwrap_err());
+        assert!(wrong.contains("SLUICE_SERVER__LISSTEN"), "{wrong}");
+        let wrong = text(from("", &[("SLUICE_SERVER__LINK_MINUTES", "x")]).unwrap_err());
+        assert!(wrong.contains("SLUICE_SERVER__LINK_MINUTES"), "{wrong}");
+        assert!(from("[tenants.\"No Such\"]\nsource = \"ndjson:x\"", &[]).is_err());
+    }
+
+    #[test]
+    fn settings_that_do_not_go_together_are_refused() {
+        for text in [
+            "[server]\nlisten = \"0.0.0.0:80\"",
+            "[server]\npublic_url = \"https://h/\"",
+            "[server]\nshortest_poll_seconds = 99",
+            "[coordinator]\ntombstone_minutes = 5",
+        ] {
+            assert!(
+                matches!(from(text, &[]), Err(SettingsError::Conflict(_))),
+                "{text}"
+            );
+        }
+    }
+
+    /// The sample file shows every setting, each at its default, with the tenant as an example.
+    #[test]
+    fn the_sample_file_is_the_defaults() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/sluice.toml");
+        let sample = load(Some(&path), &[]).unwrap();
+        let mut expected = Settings::default();
+        let name = "default".parse().unwrap();
+        let tenant = crate::TenantSection::of("ndjson:data".to_owned());
+        expected.tenants.insert(name, tenant);
+        // Shown in the file although their default is to be found out at the start.
+        expected.server.public_url = Some("http://127.0.0.1:8080".to_owned());
+        expected.worker.slots = std::num::NonZeroU32::new(2);
+        assert_eq!(sample, expected);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let shown: Table = toml::from_str(&text).unwrap();
+        let all = Table::try_from(&expected).unwrap();
+        assert_same_keys(&shown, &all, "");
+    }
+
+    fn assert_same_keys(shown: &Table, all: &Table, place: &str) {
+        for (key, value) in all {
+            let found = shown.get(key);
+            assert!(
+                found.is_some(),
+                "deploy/sluice.toml does not show {place}{key}"
+            );
+            if let (Value::Table(all), Some(Value::Table(shown))) = (value, found) {
+                assert_same_keys(shown, all, &format!("{place}{key}."));
+            }
+        }
+    }
+}

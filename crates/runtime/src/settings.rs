@@ -1,0 +1,237 @@
+//! Every setting, its unit and its default. `deploy/sluice.toml` explains each to an operator; a
+//! test holds the two together.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use sluice_model::TenantId;
+
+/// All settings of a process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// Where the process keeps what must survive a restart.
+    pub data_dir: PathBuf,
+    /// Which adapters stand behind the ports.
+    pub ports: PortsSection,
+    /// The HTTP side.
+    pub server: ServerSection,
+    /// Planning and handing out.
+    pub coordinator: CoordinatorSection,
+    /// Exporting chunks.
+    pub worker: WorkerSection,
+    /// Logging.
+    pub log: LogSection,
+    /// The organizations served, by the first part of their FHIR base URL.
+    pub tenants: BTreeMap<TenantId, TenantSection>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("sluice-data"),
+            ports: PortsSection::default(),
+            server: ServerSection::default(),
+            coordinator: CoordinatorSection::default(),
+            worker: WorkerSection::default(),
+            log: LogSection::default(),
+            tenants: BTreeMap::new(),
+        }
+    }
+}
+
+/// One URI a port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PortsSection {
+    /// Status and progress: `memory:`.
+    pub index: String,
+    /// Hints: `memory:`.
+    pub queue: String,
+    /// Journal and data: `file:DIR`; without DIR, `objects` below the data directory.
+    pub blobs: String,
+}
+
+impl Default for PortsSection {
+    fn default() -> Self {
+        Self {
+            index: "memory:".to_owned(),
+            queue: "memory:".to_owned(),
+            blobs: "file:".to_owned(),
+        }
+    }
+}
+
+/// The HTTP side.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ServerSection {
+    /// Where to listen. A loopback address: there is no authorization yet.
+    pub listen: SocketAddr,
+    /// Where clients reach it; unset means `http://` and the address listened on.
+    pub public_url: Option<String>,
+    /// How long a file link works.
+    pub link_minutes: NonZeroU32,
+    /// The largest kick-off body.
+    pub max_body_kib: NonZeroU32,
+    /// The shortest wait that a poll is told.
+    pub shortest_poll_seconds: NonZeroU32,
+    /// The longest.
+    pub longest_poll_seconds: NonZeroU32,
+    /// Polls at once, on top of what was told, before 429.
+    pub poll_burst: NonZeroU32,
+    /// How long open downloads may go on at a stop.
+    pub drain_seconds: u32,
+}
+
+impl Default for ServerSection {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            public_url: None,
+            link_minutes: nonzero(60),
+            max_body_kib: nonzero(4096),
+            shortest_poll_seconds: nonzero(1),
+            longest_poll_seconds: nonzero(60),
+            poll_burst: nonzero(10),
+            drain_seconds: 30,
+        }
+    }
+}
+
+/// Planning and handing out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct CoordinatorSection {
+    /// Between two looks at every job.
+    pub sweep_seconds: NonZeroU32,
+    /// Between two comparisons of the index with the journal.
+    pub reconcile_seconds: NonZeroU32,
+    /// Chunks of one job handed out at once.
+    pub window: NonZeroU32,
+    /// A chunk without a sign of life for this long is handed out again.
+    pub stale_seconds: NonZeroU32,
+    /// How long the name of a deleted export is kept.
+    pub tombstone_minutes: NonZeroU32,
+    /// Jobs looked at at once.
+    pub width: NonZeroU32,
+}
+
+impl Default for CoordinatorSection {
+    fn default() -> Self {
+        Self {
+            sweep_seconds: nonzero(15),
+            reconcile_seconds: nonzero(300),
+            window: nonzero(16),
+            stale_seconds: nonzero(60),
+            tombstone_minutes: nonzero(60),
+            width: nonzero(4),
+        }
+    }
+}
+
+/// Exporting chunks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct WorkerSection {
+    /// Chunks at once; unset means one a processor.
+    pub slots: Option<NonZeroU32>,
+    /// A chunk that takes longer is tried again.
+    pub deadline_minutes: NonZeroU32,
+    /// How long a silent worker keeps its chunk.
+    pub lease_seconds: NonZeroU32,
+    /// Waits between tries; after the last try the chunk is given up.
+    pub retry_seconds: Vec<u32>,
+}
+
+impl Default for WorkerSection {
+    fn default() -> Self {
+        Self {
+            slots: None,
+            deadline_minutes: nonzero(20),
+            lease_seconds: nonzero(30),
+            retry_seconds: vec![1, 5, 30, 120],
+        }
+    }
+}
+
+/// Logging.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LogSection {
+    /// What to log, as tracing's filters say it.
+    pub filter: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+impl Default for LogSection {
+    fn default() -> Self {
+        Self {
+            filter: "info".to_owned(),
+            format: LogFormat::Text,
+        }
+    }
+}
+
+/// How a log line looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines.
+    Json,
+}
+
+/// One organization.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TenantSection {
+    /// Where its resources come from: `ndjson:DIR`.
+    pub source: String,
+    /// How long a finished export's files stay.
+    #[serde(default = "day")]
+    pub retention_hours: NonZeroU32,
+    /// What a chunk aims at.
+    #[serde(default = "chunk")]
+    pub chunk_mib: NonZeroU64,
+    /// Where a file ends at the next line.
+    #[serde(default = "chunk")]
+    pub file_mib: NonZeroU64,
+    /// How long an export may run.
+    #[serde(default = "day")]
+    pub give_up_hours: NonZeroU32,
+    /// Per cent of chunks that may be missing from an export that still counts as complete.
+    #[serde(default)]
+    pub failed_percent: u32,
+}
+
+impl TenantSection {
+    /// A tenant with this source and the defaults.
+    pub fn of(source: String) -> Self {
+        Self {
+            source,
+            retention_hours: day(),
+            chunk_mib: chunk(),
+            file_mib: chunk(),
+            give_up_hours: day(),
+            failed_percent: 0,
+        }
+    }
+}
+
+fn day() -> NonZeroU32 {
+    nonzero(24)
+}
+
+fn chunk() -> NonZeroU64 {
+    NonZeroU64::new(128).unwrap_or(NonZeroU64::MIN)
+}
+
+fn nonzero(number: u32) -> NonZeroU32 {
+    NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
+}
