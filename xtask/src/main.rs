@@ -1,2 +1,59 @@
-//! The project commands.
-fn main() {}
+//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `deny`.
+
+mod deny;
+mod graph;
+mod run;
+
+use std::process::ExitCode;
+
+use anyhow::bail;
+
+const USAGE: &str = "usage: cargo xtask test | graph | deny | ci
+
+  test   every test of the workspace
+  graph  checks that crates depend only on layers below their own
+  deny   licences, sources, bans and advisories of dependencies (cargo-deny)
+  ci     test, then fmt, clippy, graph and deny";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match command(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            run::say(&format!("xtask: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn command(words: &[&str]) -> anyhow::Result<()> {
+    match words {
+        ["test", rest @ ..] => test(rest),
+        ["graph"] => graph::check(),
+        ["deny"] => deny::check(),
+        ["ci"] => ci(),
+        _ => bail!("{USAGE}"),
+    }
+}
+
+/// Words after `test` go to `cargo test`, as in `cargo xtask test -p sluice-engine`.
+fn test(words: &[&str]) -> anyhow::Result<()> {
+    let mut all = vec!["test", "--locked"];
+    all.extend(if words.is_empty() {
+        &["--workspace"][..]
+    } else {
+        words
+    });
+    run::cargo(&all)
+}
+
+fn ci() -> anyhow::Result<()> {
+    test(&[])?;
+    run::cargo(&["fmt", "--all", "--check"])?;
+    let strict = ["--", "-D", "warnings"];
+    let clippy = ["clippy", "--workspace", "--all-targets", "--locked"];
+    run::cargo(&[&clippy[..], &strict[..]].concat())?;
+    graph::check()?;
+    deny::check()
+}

@@ -1,0 +1,37 @@
+//! Runs other programs and passes on what they say.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail};
+
+/// The workspace's folder.
+pub(crate) fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here).to_owned()
+}
+
+/// Runs cargo in the workspace.
+pub(crate) fn cargo(words: &[&str]) -> anyhow::Result<()> {
+    program("cargo", words)
+}
+
+/// Runs a program in the workspace and fails when it does.
+pub(crate) fn program(name: &str, words: &[&str]) -> anyhow::Result<()> {
+    say(&format!("$ {name} {}", words.join(" ")));
+    let status = Command::new(name)
+        .args(words)
+        .current_dir(root())
+        .status()
+        .with_context(|| format!("starting {name}"))?;
+    if !status.success() {
+        bail!("{name} {} failed: {status}", words.join(" "));
+    }
+    Ok(())
+}
+
+/// Writes a line to standard error.
+pub(crate) fn say(text: &str) {
+    let _nobody_listens = writeln!(std::io::stderr(), "{text}");
+}
