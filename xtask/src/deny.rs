@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use crate::run::{program, root, say};
 
-const VERSION: &str = "0.19.0";
+const VERSION: &str = "0.20.2";
 
 /// Checks what can be checked. Without a network the tool cannot be installed nor the advisories
 /// fetched; that is said and is no failure.

@@ -5,6 +5,8 @@
 
 mod accept;
 mod compress;
+#[cfg(test)]
+mod contract;
 mod discovery;
 mod download;
 mod error;

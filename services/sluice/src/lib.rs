@@ -1,1 +1,71 @@
 //! All three services in one process, and the commands around them.
+
+mod data_dir;
+mod demo;
+mod doctor;
+mod embedded;
+mod export;
+mod sample;
+mod serve;
+mod terminal;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// FHIR Bulk Data export.
+#[derive(Parser)]
+#[command(name = "sluice", version, about, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Make sample data, serve it, export a group over HTTP, verify every file
+    Demo(demo::DemoArgs),
+    /// Serve the FHIR Bulk Data API, everything in one process
+    Serve(serve::ServeArgs),
+    /// Write made-up FHIR R4 patients as NDJSON files
+    Sample(sample::SampleArgs),
+    /// Export from any FHIR Bulk Data server, verify, and go on where it was interrupted
+    Export(export::ExportArgs),
+    /// Try everything that `serve` needs and say what is wrong
+    Doctor(doctor::DoctorArgs),
+}
+
+/// Threads for work that blocks: files, hashing, compression.
+const BLOCKING_THREADS: usize = 64;
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build();
+    match runtime {
+        Ok(runtime) => runtime.block_on(command(cli.command)),
+        Err(error) => failed(&error.into()),
+    }
+}
+
+async fn command(command: Command) -> ExitCode {
+    let done = match command {
+        Command::Export(args) => return export::run(args).await,
+        Command::Demo(args) => demo::run(args).await,
+        Command::Serve(args) => serve::run(args).await,
+        Command::Sample(args) => sample::run(args).await,
+        Command::Doctor(args) => doctor::run(args).await,
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(&error),
+    }
+}
+
+fn failed(error: &anyhow::Error) -> ExitCode {
+    terminal::say(&format!("sluice: {error:#}"));
+    ExitCode::FAILURE
+}

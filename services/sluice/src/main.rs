@@ -1,2 +1,5 @@
 //! Boots.
-fn main() {}
+
+fn main() -> std::process::ExitCode {
+    sluice::run()
+}
