@@ -124,7 +124,7 @@ impl World {
         };
         let settings = CoordinatorSettings {
             sweep_every: Duration::from_secs(15),
-            reconcile_every: Duration::from_secs(60),
+            reconcile_every: Duration::from_mins(1),
             width: 3,
         };
         let forever = CancellationToken::new();
@@ -174,7 +174,11 @@ impl World {
         Journal::new(Arc::new(self.disk.0.clone()))
     }
 
-    /// Every line of files, sorted; and each file's bytes held against its entry.
+    /// Every line of files, sorted.
+    ///
+    /// # Panics
+    ///
+    /// When a file does not hold what its entry says.
     pub async fn lines(&self, files: &[ManifestFile]) -> Result<Vec<String>, PortError> {
         let mut lines = Vec::new();
         for file in files {

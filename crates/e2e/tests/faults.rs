@@ -1,4 +1,9 @@
 //! Every call of a whole export fails once, before and after its effect; the result is the same.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what surprises a test should end it"
+)]
 
 use std::sync::Arc;
 

@@ -60,7 +60,7 @@ async fn dying_at_any_moment_loses_and_doubles_nothing() {
                 job = Some(world.kick_off().await.unwrap());
             }
             // Moments at which everyone waits, and moments at which everyone works.
-            if dice.number() % 3 == 0 {
+            if dice.number().is_multiple_of(3) {
                 tokio::time::sleep(Duration::from_millis(dice.number() % 90_000)).await;
             }
             for _ in 0..dice.number() % 3_000 {

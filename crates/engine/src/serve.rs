@@ -101,9 +101,14 @@ impl Serve {
             return Ok(Answer::Unknown);
         };
         let progress = self.progress(&status);
+        let told = if status.state.is_running() {
+            progress.retry_after
+        } else {
+            self.limits.shortest
+        };
         let rate = Rate {
             burst: self.limits.burst,
-            every: progress.retry_after,
+            every: told,
         };
         let budget = format!("poll/{job}");
         if let Some(wait) = self.ports.index.spend(&budget, rate).await? {

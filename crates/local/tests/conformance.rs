@@ -1,4 +1,5 @@
 //! Every local adapter, held against the suite of its port.
+#![expect(clippy::unwrap_used, reason = "what surprises a test should end it")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,7 +55,7 @@ async fn memory_queue() {
 async fn a_badly_behaved_queue_repeats_delays_and_loses_as_told() {
     let queue = MemoryQueue::with_habits(Habits {
         repeat_every: Some(2),
-        late: Some((3, Duration::from_secs(60))),
+        late: Some((3, Duration::from_mins(1))),
         lose_every: Some(5),
     });
     let job = JobRef {

@@ -1,1 +1,267 @@
 //! A folder of FHIR R4 NDJSON files as a source.
+//!
+//! Opening it reads every file once and keeps an index of where each resource is, whose it is
+//! and what it refers to, in SQLite, so that no number of resources fills the memory. A folder
+//! that has not changed is not read again.
+//!
+//! What is exported, where the standard leaves it open:
+//! - A resource lies in the compartments of the Patients of the folder that it names at the paths
+//!   of `sluice_fhir::compartment`, by `Patient/x`, the same behind `http(s)://…/`, a version of
+//!   it, or `urn:uuid:x`. A Provenance follows what it is about.
+//! - A resource that lies in no compartment comes along when an exported one refers to it, or when
+//!   one that came along does, within the types asked for. `_since` and `_until` then decide about
+//!   each resource by its own time. Nothing from the compartment of somebody who is not in the
+//!   cohort ever comes along, nor does a Group.
+//! - Each resource has one row in the index and slices are ranges of rows, so nothing leaves
+//!   twice, in however many compartments it lies.
+//! - Binary and `OperationOutcome` lines are left out and told; a Bundle or Parameters is an error,
+//!   for resources would hide in it.
+
+mod cohort;
+mod error;
+mod failure;
+mod fingerprint;
+mod generation;
+mod group_facts;
+mod groups;
+mod kinds;
+mod lines;
+mod load;
+mod options;
+mod picks;
+mod place;
+mod plan;
+mod read;
+mod remarks;
+mod resolve;
+mod scan;
+mod tables;
+mod view;
+mod walk;
+
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::StreamExt;
+use rusqlite::Connection;
+use sluice_fhir::{Issue, Level};
+use sluice_model::{Scope, Slice, Snapshot};
+use sluice_ports::{
+    Block, BlockStream, Clock, GroupPage, GroupQuery, PlanStep, PopulationError, PortError, Source,
+};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+pub use self::error::LoadError;
+pub use self::generation::Catalog;
+pub use self::load::LoadProgress;
+pub use self::options::{InvalidAddress, NdjsonOptions, Undated};
+
+use self::failure::{blocking, changed, index, load};
+use self::generation::Generation;
+use self::picks::{attach, ensure, is_whole, wanted};
+use self::view::View;
+use crate::lock;
+
+/// Blocks read ahead of the one who takes them.
+const AHEAD: usize = 2;
+
+/// A folder of NDJSON files.
+#[derive(Clone)]
+pub struct NdjsonSource {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    options: NdjsonOptions,
+    clock: Arc<dyn Clock>,
+    current: Mutex<Arc<Generation>>,
+    /// Held while looking for changes, so that one thread loads.
+    reload: Mutex<()>,
+    /// Held while working out what a scope takes.
+    picking: Mutex<()>,
+}
+
+impl NdjsonSource {
+    /// Opens a folder, reading all of it if it was not read before. Blocks until that is done.
+    pub fn open(
+        options: NdjsonOptions,
+        clock: Arc<dyn Clock>,
+        progress: impl Fn(LoadProgress) + Send + Sync,
+    ) -> Result<Self, LoadError> {
+        let generation = Generation::open(&options, &progress)?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                options,
+                clock,
+                current: Mutex::new(Arc::new(generation)),
+                reload: Mutex::default(),
+                picking: Mutex::default(),
+            }),
+        })
+    }
+
+    /// What the folder holds.
+    pub fn catalog(&self) -> Catalog {
+        self.shared.generation().catalog.clone()
+    }
+}
+
+impl Shared {
+    fn generation(&self) -> Arc<Generation> {
+        Arc::clone(&lock(&self.current))
+    }
+
+    /// The state that the folder is in now, loaded if need be.
+    fn refresh(&self) -> Result<Arc<Generation>, PortError> {
+        let _turn = lock(&self.reload);
+        let known = self.generation();
+        if known.is_current(&self.options).map_err(load)? {
+            return Ok(known);
+        }
+        tracing::info!(generation = %known.id, "the data folder changed, loading it again");
+        let fresh = Generation::open(&self.options, &|_| {}).map_err(load)?;
+        let fresh = Arc::new(fresh);
+        *lock(&self.current) = Arc::clone(&fresh);
+        Ok(fresh)
+    }
+
+    /// The state that a snapshot saw, if it can still be read.
+    fn pinned(&self, snapshot: &Snapshot) -> Result<Arc<Generation>, PortError> {
+        let known = self.generation();
+        if known.id == snapshot.token && known.is_there() {
+            return Ok(known);
+        }
+        let fresh = self.refresh()?;
+        if fresh.id == snapshot.token {
+            Ok(fresh)
+        } else {
+            Err(changed())
+        }
+    }
+
+    fn check(&self, scope: &Scope) -> Result<(), PopulationError> {
+        let generation = self.pinned(&scope.snapshot)?;
+        let db = Connection::open("").map_err(index)?;
+        attach(&db, &generation.index_path()).map_err(index)?;
+        if let Level::Group(id) = &scope.level
+            && cohort::find_group(&db, id).map_err(index)?.is_none()
+        {
+            return Err(PopulationError::UnknownGroup);
+        }
+        if scope.patients.is_none() {
+            return Ok(());
+        }
+        let table = "CREATE TABLE cohort (patient INTEGER PRIMARY KEY); BEGIN";
+        db.execute_batch(table).map_err(index)?;
+        let cohort = cohort::gather(&db, scope).map_err(index)?;
+        if cohort.unknown.is_empty() {
+            Ok(())
+        } else {
+            Err(PopulationError::UnknownPatients(cohort.unknown))
+        }
+    }
+
+    fn remarks(&self, scope: &Scope) -> Result<Vec<Issue>, PortError> {
+        let generation = self.pinned(&scope.snapshot)?;
+        let picks = if is_whole(scope) {
+            None
+        } else {
+            Some(ensure(&generation, scope, &self.picking)?)
+        };
+        remarks::remarks(&generation, scope, self.options.undated, picks.as_deref()).map_err(index)
+    }
+
+    fn read(&self, scope: &Scope, slice: &Slice, outlet: &read::Outlet) -> Result<(), PortError> {
+        let generation = self.pinned(&scope.snapshot)?;
+        let view = View::open(&generation, scope, &self.picking)?;
+        read::slice(&view, &generation, &wanted(scope), slice, outlet)
+    }
+}
+
+#[async_trait]
+impl Source for NdjsonSource {
+    async fn snapshot(&self) -> Result<Snapshot, PortError> {
+        let shared = Arc::clone(&self.shared);
+        blocking(move || {
+            let generation = shared.refresh()?;
+            Ok(Snapshot {
+                time: shared.clock.now().floor_to_millis(),
+                token: generation.id.clone(),
+            })
+        })
+        .await
+    }
+
+    async fn check(&self, scope: &Scope) -> Result<(), PopulationError> {
+        let (shared, scope) = (Arc::clone(&self.shared), scope.clone());
+        blocking(move || shared.check(&scope)).await
+    }
+
+    async fn groups(&self, query: &GroupQuery) -> Result<GroupPage, PortError> {
+        let (shared, query) = (Arc::clone(&self.shared), query.clone());
+        blocking(move || {
+            let generation = shared.refresh()?;
+            groups::search(&generation, &query)
+        })
+        .await
+    }
+
+    async fn group(&self, id: &str) -> Result<Option<Bytes>, PortError> {
+        let (shared, id) = (Arc::clone(&self.shared), id.to_owned());
+        blocking(move || {
+            let generation = shared.refresh()?;
+            groups::get(&generation, &id)
+        })
+        .await
+    }
+
+    async fn plan(
+        &self,
+        scope: &Scope,
+        target: u64,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<PlanStep, PortError> {
+        let (shared, scope) = (Arc::clone(&self.shared), scope.clone());
+        let cursor = cursor.map(str::to_owned);
+        blocking(move || {
+            let generation = shared.pinned(&scope.snapshot)?;
+            let view = View::open(&generation, &scope, &shared.picking)?;
+            plan::step(&view, &wanted(&scope), target, limit, cursor.as_deref())
+        })
+        .await
+    }
+
+    async fn remarks(&self, scope: &Scope) -> Result<Vec<Issue>, PortError> {
+        let (shared, scope) = (Arc::clone(&self.shared), scope.clone());
+        blocking(move || shared.remarks(&scope)).await
+    }
+
+    async fn read(&self, scope: &Scope, slice: &Slice) -> Result<BlockStream, PortError> {
+        let shared = Arc::clone(&self.shared);
+        let (scope, slice) = (scope.clone(), slice.clone());
+        let (outlet, blocks) = mpsc::channel(AHEAD);
+        let reader = blocking(move || shared.read(&scope, &slice, &outlet));
+        let reader = tokio::spawn(reader);
+        Ok(futures::stream::unfold(Some((blocks, reader)), next_block).boxed())
+    }
+}
+
+type Reading = (mpsc::Receiver<Block>, JoinHandle<Result<(), PortError>>);
+
+/// The next block. The end is only the end when the reader says that all went well.
+async fn next_block(
+    reading: Option<Reading>,
+) -> Option<(Result<Block, PortError>, Option<Reading>)> {
+    let (mut blocks, reader) = reading?;
+    if let Some(block) = blocks.recv().await {
+        return Some((Ok(block), Some((blocks, reader))));
+    }
+    let end = match reader.await {
+        Ok(end) => end,
+        Err(error) => Err(PortError::transient("reading the data folder", error)),
+    };
+    end.err().map(|error| (Err(error), None))
+}

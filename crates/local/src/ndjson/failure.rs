@@ -1,0 +1,50 @@
+//! Failures of the folder in the words of the port.
+
+use sluice_ports::{PortError, PortKind};
+
+use super::error::LoadError;
+
+/// The data are no longer what the export began with.
+pub(super) fn changed() -> PortError {
+    PortError::permanent(
+        "reading the data folder",
+        "the data folder changed while the export ran; start the export again",
+    )
+}
+
+/// An opaque text that did not come from here.
+pub(super) fn foreign(what: &str) -> PortError {
+    PortError::new(
+        PortKind::Permanent,
+        format!("using a {what} that this source did not make"),
+    )
+}
+
+/// Index trouble; a disk that is full may be emptied.
+pub(super) fn index(error: rusqlite::Error) -> PortError {
+    PortError::transient("asking the index of the data folder", error)
+}
+
+/// Loading again failed.
+pub(super) fn load(error: LoadError) -> PortError {
+    let action = "loading the data folder";
+    match error {
+        LoadError::Changed | LoadError::Index(_) | LoadError::Stopped => {
+            PortError::transient(action, error)
+        }
+        error => PortError::permanent(action, error),
+    }
+}
+
+/// Runs blocking work where it may block.
+pub(super) async fn blocking<T, E, F>(work: F) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<PortError> + Send + 'static,
+    F: FnOnce() -> Result<T, E> + Send + 'static,
+{
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) => Err(PortError::transient("reading the data folder", error).into()),
+    }
+}
