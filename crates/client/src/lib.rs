@@ -1,1 +1,21 @@
-//! The export client as a library.
+//! The export client as a library: kicks off, polls as told, downloads in parallel, verifies, and
+//! goes on where it was interrupted. Works with any FHIR Bulk Data server.
+
+mod bulk;
+mod check;
+mod download;
+mod error;
+mod event;
+mod export;
+mod manifest;
+mod options;
+mod retry_after;
+mod state;
+
+pub use bulk::{BulkClient, Poll};
+pub use error::ExportError;
+pub use event::{Event, Observer};
+pub use export::{Summary, export};
+pub use manifest::{Entry, Manifest};
+pub use options::{ExportOptions, Level};
+pub use url::Url;

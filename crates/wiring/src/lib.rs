@@ -60,8 +60,8 @@ pub fn source(
     let Some(path) = uri.strip_prefix("ndjson:") else {
         bail!("source {uri:?}: this build knows ndjson:DIR");
     };
-    let mut options = NdjsonOptions::from_uri_path(path)
-        .with_context(|| format!("source {uri:?}"))?;
+    let mut options =
+        NdjsonOptions::from_uri_path(path).with_context(|| format!("source {uri:?}"))?;
     if options.index_dir.is_none() && !can_hold_an_index(&options.dir) {
         options.index_dir = Some(index_elsewhere(indexes, &options.dir));
     }
@@ -85,7 +85,13 @@ fn index_elsewhere(indexes: &Path, dir: &Path) -> PathBuf {
     let name: String = whole
         .to_string_lossy()
         .chars()
-        .map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' })
+        .map(|letter| {
+            if letter.is_ascii_alphanumeric() {
+                letter
+            } else {
+                '-'
+            }
+        })
         .collect();
     indexes.join(name.trim_matches('-'))
 }

@@ -82,8 +82,9 @@ async fn examine(report: &mut Report, settings: &Settings) {
     let queue = sluice_wiring::queue(&settings.ports.queue);
     report.note("queue", queue, |_| settings.ports.queue.clone());
     if settings.tenants.is_empty() {
-        let none: anyhow::Result<()> =
-            Err(anyhow::anyhow!("none is set; use --data DIR or [tenants.default]"));
+        let none: anyhow::Result<()> = Err(anyhow::anyhow!(
+            "none is set; use --data DIR or [tenants.default]"
+        ));
         report.note("tenants", none, |()| String::new());
     }
     for (tenant, section) in &settings.tenants {

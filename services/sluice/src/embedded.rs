@@ -175,7 +175,11 @@ fn start_inner(
         ExportLimits {
             deadline: seconds(worker.deadline_minutes) * 60,
             lease: seconds(worker.lease_seconds),
-            retries: worker.retry_seconds.iter().map(|wait| seconds(*wait)).collect(),
+            retries: worker
+                .retry_seconds
+                .iter()
+                .map(|wait| seconds(*wait))
+                .collect(),
             ..ExportLimits::default()
         },
     );

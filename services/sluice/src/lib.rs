@@ -1,10 +1,12 @@
 //! All three services in one process, and the commands around them.
 
+mod bars;
 mod data_dir;
 mod demo;
 mod doctor;
 mod embedded;
 mod export;
+mod proof;
 mod sample;
 mod serve;
 mod terminal;

@@ -1,0 +1,124 @@
+//! A server's manifest, and the names its files get here.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::ExportError;
+
+/// A manifest, as any version of the guide writes it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Manifest {
+    /// T.
+    pub transaction_time: String,
+    /// Whether files need the access token.
+    #[serde(default)]
+    pub requires_access_token: bool,
+    /// The data.
+    #[serde(default)]
+    pub output: Vec<Entry>,
+    /// Messages; version 4 calls them `outcome`.
+    #[serde(default, alias = "outcome")]
+    pub error: Vec<Entry>,
+    /// What was deleted.
+    #[serde(default)]
+    pub deleted: Vec<Entry>,
+}
+
+/// One file of a manifest.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Entry {
+    /// The type of its lines.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Where it is.
+    pub url: String,
+    /// Lines in it.
+    pub count: Option<u64>,
+    #[serde(default)]
+    extension: Value,
+}
+
+impl Entry {
+    /// Its bytes before any encoding, if the server is a Sluice.
+    pub fn bytes(&self) -> Option<u64> {
+        self.extension.get("urn:sluice:bytes")?.as_u64()
+    }
+
+    /// Their SHA-256, if the server is a Sluice.
+    pub fn sha256(&self) -> Option<&str> {
+        self.extension.get("urn:sluice:sha256")?.as_str()
+    }
+}
+
+/// A file to fetch: where it goes, and its entry.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) name: String,
+    pub(crate) entry: Entry,
+}
+
+impl Manifest {
+    /// Every file with its name here: by type, numbered in the order of the manifest, which never
+    /// changes, so that a later run finds them again.
+    pub(crate) fn wanted(&self) -> Result<Vec<Wanted>, ExportError> {
+        let lists = [
+            ("", "Resource", &self.output),
+            ("error/", "OperationOutcome", &self.error),
+            ("deleted/", "Bundle", &self.deleted),
+        ];
+        let mut wanted = Vec::new();
+        for (folder, default, entries) in lists {
+            let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
+            for entry in entries {
+                let kind = entry.kind.as_deref().unwrap_or(default);
+                // It becomes a file name.
+                if kind.is_empty() || !kind.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+                    return Err(ExportError::nonsense(
+                        "reading the manifest",
+                        "a file's type is not the name of a resource type",
+                    ));
+                }
+                let number = numbers.entry(kind).or_default();
+                *number += 1;
+                wanted.push(Wanted {
+                    name: format!("{folder}{kind}.{number}.ndjson"),
+                    entry: entry.clone(),
+                });
+            }
+        }
+        Ok(wanted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn manifest(kind: &str) -> Manifest {
+        let file = serde_json::json!({ "type": kind, "url": "http://h/f" });
+        serde_json::from_value(serde_json::json!({
+            "transactionTime": "2026-03-01T00:00:00Z",
+            "request": "http://h/$export",
+            "requiresAccessToken": false,
+            "output": [file, file],
+            "error": [],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn names_are_numbered_by_type() {
+        let wanted = manifest("Patient").wanted().unwrap();
+        assert_eq!(wanted[1].name, "Patient.2.ndjson");
+    }
+
+    #[test]
+    fn a_type_cannot_lead_out_of_the_folder() {
+        for kind in ["../x", "a/b", "", "C:\\x", "."] {
+            assert!(manifest(kind).wanted().is_err(), "{kind}");
+        }
+    }
+}

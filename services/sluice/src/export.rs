@@ -1,0 +1,165 @@
+//! `sluice export`: the client on the command line.
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{ArgGroup, Args};
+use sluice_client::{Event, ExportError, ExportOptions, Level, Observer, Summary, Url};
+use tokio_util::sync::CancellationToken;
+
+use crate::bars::Bars;
+use crate::terminal::{bytes, count, print, say};
+
+/// Exit codes: 0 all files verified, 2 refused, 3 failed on the server, 4 not there any more,
+/// 5 verification, 6 network, 7 local files or options, 130 interrupted.
+#[derive(Args)]
+#[command(verbatim_doc_comment)]
+#[command(group(ArgGroup::new("level").args(["group", "patient_level", "system"])))]
+pub(crate) struct ExportArgs {
+    /// The FHIR base URL, such as http://127.0.0.1:8080/default/fhir
+    #[arg(long, value_name = "URL")]
+    server: Url,
+    /// Export the members of this Group
+    #[arg(long, value_name = "ID")]
+    group: Option<String>,
+    /// Export all patients (the default)
+    #[arg(long)]
+    patient_level: bool,
+    /// Export everything
+    #[arg(long)]
+    system: bool,
+    /// Only these resource types; commas and repeats
+    #[arg(long = "type", value_name = "TYPE", value_delimiter = ',')]
+    types: Vec<String>,
+    /// Only what changed later than this instant
+    #[arg(long, value_name = "INSTANT")]
+    since: Option<String>,
+    /// Only what changed earlier than this instant
+    #[arg(long, value_name = "INSTANT")]
+    until: Option<String>,
+    /// The folder to write; run again with the same one to go on
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Downloads at once
+    #[arg(long, default_value_t = 4, value_name = "N")]
+    parallel: usize,
+    /// Delete the export on the server once every file is verified
+    #[arg(long)]
+    delete: bool,
+    /// Say what happens as JSON lines on standard output, and show no bars
+    #[arg(long)]
+    json: bool,
+    /// Forget what the folder knows of an earlier export
+    #[arg(long)]
+    restart: bool,
+    /// Go on with this export instead of starting one
+    #[arg(long, value_name = "URL")]
+    status_url: Option<Url>,
+    /// Ask the server to ignore parameters that it does not support
+    #[arg(long)]
+    lenient: bool,
+    /// Send this header to the server too; may be repeated
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
+    headers: Vec<(String, String)>,
+    /// The file that holds the access token; it is read anew for every request
+    #[arg(long, value_name = "FILE")]
+    bearer_token_file: Option<PathBuf>,
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once(':')
+        .ok_or("write a header as NAME: VALUE")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+impl ExportArgs {
+    fn options(&self) -> ExportOptions {
+        let level = match &self.group {
+            Some(group) => Level::Group(group.clone()),
+            None if self.system => Level::System,
+            None => Level::Patient,
+        };
+        ExportOptions {
+            types: self.types.clone(),
+            since: self.since.clone(),
+            until: self.until.clone(),
+            lenient: self.lenient,
+            headers: self.headers.clone(),
+            bearer_token_file: self.bearer_token_file.clone(),
+            parallel: self.parallel,
+            delete: self.delete,
+            restart: self.restart,
+            status_url: self.status_url.clone(),
+            ..ExportOptions::new(self.server.clone(), level, &self.out)
+        }
+    }
+}
+
+pub(crate) async fn run(args: ExportArgs) -> ExitCode {
+    let stop = CancellationToken::new();
+    if let Err(error) = sluice_runtime::on_signal(&stop) {
+        say(&format!("sluice: cannot hear Ctrl-C: {error}"));
+    }
+    let options = args.options();
+    let ended = if args.json {
+        sluice_client::export(&options, &JsonLines, stop).await
+    } else if std::io::stderr().is_terminal() {
+        let bars = Bars::default();
+        let ended = sluice_client::export(&options, &bars, stop).await;
+        bars.clear();
+        ended
+    } else {
+        sluice_client::export(&options, &(), stop).await
+    };
+    tell(&args, ended)
+}
+
+fn tell(args: &ExportArgs, ended: Result<Summary, ExportError>) -> ExitCode {
+    match ended {
+        Ok(summary) => {
+            if !args.json {
+                print(&describe(&summary, &args.out.display().to_string()));
+            }
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            if args.json {
+                let line = serde_json::json!({
+                    "event": "failed", "code": error.exit_code(), "text": error.to_string(),
+                });
+                print(&line.to_string());
+            }
+            say(&format!("sluice: {error}"));
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// What was exported, in a few lines.
+pub(crate) fn describe(summary: &Summary, out: &str) -> String {
+    let mut text = format!(
+        "{} resources in {} files, {}, all verified, in {out}\n",
+        count(summary.resources),
+        summary.files,
+        bytes(summary.bytes),
+    );
+    if summary.outcomes > 0 {
+        text += &format!("{} messages of the server in error/\n", summary.outcomes);
+    }
+    text + &format!(
+        "for what changes from now on: --since {}",
+        summary.transaction_time
+    )
+}
+
+struct JsonLines;
+
+impl Observer for JsonLines {
+    fn event(&self, event: &Event) {
+        if let Ok(line) = serde_json::to_string(event) {
+            print(&line);
+        }
+    }
+}
