@@ -11,13 +11,26 @@ use tokio_util::sync::CancellationToken;
 use crate::bars::Bars;
 use crate::terminal::{bytes, count, print, say};
 
-/// Exit codes: 0 all files verified, 2 refused, 3 failed on the server, 4 not there any more,
-/// 5 verification, 6 network, 7 local files or options, 130 interrupted.
+const EXIT_CODES: &str = "\
+Exit codes:
+    0  every file is there and verified
+    2  the server refused the export, or the command line is wrong
+    3  the export failed on the server
+    4  the server does not have the export any more
+    5  a file is not what the manifest says
+    6  the server could not be reached, or its answer makes no sense
+    7  the folder or an option cannot be used
+  130  interrupted; the same command goes on";
+
 #[derive(Args)]
-#[command(verbatim_doc_comment)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
+#[command(after_help = EXIT_CODES)]
 #[command(group(ArgGroup::new("level").args(["group", "patient_level", "system"])))]
 pub(crate) struct ExportArgs {
-    /// The FHIR base URL, such as http://127.0.0.1:8080/default/fhir
+    /// The FHIR base URL; a Sluice's ends in /TENANT/fhir
     #[arg(long, value_name = "URL")]
     server: Url,
     /// Export the members of this Group
@@ -139,17 +152,16 @@ fn tell(args: &ExportArgs, ended: Result<Summary, ExportError>) -> ExitCode {
 
 /// What was exported, in a few lines.
 pub(crate) fn describe(summary: &Summary, out: &str) -> String {
-    let mut text = format!(
-        "{} resources in {} files, {}, all verified, in {out}\n",
+    let messages = match summary.outcomes {
+        0 => String::new(),
+        number => format!("{number} messages of the server in error/\n"),
+    };
+    format!(
+        "{} resources in {} files, {}, all verified, in {out}\n{messages}for what changes from \
+         now on: --since {}",
         count(summary.resources),
         summary.files,
         bytes(summary.bytes),
-    );
-    if summary.outcomes > 0 {
-        text += &format!("{} messages of the server in error/\n", summary.outcomes);
-    }
-    text + &format!(
-        "for what changes from now on: --since {}",
         summary.transaction_time
     )
 }

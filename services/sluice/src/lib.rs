@@ -32,7 +32,7 @@ enum Command {
     /// Write made-up FHIR R4 patients as NDJSON files
     Sample(sample::SampleArgs),
     /// Export from any FHIR Bulk Data server, verify, and go on where it was interrupted
-    Export(export::ExportArgs),
+    Export(Box<export::ExportArgs>),
     /// Try everything that `serve` needs and say what is wrong
     Doctor(doctor::DoctorArgs),
 }
@@ -55,7 +55,7 @@ pub fn run() -> ExitCode {
 
 async fn command(command: Command) -> ExitCode {
     let done = match command {
-        Command::Export(args) => return export::run(args).await,
+        Command::Export(args) => return export::run(*args).await,
         Command::Demo(args) => demo::run(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Sample(args) => sample::run(args).await,

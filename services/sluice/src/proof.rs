@@ -92,10 +92,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let group = GROUP.replace('\n', " ");
         fs::write(folder.path().join("Group.ndjson"), group).unwrap();
-        let patients: String = patients
-            .iter()
-            .map(|id| format!("{{\"resourceType\":\"Patient\",\"id\":\"{id}\"}}\n"))
-            .collect();
+        let patients = patients.iter().map(|id| format!("{{\"id\":\"{id}\"}}"));
+        let patients = patients.collect::<Vec<_>>().join("\n");
         fs::write(folder.path().join("Patient.1.ndjson"), patients).unwrap();
         let time = "2026-03-01T00:00:00.000Z";
         members_and_nobody_else(folder.path(), folder.path(), "g", time)
