@@ -123,6 +123,7 @@ impl Serialize for OperationOutcome {
     }
 }
 
+/// The text stands in both places: clients in the field look into one or the other.
 fn issue_json(issue: &Issue) -> serde_json::Value {
     let mut json = serde_json::json!({
         "severity": issue.severity,

@@ -144,6 +144,12 @@ fn check(settings: &Settings) -> Result<(), SettingsError> {
         );
     }
     for (name, tenant) in &settings.tenants {
+        if tenant.source.is_empty() {
+            return conflict(format!(
+                "tenants.{name}.source is not set: it says where the resources come from, such as \
+                 ndjson:DIR"
+            ));
+        }
         if tenant.failed_percent > 100 {
             return conflict(format!(
                 "tenants.{name}.failed_percent is {}: it must be 0 to 100",
@@ -181,6 +187,8 @@ mod tests {
             &[
                 ("SLUICE_SERVER__LISTEN", "127.0.0.1:2"),
                 ("SLUICE_WORKER__RETRY_SECONDS", "[7]"),
+                // In either order: a part of a section may come before what it needs.
+                ("SLUICE_TENANTS__DEFAULT__CHUNK_MIB", "1"),
                 ("SLUICE_TENANTS__DEFAULT__SOURCE", "ndjson:x"),
                 ("SLUICE_DATA_DIR", "elsewhere"),
             ],
@@ -217,6 +225,7 @@ mod tests {
             "[server]\npublic_url = \"https://h/\"",
             "[server]\nshortest_poll_seconds = 99",
             "[coordinator]\ntombstone_minutes = 5",
+            "[tenants.default]\nchunk_mib = 5",
         ] {
             assert!(
                 matches!(from(text, &[]), Err(SettingsError::Conflict(_))),

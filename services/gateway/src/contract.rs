@@ -198,7 +198,7 @@ fn local(url: &str) -> &str {
     url.strip_prefix(PUBLIC).unwrap_or(url)
 }
 
-fn parameters(list: Value) -> Value {
+fn parameters(list: &Value) -> Value {
     json!({ "resourceType": "Parameters", "parameter": list })
 }
 
@@ -212,7 +212,7 @@ async fn e_01_to_e_03_every_level_is_kicked_off_by_get_and_post() {
         "/default/fhir/Patient/%24export",
         "/default/fhir/Group/everyone/$export",
     ] {
-        let post = site.post(path, &parameters(json!([]))).await;
+        let post = site.post(path, &parameters(&json!([]))).await;
         for got in [site.get(path).await, post] {
             assert_eq!(got.status, StatusCode::ACCEPTED, "{path}");
             let url = got.header("content-location").to_owned();
@@ -254,7 +254,7 @@ async fn what_is_wrong_with_a_kickoff_is_told() {
 #[actix_web::test]
 async fn what_is_wrong_with_a_body_is_told() {
     let site = Site::quiet();
-    let unknown = parameters(json!([
+    let unknown = parameters(&json!([
         { "name": "patient", "valueReference": { "reference": "Patient/nobody" } }
     ]));
     let got = site.post(EXPORT, &unknown).await;
@@ -269,7 +269,7 @@ async fn what_is_wrong_with_a_body_is_told() {
         (got.status, got.issue().as_str()),
         (StatusCode::BAD_REQUEST, "structure")
     );
-    let large = parameters(json!([{ "name": "x", "valueString": "x".repeat(3_000) }]));
+    let large = parameters(&json!([{ "name": "x", "valueString": "x".repeat(3_000) }]));
     let got = site.post(EXPORT, &large).await;
     assert_eq!(
         (got.status, got.issue().as_str()),

@@ -1,15 +1,18 @@
 //! `sluice serve`: everything in one process, until a signal.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Args;
-use sluice_runtime::{Settings, TenantSection};
+use sluice_runtime::Settings;
 use tokio_util::sync::CancellationToken;
 
 use crate::embedded::{self, OnLoad};
 use crate::terminal::{LoadBar, say};
+
+/// The setting that `--data` stands for.
+const DEFAULT_SOURCE: &str = "SLUICE_TENANTS__DEFAULT__SOURCE";
 
 #[derive(Args)]
 pub(crate) struct ServeArgs {
@@ -29,28 +32,44 @@ pub(crate) struct SettingsArgs {
     /// With --data: skip broken lines and report them, instead of refusing the folder
     #[arg(long, requires = "data")]
     pub(crate) lenient: bool,
+    /// With --data: when a resource without meta.lastUpdated counts as changed
+    #[arg(long, requires = "data", value_name = "HOW", default_value = "include")]
+    pub(crate) undated: UndatedArg,
+}
+
+/// What stands in for a missing `meta.lastUpdated`.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum UndatedArg {
+    /// It is not known, so it is exported whatever _since says
+    Include,
+    /// When its file was last written
+    FileTime,
 }
 
 impl SettingsArgs {
     /// Reads the settings and lays the arguments over them.
     pub(crate) fn load(&self) -> anyhow::Result<Settings> {
-        let variables = sluice_runtime::environment();
-        let mut settings = sluice_runtime::load(self.config.as_deref(), &variables)?;
+        let mut variables = sluice_runtime::environment();
         if let Some(folder) = &self.data {
-            if folder.to_string_lossy().contains('?') {
-                bail!("--data: a folder with a question mark in its name cannot be served");
-            }
-            let lenient = if self.lenient { "?lenient=true" } else { "" };
-            let source = format!("ndjson:{}{lenient}", folder.display());
-            let name = "default".parse()?;
-            match settings.tenants.get_mut(&name) {
-                Some(tenant) => tenant.source = source,
-                None => {
-                    settings.tenants.insert(name, TenantSection::of(source));
-                }
-            }
+            // Laid over the rest as a variable would be, before the whole is looked at.
+            variables.push((DEFAULT_SOURCE.to_owned(), self.source(folder)?));
         }
-        Ok(settings)
+        Ok(sluice_runtime::load(self.config.as_deref(), &variables)?)
+    }
+
+    fn source(&self, folder: &Path) -> anyhow::Result<String> {
+        if folder.to_string_lossy().contains('?') {
+            bail!("--data: a folder with a question mark in its name cannot be served");
+        }
+        let undated = match self.undated {
+            UndatedArg::Include => "include",
+            UndatedArg::FileTime => "file-time",
+        };
+        Ok(format!(
+            "ndjson:{}?lenient={}&undated={undated}",
+            folder.display(),
+            self.lenient
+        ))
     }
 }
 

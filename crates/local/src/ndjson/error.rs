@@ -70,7 +70,7 @@ pub enum LoadError {
         source: io::Error,
     },
     /// Nothing to serve.
-    #[error("{} holds no .ndjson or .jsonl files, plain or .gz", .0.display())]
+    #[error("{} holds no NDJSON files of FHIR resources, plain or gzipped", .0.display())]
     NoFiles(PathBuf),
     /// A line that is no resource.
     #[error("{file}, line {line}: {reason}")]

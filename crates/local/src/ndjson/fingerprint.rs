@@ -1,9 +1,12 @@
 //! Which files make up the folder, and whether they are still the same.
 
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use flate2::read::MultiGzDecoder;
+use memchr::memmem;
 use sha2::{Digest, Sha256};
 
 use super::error::LoadError;
@@ -11,6 +14,9 @@ use super::options::{NdjsonOptions, Undated};
 
 /// Raised with every change of the tables or of what goes into them.
 const FORMAT: u32 = 1;
+
+/// Bytes in which a resource says that it is one.
+const SNIFFED: u64 = 4096;
 
 /// What tells a file's state without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,12 +43,16 @@ pub(super) struct Found {
     pub(super) name: String,
     pub(super) path: PathBuf,
     pub(super) stamp: Stamp,
+    /// Whether it is gzip.
+    pub(super) packed: bool,
 }
 
-impl Found {
-    pub(super) fn is_packed(&self) -> bool {
-        self.name.strip_suffix(".gz").is_some()
-    }
+/// What a file holds, as far as it must be looked at before it is read.
+#[derive(Clone, Copy)]
+enum Content {
+    Plain,
+    Packed,
+    Other,
 }
 
 /// The data files, sorted by name.
@@ -77,21 +87,61 @@ fn walk(
             if path.canonicalize().ok().as_deref() != index {
                 walk(&path, &format!("{name}/"), index, found)?;
             }
-        } else if is_data(&name) {
+        } else {
             let metadata = fs::metadata(&path).map_err(LoadError::io("looking at", &path))?;
-            if metadata.is_file() {
-                let stamp = Stamp::of(&metadata);
-                found.push(Found { name, path, stamp });
-            }
+            let packed = match content(&name, &path, &metadata)? {
+                Content::Other => continue,
+                Content::Plain => false,
+                Content::Packed => true,
+            };
+            let stamp = Stamp::of(&metadata);
+            found.push(Found {
+                name,
+                path,
+                stamp,
+                packed,
+            });
         }
     }
     Ok(())
 }
 
-fn is_data(name: &str) -> bool {
-    let name = name.strip_suffix(".gz").unwrap_or(name);
-    let ending = Path::new(name).extension();
-    ending.is_some_and(|ending| ending == "ndjson" || ending == "jsonl")
+/// A file named like data is data whatever is in it, so that a broken one is not passed over. One
+/// with another name is data if it begins like a resource; notes and manifests do not.
+fn content(name: &str, path: &Path, metadata: &Metadata) -> Result<Content, LoadError> {
+    if !metadata.is_file() {
+        return Ok(Content::Other);
+    }
+    let plain_name = name.strip_suffix(".gz").unwrap_or(name);
+    let ending = Path::new(plain_name).extension();
+    if ending.is_some_and(|ending| ending == "ndjson" || ending == "jsonl") {
+        let is_plain = plain_name == name;
+        return Ok(if is_plain {
+            Content::Plain
+        } else {
+            Content::Packed
+        });
+    }
+    sniff(path).map_err(LoadError::io("reading", path))
+}
+
+fn sniff(path: &Path) -> io::Result<Content> {
+    let mut head = Vec::new();
+    File::open(path)?.take(SNIFFED).read_to_end(&mut head)?;
+    let packed = head.starts_with(&[0x1f, 0x8b]);
+    if packed {
+        let mut plain = Vec::new();
+        // Cut off on purpose, so the end is an error that says nothing.
+        let _as_far_as_it_goes = MultiGzDecoder::new(&head[..]).read_to_end(&mut plain);
+        head = plain;
+    }
+    let is_resource = head.trim_ascii_start().starts_with(b"{")
+        && memmem::find(&head, b"\"resourceType\"").is_some();
+    Ok(match (is_resource, packed) {
+        (false, _) => Content::Other,
+        (true, false) => Content::Plain,
+        (true, true) => Content::Packed,
+    })
 }
 
 /// The name of the state that these files are in under these options.

@@ -68,7 +68,7 @@ impl<'a> Reader<'a> {
             file: File::open(&file.path).map_err(failed())?,
             done: self.done,
         };
-        if !file.is_packed() {
+        if !file.packed {
             return self.split(number, packed, send).map_err(failed());
         }
         let path = unpacked_path(&self.unpacked, number);

@@ -215,7 +215,7 @@ impl Load<'_> {
             writer.skip(number, 1, &Reason::EmptyFile);
         }
         let size = i64::try_from(size).unwrap_or(i64::MAX);
-        let unpacked = file.is_packed().then_some(size);
+        let unpacked = file.packed.then_some(size);
         writer.index.execute(
             "INSERT INTO files VALUES (?, ?, ?, ?, ?)",
             params![

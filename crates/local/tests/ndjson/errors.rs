@@ -71,7 +71,7 @@ fn bytes_that_are_no_text() {
 #[test]
 fn empty_folders_and_files() {
     let folder = Folder::new();
-    assert!(refused(&folder).contains("holds no .ndjson"));
+    assert!(refused(&folder).contains("holds no NDJSON files"));
     folder.write("a.ndjson", "");
     folder.write("b.ndjson", resource("Patient/p", &[]));
     assert!(refused(&folder).starts_with("a.ndjson is empty; delete it"));

@@ -19,15 +19,37 @@ fn padded(name: &str, bytes: usize) -> String {
     )
 }
 
+fn gzip(text: &str) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(text.as_bytes()).unwrap();
+    packed.finish().unwrap()
+}
+
+#[tokio::test]
+async fn files_are_known_by_their_content_whatever_their_names() {
+    let folder = Folder::new();
+    let lines = ["a", "b", "c", "d"].map(|id| resource(&format!("Patient/{id}"), &[]));
+    folder.write("1.json", &lines[0]);
+    folder.write("2", format!("\n{}\n", lines[1]));
+    folder.write("3.dump", gzip(&lines[2]));
+    folder.write("4.ndjson", &lines[3]);
+    folder.write("README.md", "# About\n");
+    folder.write("manifest.json", r#"{"output":[]}"#);
+    folder.write("empty.txt", "");
+    folder.write("image.gz", [0x1f, 0x8b, 1, 2, 3]);
+    let source = folder.source();
+    let all = scope(&source, Level::System).await;
+    assert_eq!(export(&source, &all, 1000).await, lines);
+    assert_eq!(source.catalog().files, 4);
+}
+
 #[tokio::test]
 async fn line_ends_marks_and_blanks_do_not_show() {
     let folder = Folder::new();
     let (a, b) = (resource("Patient/a", &[]), resource("Patient/b", &[]));
     folder.write("a.ndjson", format!("\u{feff}{a}\r\n\r\n  \n{b}"));
-    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
     let c = resource("Patient/c", &[]);
-    packed.write_all(format!("{c}\n").as_bytes()).unwrap();
-    folder.write("b.ndjson.gz", packed.finish().unwrap());
+    folder.write("b.ndjson.gz", gzip(&format!("{c}\n")));
     folder.write("ignored.json", "x");
     let source = folder.source();
     let all = scope(&source, Level::System).await;

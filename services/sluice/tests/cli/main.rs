@@ -1,0 +1,14 @@
+//! The real program, as a person, a script and a crash would meet it.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what surprises a test should end it"
+)]
+
+mod commands;
+mod crash;
+mod folder;
+mod gate;
+mod memory;
+mod resume;
+mod server;
