@@ -1,5 +1,6 @@
-//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `deny`.
+//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `deny`, `bench`.
 
+mod bench;
 mod deny;
 mod graph;
 mod run;
@@ -8,12 +9,13 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 
-const USAGE: &str = "usage: cargo xtask test | graph | deny | ci
+const USAGE: &str = "usage: cargo xtask test | graph | deny | ci | bench NAME
 
   test   every test of the workspace
   graph  checks that crates depend only on layers below their own
   deny   licences, sources, bans and advisories of dependencies (cargo-deny)
-  ci     test, then fmt, clippy, graph and deny";
+  ci     test, then fmt, clippy, graph and deny
+  bench  prints figures: memory (2 GiB and documents of 60 MB from one process)";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -33,6 +35,7 @@ fn command(words: &[&str]) -> anyhow::Result<()> {
         ["graph"] => graph::check(),
         ["deny"] => deny::check(),
         ["ci"] => ci(),
+        ["bench", name] => bench::run(name),
         _ => bail!("{USAGE}"),
     }
 }

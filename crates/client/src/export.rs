@@ -28,7 +28,7 @@ const REFRESHES: u32 = 3;
 pub struct Summary {
     /// Files.
     pub files: usize,
-    /// Resources, those of the error files not counted.
+    /// Resources, what is in the error and deleted files not counted.
     pub resources: u64,
     /// Bytes in all files.
     pub bytes: u64,
@@ -36,6 +36,8 @@ pub struct Summary {
     pub per_type: BTreeMap<String, u64>,
     /// Lines of the error files.
     pub outcomes: u64,
+    /// Bundles of deletions.
+    pub deletions: u64,
     /// T: the `--since` of the next export.
     pub transaction_time: String,
     /// Where the export is, or was, on the server.
@@ -355,6 +357,7 @@ impl Run<'_> {
             bytes: 0,
             per_type: BTreeMap::new(),
             outcomes: 0,
+            deletions: 0,
             transaction_time: state.finished.clone().unwrap_or_default(),
             status_url: state.status_url.clone(),
             deleted: state.deleted,
@@ -364,6 +367,8 @@ impl Run<'_> {
             summary.bytes += done.bytes;
             if name.starts_with("error/") {
                 summary.outcomes += done.count;
+            } else if name.starts_with("deleted/") {
+                summary.deletions += done.count;
             } else if let Some((kind, _)) = name.split_once('.') {
                 summary.resources += done.count;
                 *summary.per_type.entry(kind.to_owned()).or_default() += done.count;

@@ -152,12 +152,14 @@ fn tell(args: &ExportArgs, ended: Result<Summary, ExportError>) -> ExitCode {
 
 /// What was exported, in a few lines.
 pub(crate) fn describe(summary: &Summary, out: &str) -> String {
-    let messages = match summary.outcomes {
+    let also = |number: u64, what: &str| match number {
         0 => String::new(),
-        number => format!("{number} messages of the server in error/\n"),
+        number => format!("{number} {what}\n"),
     };
+    let also = also(summary.outcomes, "messages of the server in error/")
+        + &also(summary.deletions, "bundles of deletions in deleted/");
     format!(
-        "{} resources in {} files, {}, all verified, in {out}\n{messages}for what changes from \
+        "{} resources in {} files, {}, all verified, in {out}\n{also}for what changes from \
          now on: --since {}",
         count(summary.resources),
         summary.files,

@@ -50,8 +50,8 @@ fn kill_9_ten_times_loses_and_doubles_nothing() {
     sample(120, &data);
     // One slot, and files so small that there are many: there is a middle to die in.
     let site = Site::new(home.path(), &data)
-        .with("SLUICE_WORKER__SLOTS", 1)
-        .with("SLUICE_TENANTS__DEFAULT__CHUNK_MIB", 1);
+        .with("SLUICE_WORKER__SLOTS", "1")
+        .with("SLUICE_TENANTS__DEFAULT__CHUNK_MIB", "1");
 
     // How long an export takes here, so that deaths fall in all of it.
     let server = site.start();
@@ -100,7 +100,7 @@ fn sigterm_ends_well_in_the_middle_of_an_export() {
     let home = tempfile::tempdir().unwrap();
     let data = home.path().join("data");
     sample(60, &data);
-    let site = Site::new(home.path(), &data).with("SLUICE_WORKER__SLOTS", 1);
+    let site = Site::new(home.path(), &data).with("SLUICE_WORKER__SLOTS", "1");
     let server = site.start();
     let job = kick_off(&site);
     sleep(Duration::from_millis(number(200)));

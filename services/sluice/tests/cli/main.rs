@@ -1,9 +1,5 @@
 //! The real program, as a person, a script and a crash would meet it.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    reason = "what surprises a test should end it"
-)]
+#![expect(clippy::unwrap_used, reason = "what surprises a test should end it")]
 
 mod commands;
 mod crash;

@@ -46,8 +46,8 @@ impl Site {
     }
 
     /// With a setting, by its environment variable.
-    pub(crate) fn with(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.variables.push((name, value.to_string()));
+    pub(crate) fn with(mut self, name: &'static str, value: &str) -> Self {
+        self.variables.push((name, value.to_owned()));
         self
     }
 
@@ -102,10 +102,9 @@ impl Server {
     /// The most memory it ever held, in bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
         let status = File::open(format!("/proc/{}/status", self.child.id())).unwrap();
-        let lines = BufReader::new(status).lines().map_while(Result::ok);
+        let mut lines = BufReader::new(status).lines().map_while(Result::ok);
         let peak = lines
-            .filter_map(|line| line.strip_prefix("VmHWM:").map(str::to_owned))
-            .next()
+            .find_map(|line| line.strip_prefix("VmHWM:").map(str::to_owned))
             .unwrap();
         let kilobytes: u64 = peak.split_whitespace().next().unwrap().parse().unwrap();
         kilobytes * 1024

@@ -1,0 +1,162 @@
+//! Benchmarks: they print figures and judge nothing. `memory` exports gigabytes and documents of
+//! 60 MB from one process and prints the most memory it ever held.
+
+use std::fs::{self, File};
+use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+
+use crate::run::{cargo, program, root, say};
+
+/// About 2 GiB of sample data.
+const PATIENTS: &str = "4700";
+const GIANTS: [&str; 2] = ["giant-1", "giant-2"];
+const GIANT_MIB: u32 = 60;
+
+/// Runs a benchmark by its name.
+pub(crate) fn run(name: &str) -> anyhow::Result<()> {
+    match name {
+        "memory" => memory(),
+        other => bail!("there is no benchmark {other:?}; there is: memory"),
+    }
+}
+
+fn memory() -> anyhow::Result<()> {
+    cargo(&["build", "--release", "--locked", "-p", "sluice"])?;
+    let home = root().join("target/bench");
+    let data = data(&home)?;
+    for left in ["server", "export"] {
+        remove(&home.join(left))?;
+    }
+    // Indexed anew, so that loading is measured too.
+    remove(&data.join(".sluice"))?;
+    let begun = Instant::now();
+    let mut server = Serving::start(&data, &home.join("server"))?;
+    let (loading, loaded) = (begun.elapsed(), server.peak_mib()?);
+    let begun = Instant::now();
+    let out = home.join("export").to_string_lossy().into_owned();
+    let base = server.base.clone();
+    let words = ["export", "--system", "--server", &base, "--out", &out];
+    program(&sluice(), &words)?;
+    let (exporting, exported) = (begun.elapsed(), server.peak_mib()?);
+    server.stop()?;
+    let mib = size(&home.join("export"))? >> 20;
+    remove(&home.join("export"))?;
+    remove(&home.join("server"))?;
+    say(&format!(
+        "\n{:24} {:>10} {:>10}\n{}\n{}",
+        format!("{mib} MiB of NDJSON"),
+        "seconds",
+        "peak MiB",
+        row("load and index", loading, loaded),
+        row("export and download", exporting, exported),
+    ));
+    Ok(())
+}
+
+fn row(what: &str, took: Duration, mib: u64) -> String {
+    format!("{what:24} {:>10.1} {mib:>10}", took.as_secs_f64())
+}
+
+fn sluice() -> String {
+    let path = root().join("target/release/sluice");
+    path.to_string_lossy().into_owned()
+}
+
+/// Sample data and a few documents with scanned attachments, made once.
+fn data(home: &Path) -> anyhow::Result<PathBuf> {
+    let data = home.join(format!("sample-{PATIENTS}"));
+    let made = data.join("README.txt");
+    if made.exists() {
+        return Ok(data);
+    }
+    remove(&data)?;
+    let out = data.to_string_lossy().into_owned();
+    program(
+        &sluice(),
+        &["sample", "--patients", PATIENTS, "--out", &out],
+    )?;
+    let mut file = BufWriter::new(File::create(data.join("giants.ndjson"))?);
+    let mebibyte = "QUJD".repeat(256 * 1024);
+    for id in GIANTS {
+        write!(
+            file,
+            r#"{{"resourceType":"DocumentReference","id":"{id}","content":[{{"attachment":{{"data":""#
+        )?;
+        for _ in 0..GIANT_MIB {
+            file.write_all(mebibyte.as_bytes())?;
+        }
+        file.write_all(b"\"}}]}\n")?;
+    }
+    file.flush()?;
+    fs::write(made, "made by cargo xtask bench\n")?;
+    Ok(data)
+}
+
+fn remove(folder: &Path) -> anyhow::Result<()> {
+    match fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn size(folder: &Path) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for entry in fs::read_dir(folder)? {
+        bytes += entry?.metadata()?.len();
+    }
+    Ok(bytes)
+}
+
+/// A server on any free port.
+struct Serving {
+    child: Child,
+    base: String,
+}
+
+impl Serving {
+    /// Returns once it answers.
+    fn start(data: &Path, home: &Path) -> anyhow::Result<Self> {
+        let mut child = Command::new(sluice())
+            .args(["serve", "--data"])
+            .arg(data)
+            .env("SLUICE_DATA_DIR", home)
+            .env("SLUICE_SERVER__LISTEN", "127.0.0.1:0")
+            .env("SLUICE_LOG__FILTER", "warn")
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("starting sluice serve")?;
+        let stderr = child.stderr.take().context("no standard error")?;
+        let mut lines = BufReader::new(stderr).lines().map_while(Result::ok);
+        let base = lines.find_map(|line| line.strip_prefix("FHIR base: ").map(str::to_owned));
+        let base = base.context("sluice serve did not start")?;
+        // Whoever does not read it makes the server wait.
+        std::thread::spawn(move || lines.for_each(drop));
+        Ok(Self { child, base })
+    }
+
+    fn peak_mib(&self) -> anyhow::Result<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.and_then(|text| text.split_whitespace().next());
+        let kib: u64 = kib.context("no peak in /proc")?.parse()?;
+        Ok(kib >> 10)
+    }
+
+    fn stop(&mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Serving {
+    fn drop(&mut self) {
+        let _has_ended = self.stop();
+    }
+}
