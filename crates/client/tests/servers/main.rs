@@ -2,7 +2,6 @@
 #![expect(
     clippy::unwrap_used,
     clippy::format_push_string,
-    clippy::panic,
     reason = "what surprises a test should end it"
 )]
 
