@@ -14,7 +14,14 @@ const LAYERS: [&[&str]; 9] = [
     &["sluice-fhir"],
     &["sluice-model"],
     &["sluice-ports"],
-    &["sluice-engine", "sluice-local", "sluice-testkit"],
+    &[
+        "sluice-engine",
+        "sluice-local",
+        "sluice-queue-amqp",
+        "sluice-index-redis",
+        "sluice-blobs-s3",
+        "sluice-testkit",
+    ],
     &["sluice-wiring"],
     &[
         "sluice-gateway",
@@ -30,7 +37,12 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// Adapters: known to `wiring`, to `main`, and to whoever tests whole systems.
-const ADAPTERS: [&str; 1] = ["sluice-local"];
+const ADAPTERS: [&str; 4] = [
+    "sluice-local",
+    "sluice-queue-amqp",
+    "sluice-index-redis",
+    "sluice-blobs-s3",
+];
 const MAY_SEE_ADAPTERS: [&str; 2] = ["sluice-wiring", "sluice-e2e"];
 /// Crates for tests only.
 const TEST_ONLY: [&str; 1] = ["sluice-testkit"];

@@ -1,20 +1,23 @@
-//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `deny`, `bench`.
+//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `deny`, `stack`, `bench`.
 
 mod bench;
 mod deny;
 mod graph;
 mod run;
+mod stack;
 
 use std::process::ExitCode;
 
 use anyhow::bail;
 
-const USAGE: &str = "usage: cargo xtask test | graph | deny | ci | bench NAME
+const USAGE: &str =
+    "usage: cargo xtask test | graph | deny | ci | stack up|down|status | bench NAME
 
   test   every test of the workspace
   graph  checks that crates depend only on layers below their own
   deny   licences, sources, bans and advisories of dependencies (cargo-deny)
   ci     test, then fmt, clippy, graph and deny
+  stack  RabbitMQ, Redis and S3 on free loopback ports, under target/stack
   bench  prints figures: memory (2 GiB and documents of 60 MB from one process)";
 
 fn main() -> ExitCode {
@@ -35,6 +38,7 @@ fn command(words: &[&str]) -> anyhow::Result<()> {
         ["graph"] => graph::check(),
         ["deny"] => deny::check(),
         ["ci"] => ci(),
+        ["stack", word] => stack::command(word),
         ["bench", name] => bench::run(name),
         _ => bail!("{USAGE}"),
     }

@@ -56,7 +56,11 @@ impl Cancel {
             .index
             .end(job, JobState::Cancelled, tombstone.at)
             .await?;
-        let _sweep_finds_it = self.ports.queue.send(Hint::AdvanceJob(job.clone())).await;
+        let _sweep_finds_it = self
+            .ports
+            .queue
+            .send(Hint::AdvanceJob(job.clone()).into())
+            .await;
         Ok(Withdrawal::Withdrawn)
     }
 }

@@ -26,7 +26,7 @@ pub(crate) async fn dispatch(ports: &Ports, job: &JobRef, window: Window) -> Res
     for ordinal in chunks {
         let hint = Hint::ExportChunk(job.clone(), ChunkId::from_ordinal(ordinal));
         // One that is not sent counts as handed out until it is stale, and is then sent again.
-        ports.queue.send(hint).await?;
+        ports.queue.send(hint.into()).await?;
     }
     Ok(())
 }

@@ -202,7 +202,10 @@ impl Export {
             .index
             .chunk_done(job, ordinal, receipt.tally())
             .await?;
-        self.ports.queue.send(Hint::AdvanceJob(job.clone())).await
+        self.ports
+            .queue
+            .send(Hint::AdvanceJob(job.clone()).into())
+            .await
     }
 
     async fn retry_or_give_up(

@@ -102,7 +102,7 @@ impl Kickoff {
             tracing::warn!(%job, error = error.chain(), "a job is accepted but not indexed yet");
         }
         let hint = sluice_model::Hint::AdvanceJob(job.clone());
-        if let Err(error) = self.ports.queue.send(hint).await {
+        if let Err(error) = self.ports.queue.send(hint.into()).await {
             tracing::warn!(%job, error = error.chain(), "a job waits for the sweep");
         }
         tracing::info!(%job, types = record.scope.types.len(), "job accepted");

@@ -22,6 +22,8 @@ struct State {
     jobs: BTreeMap<JobRef, Entry>,
     leases: HashMap<String, Held>,
     epochs: u64,
+    claims: HashMap<String, Claim>,
+    marked: bool,
     budgets: HashMap<String, Instant>,
 }
 
@@ -37,6 +39,11 @@ struct Entry {
 struct Outstanding {
     seen: Instant,
     tally: Tally,
+}
+
+struct Claim {
+    job: JobRef,
+    until: Instant,
 }
 
 struct Held {
@@ -79,6 +86,7 @@ impl Entry {
         for outstanding in self.outstanding.values() {
             status.in_flight += outstanding.tally;
         }
+        status.outstanding = u32::try_from(self.outstanding.len()).unwrap_or(u32::MAX);
         status
     }
 }
@@ -273,6 +281,48 @@ impl Index for MemoryIndex {
         {
             state.leases.remove(&lease.name);
         }
+        Ok(())
+    }
+
+    async fn claim(
+        &self,
+        name: &str,
+        job: &JobRef,
+        ttl: Duration,
+    ) -> Result<Option<JobRef>, PortError> {
+        let now = self.clock.now();
+        let mut state = lock(&self.state);
+        state.claims.retain(|_, claim| claim.until > now);
+        if let Some(claim) = state.claims.get(name) {
+            let other = (claim.job != *job).then(|| claim.job.clone());
+            return Ok(other);
+        }
+        let claim = Claim {
+            job: job.clone(),
+            until: now.plus(ttl),
+        };
+        state.claims.insert(name.to_owned(), claim);
+        Ok(None)
+    }
+
+    async fn unclaim(&self, name: &str, job: &JobRef) -> Result<(), PortError> {
+        let mut state = lock(&self.state);
+        if state
+            .claims
+            .get(name)
+            .is_some_and(|claim| claim.job == *job)
+        {
+            state.claims.remove(name);
+        }
+        Ok(())
+    }
+
+    async fn is_marked(&self) -> Result<bool, PortError> {
+        Ok(lock(&self.state).marked)
+    }
+
+    async fn mark(&self) -> Result<(), PortError> {
+        lock(&self.state).marked = true;
         Ok(())
     }
 

@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use sluice_ports::{BlobInfo, BlobWriter, Blobs, ByteStream, Creation, PortError, PortKind};
+use sluice_ports::{BlobInfo, BlobWriter, Blobs, ByteStream, Creation, Link, PortError, PortKind};
 
 use crate::lock;
 
@@ -94,6 +95,11 @@ impl Blobs for MemoryBlobs {
             .map(|(name, _)| name.to_owned())
             .collect();
         Ok(names.into_iter().collect())
+    }
+
+    /// Files are fetched through the gateway.
+    async fn link(&self, _key: &str, _life: Duration) -> Result<Option<Link>, PortError> {
+        Ok(None)
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), PortError> {

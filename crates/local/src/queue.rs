@@ -8,16 +8,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sluice_model::{Hint, Lane};
-use sluice_ports::{Delivery, PortError, PortKind, Queue, Settle};
+use sluice_ports::{Delivery, Message, PortError, PortKind, Queue, Settle};
 use tokio::sync::{Mutex, mpsc};
 
 #[derive(Clone, Debug)]
-struct Message {
-    hint: Hint,
+struct Waiting {
+    message: Message,
     attempt: u32,
 }
 
-type Inbox = Arc<Mutex<mpsc::UnboundedReceiver<Message>>>;
+type Inbox = Arc<Mutex<mpsc::UnboundedReceiver<Waiting>>>;
 
 /// What the queue does wrong, counted over all messages sent.
 #[derive(Clone, Copy, Debug, Default)]
@@ -64,14 +64,14 @@ impl MemoryQueue {
 }
 
 #[derive(Clone)]
-struct Inlet(mpsc::UnboundedSender<Message>);
+struct Inlet(mpsc::UnboundedSender<Waiting>);
 
 impl Inlet {
-    fn put(&self, message: Message) -> Result<(), PortError> {
+    fn put(&self, message: Waiting) -> Result<(), PortError> {
         self.0.send(message).map_err(|_| closed())
     }
 
-    fn put_later(&self, message: Message, wait: Duration) {
+    fn put_later(&self, message: Waiting, wait: Duration) {
         let inlet = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep(wait).await;
@@ -82,11 +82,14 @@ impl Inlet {
 
 #[async_trait]
 impl Queue for MemoryQueue {
-    async fn send(&self, hint: Hint) -> Result<(), PortError> {
+    async fn send(&self, message: Message) -> Result<(), PortError> {
         let number = self.sent.fetch_add(1, Ordering::Relaxed) + 1;
         let hits = |every: Option<u32>| every.is_some_and(|every| number.is_multiple_of(every));
-        let (inlet, _) = self.lane(hint.lane())?;
-        let message = Message { hint, attempt: 0 };
+        let (inlet, _) = self.lane(message.hint.lane())?;
+        let message = Waiting {
+            message,
+            attempt: 0,
+        };
         if hits(self.habits.lose_every) {
             return Ok(());
         }
@@ -106,7 +109,7 @@ impl Queue for MemoryQueue {
         let dead = self.lane(Lane::Dead)?.0.clone();
         Ok(Box::new(MemoryDelivery {
             message: Some(message.clone()),
-            hint: message.hint,
+            received: message.message,
             inlet: inlet.clone(),
             dead,
         }))
@@ -115,8 +118,8 @@ impl Queue for MemoryQueue {
 
 struct MemoryDelivery {
     /// Taken when settled; what is left at the drop goes back.
-    message: Option<Message>,
-    hint: Hint,
+    message: Option<Waiting>,
+    received: Message,
     inlet: Inlet,
     dead: Inlet,
 }
@@ -124,7 +127,15 @@ struct MemoryDelivery {
 #[async_trait]
 impl Delivery for MemoryDelivery {
     fn hint(&self) -> &Hint {
-        &self.hint
+        &self.received.hint
+    }
+
+    fn is_held(&self) -> bool {
+        true
+    }
+
+    fn traceparent(&self) -> Option<&str> {
+        self.received.traceparent.as_deref()
     }
 
     fn attempt(&self) -> u32 {
@@ -138,7 +149,7 @@ impl Delivery for MemoryDelivery {
         match how {
             Settle::Ack => Ok(()),
             Settle::RetryAfter(wait) => {
-                let older = Message {
+                let older = Waiting {
                     attempt: message.attempt + 1,
                     ..message
                 };

@@ -65,7 +65,7 @@ async fn a_badly_behaved_queue_repeats_delays_and_loses_as_told() {
     for number in 1..=5 {
         let chunk = ChunkId::from_ordinal(number);
         queue
-            .send(Hint::ExportChunk(job.clone(), chunk))
+            .send(Hint::ExportChunk(job.clone(), chunk).into())
             .await
             .unwrap();
     }

@@ -1,6 +1,7 @@
 //! Objects: the journal and the data files.
 
 use std::ops::Range;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -29,6 +30,15 @@ pub struct BlobInfo {
     pub size: u64,
 }
 
+/// A signed URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The URL. It is a secret while it works.
+    pub url: String,
+    /// How long it works.
+    pub life: Duration,
+}
+
 /// Keeps objects. An object is there whole or not at all, and never changes.
 #[async_trait]
 pub trait Blobs: Send + Sync {
@@ -53,6 +63,10 @@ pub trait Blobs: Send + Sync {
     ) -> Result<Vec<BlobInfo>, PortError>;
     /// The names one level below a prefix that ends in `/`, under which there are objects; sorted.
     async fn folders(&self, prefix: &str) -> Result<Vec<String>, PortError>;
+    /// A URL at which anyone may fetch the object for `life`, or for less if the store has reasons;
+    /// `None` when the store has no such links. A key that ends in `.ndjson` is served as
+    /// `application/fhir+ndjson`, and with `.gz` behind that as its gzip `Content-Encoding`.
+    async fn link(&self, key: &str, life: Duration) -> Result<Option<Link>, PortError>;
     /// Deletes objects; those that are not there are fine.
     async fn delete(&self, keys: &[String]) -> Result<(), PortError>;
 }

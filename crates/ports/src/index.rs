@@ -39,6 +39,8 @@ pub struct JobStatus {
     pub tally: Tally,
     /// What unfinished chunks have written so far; a remark, not a promise.
     pub in_flight: Tally,
+    /// Chunks handed out and not done.
+    pub outstanding: u32,
 }
 
 impl JobStatus {
@@ -52,6 +54,7 @@ impl JobStatus {
             done: 0,
             tally: Tally::default(),
             in_flight: Tally::default(),
+            outstanding: 0,
         }
     }
 
@@ -128,6 +131,20 @@ pub trait Index: Send + Sync {
     async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, PortError>;
     /// Gives a lease back; one that has passed to another is left alone.
     async fn release(&self, lease: &Lease) -> Result<(), PortError>;
+    /// Takes a name for a job until `ttl` has passed, unless another job has it; says who has it
+    /// then. Taking what one has already is fine and changes nothing.
+    async fn claim(
+        &self,
+        name: &str,
+        job: &JobRef,
+        ttl: Duration,
+    ) -> Result<Option<JobRef>, PortError>;
+    /// Gives a name back; one that another job has is left alone.
+    async fn unclaim(&self, name: &str, job: &JobRef) -> Result<(), PortError>;
+    /// Whether [`Index::mark`] was called since the index last lost what it holds.
+    async fn is_marked(&self) -> Result<bool, PortError>;
+    /// Notes that the index holds every job of the journal.
+    async fn mark(&self) -> Result<(), PortError>;
     /// Spends one of a budget; `Some` says how long to wait first.
     async fn spend(&self, budget: &str, rate: Rate) -> Result<Option<Duration>, PortError>;
 }

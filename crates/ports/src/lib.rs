@@ -11,10 +11,10 @@ mod index;
 mod queue;
 mod source;
 
-pub use blobs::{BlobInfo, BlobWriter, Blobs, ByteStream, Creation};
+pub use blobs::{BlobInfo, BlobWriter, Blobs, ByteStream, Creation, Link};
 pub use clock::Clock;
 pub use entropy::Entropy;
 pub use error::{PortError, PortKind};
 pub use index::{ChunkDone, Index, JobStatus, Lease, Planned, Rate};
-pub use queue::{Delivery, Queue, Settle};
+pub use queue::{Delivery, Message, Queue, Settle};
 pub use source::{Block, BlockStream, GroupPage, GroupQuery, PlanStep, PopulationError, Source};

@@ -7,6 +7,24 @@ use sluice_model::{Hint, Lane};
 
 use crate::PortError;
 
+/// What is sent: a hint, and the trace that it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The hint.
+    pub hint: Hint,
+    /// The W3C `traceparent` of what caused it.
+    pub traceparent: Option<String>,
+}
+
+impl From<Hint> for Message {
+    fn from(hint: Hint) -> Self {
+        Self {
+            hint,
+            traceparent: None,
+        }
+    }
+}
+
 /// What to do with a message once it is handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Settle {
@@ -23,8 +41,13 @@ pub enum Settle {
 pub trait Delivery: Send {
     /// The hint.
     fn hint(&self) -> &Hint;
+    /// Whether the hint still belongs to this process: false once the broker may have given it to
+    /// another. Whoever works long asks now and then, and stops early (T2).
+    fn is_held(&self) -> bool;
     /// How often it was retried before: 0 the first time. Redelivery after a drop does not count.
     fn attempt(&self) -> u32;
+    /// The trace that it belongs to.
+    fn traceparent(&self) -> Option<&str>;
     /// Settles it; by value, so at most once.
     async fn settle(self: Box<Self>, how: Settle) -> Result<(), PortError>;
 }
@@ -33,7 +56,7 @@ pub trait Delivery: Send {
 #[async_trait]
 pub trait Queue: Send + Sync {
     /// Returns once the message cannot be lost by one process dying.
-    async fn send(&self, hint: Hint) -> Result<(), PortError>;
+    async fn send(&self, message: Message) -> Result<(), PortError>;
     /// Waits for the next message of a lane.
     async fn receive(&self, lane: Lane) -> Result<Box<dyn Delivery>, PortError>;
 }

@@ -11,8 +11,8 @@ use sluice_fhir::{Instant, Issue};
 use sluice_model::{Hint, JobRef, JobState, Lane, Scope, Slice, Snapshot, Tally};
 use sluice_ports::{
     BlobInfo, BlobWriter, Blobs, BlockStream, ByteStream, ChunkDone, Creation, Delivery, GroupPage,
-    GroupQuery, Index, JobStatus, Lease, PlanStep, Planned, PopulationError, PortError, Queue,
-    Rate, Settle, Source,
+    GroupQuery, Index, JobStatus, Lease, Link, Message, PlanStep, Planned, PopulationError,
+    PortError, Queue, Rate, Settle, Source,
 };
 
 use crate::Faults;
@@ -72,6 +72,10 @@ impl Blobs for Faulty<dyn Blobs> {
 
     async fn folders(&self, prefix: &str) -> Result<Vec<String>, PortError> {
         self.faults.around(self.inner.folders(prefix)).await
+    }
+
+    async fn link(&self, key: &str, life: Duration) -> Result<Option<Link>, PortError> {
+        self.faults.around(self.inner.link(key, life)).await
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), PortError> {
@@ -170,6 +174,27 @@ impl Index for Faulty<dyn Index> {
         self.faults.around(self.inner.release(lease)).await
     }
 
+    async fn claim(
+        &self,
+        name: &str,
+        job: &JobRef,
+        ttl: Duration,
+    ) -> Result<Option<JobRef>, PortError> {
+        self.faults.around(self.inner.claim(name, job, ttl)).await
+    }
+
+    async fn unclaim(&self, name: &str, job: &JobRef) -> Result<(), PortError> {
+        self.faults.around(self.inner.unclaim(name, job)).await
+    }
+
+    async fn is_marked(&self) -> Result<bool, PortError> {
+        self.faults.around(self.inner.is_marked()).await
+    }
+
+    async fn mark(&self) -> Result<(), PortError> {
+        self.faults.around(self.inner.mark()).await
+    }
+
     async fn spend(&self, budget: &str, rate: Rate) -> Result<Option<Duration>, PortError> {
         self.faults.around(self.inner.spend(budget, rate)).await
     }
@@ -177,8 +202,8 @@ impl Index for Faulty<dyn Index> {
 
 #[async_trait]
 impl Queue for Faulty<dyn Queue> {
-    async fn send(&self, hint: Hint) -> Result<(), PortError> {
-        self.faults.around(self.inner.send(hint)).await
+    async fn send(&self, message: Message) -> Result<(), PortError> {
+        self.faults.around(self.inner.send(message)).await
     }
 
     async fn receive(&self, lane: Lane) -> Result<Box<dyn Delivery>, PortError> {
@@ -205,6 +230,14 @@ impl Delivery for FaultyDelivery {
 
     fn attempt(&self) -> u32 {
         self.inner.attempt()
+    }
+
+    fn is_held(&self) -> bool {
+        self.inner.is_held()
+    }
+
+    fn traceparent(&self) -> Option<&str> {
+        self.inner.traceparent()
     }
 
     async fn settle(self: Box<Self>, how: Settle) -> Result<(), PortError> {

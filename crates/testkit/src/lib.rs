@@ -6,9 +6,11 @@ mod entropy;
 mod faults;
 mod faulty;
 mod source;
+mod stack;
 
 pub use clock::{ManualClock, PausedClock};
 pub use entropy::SeededEntropy;
 pub use faults::{Faults, When};
 pub use faulty::Faulty;
 pub use source::SmallSource;
+pub use stack::stack;

@@ -23,6 +23,9 @@ pub async fn index(index: &dyn Index, tenant: &TenantId, pass: Pass<'_>) -> Resu
     ended_jobs_stay_ended(index, &job(4)).await?;
     unknown_jobs_are_ignored(index, &job(5)).await?;
     leases_exclude_and_run_out(index, &format!("{tenant}/lease"), pass).await?;
+    names_are_claimed_once(index, (&job(6), &job(7)), pass).await?;
+    index.mark().await?;
+    assert!(index.is_marked().await?);
     budgets_refill(index, &format!("{tenant}/budget"), pass).await
 }
 
@@ -75,6 +78,8 @@ async fn windows_hand_out_each_chunk_once(
     index.planned(job, planned(4, false)).await?;
     assert_eq!(state(index, job).await?, Some(JobState::Accepted));
     assert_eq!(index.take_window(job, 3, STALE).await?, [0, 1, 2]);
+    let status = index.get(job).await?.unwrap_or_else(gone);
+    assert_eq!(status.outstanding, 3);
     assert!(index.take_window(job, 3, STALE).await?.is_empty());
     index.chunk_done(job, 1, tally(1)).await?;
     assert_eq!(index.take_window(job, 3, STALE).await?, [3]);
@@ -113,6 +118,7 @@ async fn chunks_are_done_once(index: &dyn Index, job: &JobRef) -> Result<(), Por
     assert!(done.first && !done.settled, "an open plan is never settled");
     let status = index.get(job).await?.unwrap_or_else(gone);
     assert_eq!((status.done, status.tally), (2, tally(8)));
+    assert_eq!(status.outstanding, 0);
     assert_eq!(status.in_flight, Tally::default());
     index.planned(job, planned(2, true)).await?;
     assert!(index.chunk_done(job, 1, tally(1)).await?.settled);
@@ -186,6 +192,24 @@ async fn leases_exclude_and_run_out(
     );
     index.release(&second).await?;
     assert!(index.lease(name, SHORT).await?.is_some());
+    Ok(())
+}
+
+async fn names_are_claimed_once(
+    index: &dyn Index,
+    (one, two): (&JobRef, &JobRef),
+    pass: Pass<'_>,
+) -> Result<(), PortError> {
+    let name = format!("{}/claim", one.tenant);
+    assert_eq!(index.claim(&name, one, SHORT).await?, None);
+    assert_eq!(index.claim(&name, one, SHORT).await?, None, "it has it");
+    assert_eq!(index.claim(&name, two, SHORT).await?.as_ref(), Some(one));
+    index.unclaim(&name, two).await?;
+    assert_eq!(index.claim(&name, two, SHORT).await?.as_ref(), Some(one));
+    index.unclaim(&name, one).await?;
+    assert_eq!(index.claim(&name, two, SHORT).await?, None);
+    pass(Duration::from_secs(3)).await;
+    assert_eq!(index.claim(&name, one, SHORT).await?, None, "it ran out");
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sluice_model::{ChunkId, Hint, JobId, JobRef, Lane, TenantId};
 
-use crate::{PortError, Queue, Settle};
+use crate::{Message, PortError, Queue, Settle};
 
 /// Runs the suite on a queue whose lanes are empty.
 pub async fn queue(queue: &dyn Queue, tenant: &TenantId) -> Result<(), PortError> {
@@ -17,7 +17,24 @@ pub async fn queue(queue: &dyn Queue, tenant: &TenantId) -> Result<(), PortError
     lanes_are_apart(queue, &advance, &chunk).await?;
     what_is_dropped_comes_back(queue, &chunk).await?;
     retries_count(queue, &chunk).await?;
+    traces_travel_along(queue, &chunk).await?;
     dead_letters_are_readable(queue, &chunk).await
+}
+
+async fn traces_travel_along(queue: &dyn Queue, chunk: &Hint) -> Result<(), PortError> {
+    let traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let message = Message {
+        hint: chunk.clone(),
+        traceparent: Some(traceparent.to_owned()),
+    };
+    queue.send(message).await?;
+    let retry = Settle::RetryAfter(Duration::from_millis(10));
+    for how in [retry, Settle::Ack] {
+        let delivery = queue.receive(Lane::Chunks).await?;
+        assert_eq!(delivery.traceparent(), Some(traceparent));
+        delivery.settle(how).await?;
+    }
+    Ok(())
 }
 
 async fn settle_next(
@@ -28,32 +45,33 @@ async fn settle_next(
 ) -> Result<(), PortError> {
     let delivery = queue.receive(lane).await?;
     assert_eq!((delivery.hint(), delivery.attempt()), expected);
+    assert!(delivery.is_held());
     delivery.settle(how).await
 }
 
 async fn lanes_are_apart(queue: &dyn Queue, advance: &Hint, chunk: &Hint) -> Result<(), PortError> {
-    queue.send(chunk.clone()).await?;
-    queue.send(advance.clone()).await?;
+    queue.send(chunk.clone().into()).await?;
+    queue.send(advance.clone().into()).await?;
     settle_next(queue, Lane::Jobs, (advance, 0), Settle::Ack).await?;
     settle_next(queue, Lane::Chunks, (chunk, 0), Settle::Ack).await
 }
 
 async fn what_is_dropped_comes_back(queue: &dyn Queue, chunk: &Hint) -> Result<(), PortError> {
-    queue.send(chunk.clone()).await?;
+    queue.send(chunk.clone().into()).await?;
     drop(queue.receive(Lane::Chunks).await?);
     settle_next(queue, Lane::Chunks, (chunk, 0), Settle::Ack).await
 }
 
 async fn retries_count(queue: &dyn Queue, chunk: &Hint) -> Result<(), PortError> {
     let retry = Settle::RetryAfter(Duration::from_millis(10));
-    queue.send(chunk.clone()).await?;
+    queue.send(chunk.clone().into()).await?;
     settle_next(queue, Lane::Chunks, (chunk, 0), retry).await?;
     settle_next(queue, Lane::Chunks, (chunk, 1), retry).await?;
     settle_next(queue, Lane::Chunks, (chunk, 2), Settle::Ack).await
 }
 
 async fn dead_letters_are_readable(queue: &dyn Queue, chunk: &Hint) -> Result<(), PortError> {
-    queue.send(chunk.clone()).await?;
+    queue.send(chunk.clone().into()).await?;
     settle_next(queue, Lane::Chunks, (chunk, 0), Settle::DeadLetter).await?;
     settle_next(queue, Lane::Dead, (chunk, 0), Settle::Ack).await
 }

@@ -1,0 +1,1 @@
+//! The fast view of jobs in Redis.

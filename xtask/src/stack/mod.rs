@@ -1,0 +1,117 @@
+//! Private RabbitMQ, Redis and S3 servers for tests and for trying things: on free loopback ports,
+//! with everything they write under `target/stack`.
+
+mod install;
+mod process;
+mod rabbitmq;
+mod redis;
+mod s3;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use crate::run::{root, say};
+use process::Pids;
+
+/// Where everything of the stack lies.
+fn home() -> PathBuf {
+    root().join("target/stack")
+}
+
+/// `NAME=VALUE` lines: settings of the services as environment variables. Tests read it, and a
+/// shell can (`set -a; . target/stack/env`).
+fn env_file() -> PathBuf {
+    home().join("env")
+}
+
+/// Does what `cargo xtask stack WORD` asks for.
+pub(crate) fn command(word: &str) -> anyhow::Result<()> {
+    match word {
+        "up" => up(),
+        "down" => down(),
+        "status" => status(),
+        other => bail!("cargo xtask stack {other}: there are up, down and status"),
+    }
+}
+
+/// Installs what is missing and starts what does not run. Running already is fine.
+pub(crate) fn up() -> anyhow::Result<()> {
+    if is_up() {
+        say(&format!("stack: is up; {}", env_file().display()));
+        return Ok(());
+    }
+    down()?;
+    let tools = install::everything()?;
+    fs::create_dir_all(home())?;
+    let started = start(&tools);
+    if started.is_err() {
+        down()?;
+    }
+    let settings = started?;
+    let lines: String = settings
+        .iter()
+        .flat_map(|(name, value)| [name.as_str(), "=", value, "\n"])
+        .collect();
+    fs::write(env_file(), lines)?;
+    say(&format!("stack: up; {}", env_file().display()));
+    Ok(())
+}
+
+fn start(tools: &install::Tools) -> anyhow::Result<Vec<(String, String)>> {
+    let broker = rabbitmq::start(&home().join("rabbitmq"))?;
+    let index = redis::start(&home().join("redis"))?;
+    let store = s3::start(&tools.weed, &home().join("s3"))?;
+    broker.wait()?;
+    index.wait()?;
+    store.wait()?;
+    let mut settings = broker.settings();
+    settings.extend(index.settings());
+    settings.extend(store.settings());
+    Ok(settings)
+}
+
+fn is_up() -> bool {
+    let pids = Pids::read(&home());
+    env_file().exists() && !pids.is_empty() && pids.iter().all(|(_, pid)| process::is_alive(*pid))
+}
+
+/// Stops everything and removes what it wrote.
+pub(crate) fn down() -> anyhow::Result<()> {
+    let pids = Pids::read(&home());
+    for (name, pid) in pids.iter() {
+        process::stop(name, *pid)?;
+    }
+    match fs::remove_dir_all(home()) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", home().display()))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn status() -> anyhow::Result<()> {
+    let pids = Pids::read(&home());
+    if pids.is_empty() {
+        say("stack: down");
+        return Ok(());
+    }
+    for (name, pid) in pids.iter() {
+        let state = if process::is_alive(*pid) {
+            "runs"
+        } else {
+            "is gone"
+        };
+        say(&format!("{name:12} {state}, pid {pid}"));
+    }
+    say(fs::read_to_string(env_file())
+        .unwrap_or_default()
+        .trim_end());
+    Ok(())
+}
+
+/// A folder of one server, made anew.
+fn fresh(folder: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))
+}
