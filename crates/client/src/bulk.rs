@@ -76,7 +76,7 @@ impl BulkClient {
             .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
-            .redirect(reqwest::redirect::Policy::limited(5))
+            .redirect(redirects(&options.server, !options.headers.is_empty()))
             .no_gzip()
             .build()
             .map_err(|error| ExportError::network("setting up HTTP", &error))?;
@@ -126,7 +126,11 @@ impl BulkClient {
             .header("Prefer", prefer);
         let response = send(ACTION, request).await?;
         let status = response.status();
-        if may_pass(status) {
+        // Not 502 and 504: a proxy may say so of a request that came through.
+        if matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        ) {
             return Ok(Err(retry_after(response.headers())));
         }
         if status != StatusCode::ACCEPTED {
@@ -161,10 +165,13 @@ impl BulkClient {
             });
         }
         if status == StatusCode::OK {
-            let manifest = response.json().await;
+            const READING: &str = "reading the manifest";
+            let body = response.bytes().await;
+            let body = body.map_err(|error| ExportError::network(READING, &error))?;
+            let manifest = serde_json::from_slice(&body);
             return manifest
                 .map(Poll::Done)
-                .map_err(|error| ExportError::network("reading the manifest", &error));
+                .map_err(|error| ExportError::nonsense(READING, error.to_string()));
         }
         let (code, text) = outcome(response).await;
         Ok(match status {
@@ -206,6 +213,9 @@ impl BulkClient {
         if with_token {
             request = self.with_token(request)?;
         }
+        if url.origin() == self.base.origin() {
+            request = request.headers(self.headers.clone());
+        }
         let encoding = if from.gzip { "gzip" } else { "identity" };
         request = request.header(ACCEPT_ENCODING, encoding);
         if from.byte > 0 {
@@ -216,6 +226,21 @@ impl BulkClient {
         }
         send("opening a file", request).await
     }
+}
+
+/// A few; and none to elsewhere while headers of the user's go along, since only known secrets are
+/// taken off on the way.
+fn redirects(server: &Url, with_headers: bool) -> reqwest::redirect::Policy {
+    let home = server.origin();
+    reqwest::redirect::Policy::custom(move |attempt| {
+        if attempt.previous().len() > 5 {
+            attempt.error("too many redirects")
+        } else if with_headers && attempt.url().origin() != home {
+            attempt.stop()
+        } else {
+            attempt.follow()
+        }
+    })
 }
 
 async fn send(action: &str, request: RequestBuilder) -> Result<Response, ExportError> {

@@ -13,7 +13,8 @@ pub(crate) struct Check {
     hash: Sha256,
     newlines: u64,
     bytes: u64,
-    ends_open: bool,
+    /// The last byte, if it is no newline.
+    open_end: Option<u8>,
 }
 
 /// What a whole file amounts to.
@@ -32,7 +33,7 @@ impl Check {
         let newlines = memchr::memchr_iter(b'\n', bytes).count();
         self.newlines += u64::try_from(newlines).unwrap_or(u64::MAX);
         self.bytes += u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        self.ends_open = *last != b'\n';
+        self.open_end = (*last != b'\n').then_some(*last);
     }
 
     /// Sees what an earlier run left of a file.
@@ -53,10 +54,15 @@ impl Check {
         self.bytes
     }
 
+    /// Whether the last line can be whole: it ends, or ends as an object does.
+    pub(crate) fn ends_well(&self) -> bool {
+        self.open_end.is_none_or(|byte| byte == b'}')
+    }
+
     /// A last line without its newline is a line too.
     pub(crate) fn finish(self) -> Seen {
         Seen {
-            count: self.newlines + u64::from(self.ends_open),
+            count: self.newlines + u64::from(self.open_end.is_some()),
             bytes: self.bytes,
             sha256: hex::encode(self.hash.finalize()),
         }

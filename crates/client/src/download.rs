@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use flate2::write::GzDecoder;
+use flate2::write::MultiGzDecoder;
 use reqwest::header::{CONTENT_ENCODING, CONTENT_RANGE, ETAG};
 use reqwest::{Response, StatusCode};
 use tokio::fs::File;
@@ -133,7 +133,12 @@ impl Downloads<'_> {
             .ok_or(Broken::Final(ExportError::Interrupted))?
             .map_err(Broken::Connection)?;
         let check = match response.status() {
-            StatusCode::PARTIAL_CONTENT if begins_at(&response, from.byte) => check,
+            StatusCode::PARTIAL_CONTENT
+                if begins_at(&response, from.byte)
+                    && !response.headers().contains_key(CONTENT_ENCODING) =>
+            {
+                check
+            }
             StatusCode::OK => Check::default(),
             StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::PARTIAL_CONTENT => {
                 return Err(Broken::Bytes("the server has no such part".to_owned()));
@@ -143,7 +148,7 @@ impl Downloads<'_> {
             | StatusCode::NOT_FOUND
             | StatusCode::GONE => return Ok(Fetched::LinkExpired),
             status => {
-                let error = ExportError::nonsense("downloading a file", status.to_string());
+                let error = ExportError::broken_off("downloading a file", status.to_string());
                 return Err(Broken::Connection(error));
             }
         };
@@ -174,10 +179,7 @@ impl Downloads<'_> {
         check: Check,
     ) -> Result<Check, Broken> {
         let failed = |error| Broken::Final(ExportError::local("writing a file")(error));
-        let gzip = response
-            .headers()
-            .get(CONTENT_ENCODING)
-            .is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"gzip"));
+        let gzip = is_gzip(&response).map_err(Broken::Final)?;
         let mut sink = Sink::open(&part.path, check, gzip).await.map_err(failed)?;
         self.observer.event(&Event::FileStarted {
             name: wanted.name.clone(),
@@ -193,7 +195,7 @@ impl Downloads<'_> {
             };
             let chunk = match next {
                 Ok(Some(chunk)) => chunk,
-                Ok(None) => return sink.close().await.map_err(failed),
+                Ok(None) => return sink.finish().await,
                 Err(error) => {
                     sink.close().await.map_err(failed)?;
                     let error = ExportError::network("downloading a file", &error);
@@ -218,8 +220,11 @@ impl Downloads<'_> {
             .is_some_and(|bytes| check.bytes() < bytes)
         {
             let reason = "the connection ended early";
-            let error = ExportError::nonsense("downloading a file", reason);
+            let error = ExportError::broken_off("downloading a file", reason);
             return Err(Broken::Connection(error));
+        }
+        if !check.ends_well() {
+            return Err(Broken::Bytes("its last line is cut off".to_owned()));
         }
         let seen = check.finish();
         if let Some(reason) = seen.differs_from(&wanted.entry) {
@@ -246,6 +251,20 @@ fn is_loopback(url: &Url) -> bool {
     }
 }
 
+fn is_gzip(response: &Response) -> Result<bool, ExportError> {
+    let Some(coding) = response.headers().get(CONTENT_ENCODING) else {
+        return Ok(false);
+    };
+    match coding.to_str().unwrap_or("?").to_ascii_lowercase().as_str() {
+        "identity" => Ok(false),
+        "gzip" | "x-gzip" => Ok(true),
+        other => Err(ExportError::nonsense(
+            "downloading a file",
+            format!("its Content-Encoding is {other}, which was not asked for"),
+        )),
+    }
+}
+
 fn begins_at(response: &Response, byte: u64) -> bool {
     let range = response.headers().get(CONTENT_RANGE);
     let range = range.and_then(|value| value.to_str().ok());
@@ -265,7 +284,7 @@ fn plain_etag(response: &Response) -> Option<String> {
 struct Sink {
     file: File,
     check: Check,
-    decoder: Option<GzDecoder<Vec<u8>>>,
+    decoder: Option<MultiGzDecoder<Vec<u8>>>,
 }
 
 impl Sink {
@@ -282,7 +301,7 @@ impl Sink {
         Ok(Self {
             file,
             check,
-            decoder: gzip.then(|| GzDecoder::new(Vec::new())),
+            decoder: gzip.then(|| MultiGzDecoder::new(Vec::new())),
         })
     }
 
@@ -300,13 +319,21 @@ impl Sink {
         self.file.write_all(&plain).await.map_err(failed)
     }
 
-    async fn close(mut self) -> std::io::Result<Check> {
-        if let Some(decoder) = self.decoder.take()
-            && let Ok(rest) = decoder.finish()
-        {
+    /// The body came to its end; a packed one must have come to its own.
+    async fn finish(mut self) -> Result<Check, Broken> {
+        let failed = |error| Broken::Final(ExportError::local("writing a file")(error));
+        if let Some(mut decoder) = self.decoder.take() {
+            let ended = decoder.try_finish();
+            let rest = std::mem::take(decoder.get_mut());
             self.check.see(&rest);
-            self.file.write_all(&rest).await?;
+            self.file.write_all(&rest).await.map_err(failed)?;
+            ended.map_err(|error| Broken::Bytes(format!("broken gzip: {error}")))?;
         }
+        self.close().await.map_err(failed)
+    }
+
+    /// Keeps what came so far.
+    async fn close(mut self) -> std::io::Result<Check> {
         self.file.flush().await?;
         self.file.sync_all().await?;
         Ok(self.check)

@@ -37,7 +37,15 @@ pub enum ExportError {
         /// What differs.
         reason: String,
     },
-    /// The server could not be reached, or answers what nobody understands.
+    /// The server answers what nobody understands; asking again would not help.
+    #[error("{action}: {reason}")]
+    Answer {
+        /// What was tried.
+        action: String,
+        /// What the answer was.
+        reason: String,
+    },
+    /// The server could not be reached.
     #[error("{action}: {reason}; run again to go on")]
     Network {
         /// What was tried.
@@ -78,7 +86,7 @@ impl ExportError {
             Self::JobFailed { .. } => 3,
             Self::Gone { .. } => 4,
             Self::Verification { .. } => 5,
-            Self::Network { .. } => 6,
+            Self::Network { .. } | Self::Answer { .. } => 6,
             Self::Local { .. } | Self::OtherRequest { .. } | Self::BadOption(_) => 7,
             Self::Interrupted => 130,
         }
@@ -96,8 +104,15 @@ impl ExportError {
         }
     }
 
-    pub(crate) fn nonsense(action: &str, reason: impl Into<String>) -> Self {
+    pub(crate) fn broken_off(action: &str, reason: impl Into<String>) -> Self {
         Self::Network {
+            action: action.to_owned(),
+            reason: reason.into(),
+        }
+    }
+
+    pub(crate) fn nonsense(action: &str, reason: impl Into<String>) -> Self {
+        Self::Answer {
             action: action.to_owned(),
             reason: reason.into(),
         }

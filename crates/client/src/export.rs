@@ -1,6 +1,8 @@
 //! A whole export: start it or go on with it, wait, fetch every file, verify, and tidy up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::fs::File;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -36,6 +38,10 @@ pub struct Summary {
     pub per_type: BTreeMap<String, u64>,
     /// Lines of the error files.
     pub outcomes: u64,
+    /// Files whose entry has no count, size or hash that they could be held against.
+    pub unchecked: usize,
+    /// False when an earlier run had already fetched everything.
+    pub is_new: bool,
     /// Bundles of deletions.
     pub deletions: u64,
     /// T: the `--since` of the next export.
@@ -54,21 +60,28 @@ pub async fn export(
     stop: CancellationToken,
 ) -> Result<Summary, ExportError> {
     let client = BulkClient::new(options)?;
-    std::fs::create_dir_all(&options.out).map_err(ExportError::local(format!(
-        "making the folder {}",
-        options.out.display()
-    )))?;
+    let _held = hold(&options.out)?;
     let run = Run {
         options,
         observer,
         client: &client,
         stop: &stop,
         state: Mutex::new(known(options)?),
+        went_on: Mutex::default(),
     };
     run.begin().await?;
     run.fetch_all().await?;
     run.tidy_up().await?;
     Ok(run.summary())
+}
+
+/// Makes the folder, for this user only as it is to hold patients' data, and takes it.
+fn hold(folder: &Path) -> Result<File, ExportError> {
+    let failed = |action: &str| ExportError::local(format!("{action} {}", folder.display()));
+    let mut make = std::fs::DirBuilder::new();
+    make.recursive(true).mode(0o700);
+    make.create(folder).map_err(failed("making the folder"))?;
+    state::take(folder).map_err(failed("using the folder"))
 }
 
 /// What the folder knows of this very export; `--restart` makes it forget.
@@ -77,7 +90,7 @@ fn known(options: &ExportOptions) -> Result<State, ExportError> {
     if options.restart {
         state::forget(folder).map_err(ExportError::local("removing the earlier export"))?;
     }
-    let request = options.kickoff_url()?.to_string();
+    let request = options.request()?;
     let found = state::read(folder).map_err(ExportError::local(
         "reading .sluice-export.json, which --restart replaces",
     ))?;
@@ -99,6 +112,7 @@ struct Run<'a> {
     client: &'a BulkClient,
     stop: &'a CancellationToken,
     state: Mutex<State>,
+    went_on: Mutex<bool>,
 }
 
 /// The manifest with the freshest links.
@@ -140,6 +154,11 @@ impl Run<'_> {
     async fn begin(&self) -> Result<(), ExportError> {
         let known = self.state().status_url.clone();
         let given = self.options.status_url.as_ref().map(Url::to_string);
+        if let Some(given) = given.as_ref().filter(|_| !known.is_empty())
+            && *given != known
+        {
+            return Err(ExportError::OtherRequest { found: known });
+        }
         if let Some(status_url) = Some(known).filter(|url| !url.is_empty()).or(given) {
             self.change(|state| state.status_url.clone_from(&status_url))?;
             self.observer.event(&Event::Resumed { status_url });
@@ -175,9 +194,26 @@ impl Run<'_> {
         text.parse().map_err(|_| wrong())
     }
 
-    /// Polls as told until there is a manifest.
+    /// The manifest with all of its pages.
     async fn manifest(&self) -> Result<Manifest, ExportError> {
-        let url = self.status_url()?;
+        let mut manifest = self.page(self.status_url()?).await?;
+        let mut seen = HashSet::new();
+        while let Some(next) = manifest.next() {
+            let wrong = |reason: &str| ExportError::nonsense("reading the manifest", reason);
+            let url: Url = next
+                .parse()
+                .map_err(|_| wrong("the link to its next page is no URL"))?;
+            if !seen.insert(url.clone()) {
+                return Err(wrong("its pages lead in a circle"));
+            }
+            let page = self.page(url).await?;
+            manifest.add_page(page);
+        }
+        Ok(manifest)
+    }
+
+    /// Polls as told until there is a manifest.
+    async fn page(&self, url: Url) -> Result<Manifest, ExportError> {
         let (mut polls, mut failures) = (0, 0);
         loop {
             polls += 1;
@@ -225,6 +261,9 @@ impl Run<'_> {
         let manifest = self.manifest().await?;
         let wanted = manifest.wanted()?;
         self.tell_manifest(&wanted);
+        let unchecked = wanted.iter().filter(|file| !file.entry.can_be_checked());
+        let unchecked = unchecked.count();
+        self.change(|state| state.unchecked = unchecked)?;
         let time = manifest.transaction_time.clone();
         let links = Links::new(manifest);
         let missing: Vec<(usize, Wanted)> = {
@@ -240,7 +279,14 @@ impl Run<'_> {
             .map(|(at, file)| self.fetch(at, file, &links))
             .buffer_unordered(self.options.parallel.max(1));
         fetches.try_collect::<Vec<()>>().await?;
-        self.change(|state| state.finished = Some(time))
+        self.change(|state| state.finished = Some(time))?;
+        *self.went_on() = true;
+        Ok(())
+    }
+
+    /// Whether anything was left to do.
+    fn went_on(&self) -> MutexGuard<'_, bool> {
+        self.went_on.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn tell_manifest(&self, wanted: &[Wanted]) {
@@ -358,6 +404,8 @@ impl Run<'_> {
             per_type: BTreeMap::new(),
             outcomes: 0,
             deletions: 0,
+            unchecked: state.unchecked,
+            is_new: *self.went_on(),
             transaction_time: state.finished.clone().unwrap_or_default(),
             status_url: state.status_url.clone(),
             deleted: state.deleted,

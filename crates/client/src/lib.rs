@@ -16,6 +16,6 @@ pub use bulk::{BulkClient, Poll};
 pub use error::ExportError;
 pub use event::{Event, Observer};
 pub use export::{Summary, export};
-pub use manifest::{Entry, Manifest};
+pub use manifest::{Entry, Manifest, PageLink};
 pub use options::{ExportOptions, Level};
 pub use url::Url;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use crate::ExportError;
@@ -17,14 +17,38 @@ pub struct Manifest {
     #[serde(default)]
     pub requires_access_token: bool,
     /// The data.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     pub output: Vec<Entry>,
-    /// Messages; version 4 calls them `outcome`.
-    #[serde(default, alias = "outcome")]
+    /// Messages.
+    #[serde(default, deserialize_with = "or_none")]
     pub error: Vec<Entry>,
+    /// What version 4 calls them.
+    #[serde(default, deserialize_with = "or_none")]
+    pub outcome: Vec<Entry>,
     /// What was deleted.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_none")]
     pub deleted: Vec<Entry>,
+    /// Where it goes on.
+    #[serde(default, deserialize_with = "or_none")]
+    pub link: Vec<PageLink>,
+}
+
+/// A link to another page.
+#[derive(Clone, Debug, Deserialize)]
+pub struct PageLink {
+    /// `next`.
+    pub relation: String,
+    /// Where it is.
+    pub url: String,
+}
+
+/// `null` is what some servers write for an empty list.
+fn or_none<'de, D, T>(json: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de>,
+{
+    Option::<Vec<T>>::deserialize(json).map(Option::unwrap_or_default)
 }
 
 /// One file of a manifest.
@@ -47,6 +71,11 @@ impl Entry {
         self.extension.get("urn:sluice:bytes")?.as_u64()
     }
 
+    /// Whether anything tells a right file from a wrong one.
+    pub(crate) fn can_be_checked(&self) -> bool {
+        self.count.is_some() || self.bytes().is_some() || self.sha256().is_some()
+    }
+
     /// Their SHA-256, if the server is a Sluice.
     pub fn sha256(&self) -> Option<&str> {
         self.extension.get("urn:sluice:sha256")?.as_str()
@@ -61,12 +90,30 @@ pub(crate) struct Wanted {
 }
 
 impl Manifest {
+    fn messages(&self) -> Vec<Entry> {
+        self.error.iter().chain(&self.outcome).cloned().collect()
+    }
+
+    /// The next page, if there is one.
+    pub(crate) fn next(&self) -> Option<&str> {
+        let next = self.link.iter().find(|link| link.relation == "next");
+        next.map(|link| link.url.as_str())
+    }
+
+    /// Adds what another page lists. Messages are repeated on every page of version 3.
+    pub(crate) fn add_page(&mut self, page: Self) {
+        self.output.extend(page.output);
+        self.deleted.extend(page.deleted);
+        self.outcome.extend(page.outcome);
+        self.link = page.link;
+    }
+
     /// Every file with its name here: by type, numbered in the order of the manifest, which never
     /// changes, so that a later run finds them again.
     pub(crate) fn wanted(&self) -> Result<Vec<Wanted>, ExportError> {
         let lists = [
             ("", "Resource", &self.output),
-            ("error/", "OperationOutcome", &self.error),
+            ("error/", "OperationOutcome", &self.messages()),
             ("deleted/", "Bundle", &self.deleted),
         ];
         let mut wanted = Vec::new();

@@ -68,10 +68,23 @@ impl ExportOptions {
         }
     }
 
-    /// The kick-off URL; it also tells one request from another.
+    /// Tells one request from another.
+    pub(crate) fn request(&self) -> Result<String, ExportError> {
+        let url = self.kickoff_url()?;
+        Ok(if self.lenient {
+            format!("{url} (lenient)")
+        } else {
+            url.to_string()
+        })
+    }
+
+    /// The kick-off URL.
     pub fn kickoff_url(&self) -> Result<Url, ExportError> {
         let mut url = self.server.clone();
         let wrong = || ExportError::BadOption("the server URL must begin with http".to_owned());
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(wrong());
+        }
         {
             let mut path = url.path_segments_mut().map_err(|()| wrong())?;
             path.pop_if_empty();

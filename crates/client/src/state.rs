@@ -1,7 +1,8 @@
 //! What a folder knows of its export, so that a later run goes on instead of starting again.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::{File, TryLockError};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,9 @@ pub(crate) struct State {
     /// Files by name.
     #[serde(default)]
     pub(crate) files: BTreeMap<String, FileState>,
+    /// Files that nothing could be held against.
+    #[serde(default)]
+    pub(crate) unchecked: usize,
     /// T, once everything is there.
     #[serde(default)]
     pub(crate) finished: Option<String>,
@@ -55,8 +59,20 @@ pub(crate) fn read(folder: &Path) -> io::Result<Option<State>> {
 /// Writes the state whole or not at all.
 pub(crate) fn write(folder: &Path, state: &State) -> io::Result<()> {
     let draft = folder.join(format!("{NAME}.part"));
-    std::fs::write(&draft, serde_json::to_vec_pretty(state)?)?;
+    let mut file = File::create(&draft)?;
+    file.write_all(&serde_json::to_vec_pretty(state)?)?;
+    file.sync_all()?;
     std::fs::rename(&draft, path(folder))
+}
+
+/// Takes the folder for this process until dropped; an error when another has it.
+pub(crate) fn take(folder: &Path) -> io::Result<File> {
+    let lock = File::create(folder.join(format!("{NAME}.lock")))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(io::Error::other("another export writes to it")),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
 }
 
 /// Forgets the export: the state and every file it names.

@@ -41,7 +41,7 @@ impl Default for Conditions {
                 file_bytes: 300,
                 retention: Duration::from_hours(1),
                 give_up_after: Duration::from_hours(24),
-                failed_percent: 0,
+                ..Policy::default()
             },
             seed: 1,
         }
@@ -142,6 +142,8 @@ impl World {
             level: Level::Patient,
             asked: parameters::Kickoff::default(),
             client: None,
+            idempotency_key: None,
+            traceparent: None,
         };
         Kickoff::new(&self.ports, &self.tenants)
             .accept(request)

@@ -11,13 +11,15 @@ use sluice_ports::{JobStatus, PortError, Settle};
 
 use crate::dispatch::{Window, dispatch};
 use crate::expire::{expire_if_due, purge};
+use crate::orphans::sweep_orphans;
 use crate::plan::plan_page;
+use crate::share::Shares;
 use crate::{Export, Journal, Ports, Rebuild, Tenant, Tenants, assemble};
 
 /// How much and how long.
 #[derive(Clone, Copy, Debug)]
 pub struct AdvanceLimits {
-    /// Chunks of one job handed out at once.
+    /// Chunks handed out at once, divided among the jobs that run.
     pub window: u32,
     /// After this long without a sign of life a chunk is handed out again.
     pub stale_after: Duration,
@@ -46,6 +48,7 @@ pub struct Advance {
     tenants: Tenants,
     rebuild: Rebuild,
     limits: AdvanceLimits,
+    shares: Shares,
 }
 
 impl Advance {
@@ -57,6 +60,7 @@ impl Advance {
             tenants: tenants.clone(),
             rebuild: Rebuild::new(ports, tenants),
             limits,
+            shares: Shares::default(),
         }
     }
 
@@ -83,6 +87,12 @@ impl Advance {
 
     /// Does what is due for every job; one job's trouble is not another's.
     pub async fn sweep(&self) -> Result<(), PortError> {
+        if let Some(jobs) = self.rebuild.unless_marked().await? {
+            tracing::warn!(
+                jobs,
+                "the index had lost its jobs and is made from the journal"
+            );
+        }
         for job in self.ports.index.jobs().await? {
             self.run(Hint::AdvanceJob(job)).await;
         }
@@ -96,11 +106,15 @@ impl Advance {
             None => self.rebuild.job(job).await?,
         };
         let (Some(status), Some(tenant)) = (status, self.tenants.get(&job.tenant)) else {
+            self.shares.forget(job);
             return Ok(());
         };
+        self.shares.see(job, &status, tenant.policy.weight);
         match status.state {
             JobState::Accepted | JobState::Exporting => self.work(job, &status, tenant).await,
             JobState::Complete | JobState::Failed => {
+                let every = self.limits.tombstone;
+                sweep_orphans(&self.ports, &self.journal, job, every).await?;
                 let ended = (job, &status);
                 expire_if_due(&self.ports, &self.journal, ended, &tenant.policy).await
             }
@@ -134,7 +148,7 @@ impl Advance {
         if status.state == JobState::Accepted {
             self.alone("plan", job, self.plan(&record, tenant)).await?;
         }
-        self.dispatch(job).await?;
+        self.dispatch(&record, tenant).await?;
         let status = self.ports.index.get(job).await?;
         if status.is_some_and(|status| status.state == JobState::Exporting && status.is_settled()) {
             self.alone("finish", job, self.finish(&record, tenant))
@@ -172,7 +186,7 @@ impl Advance {
             if planned.sealed {
                 return Ok(());
             }
-            self.dispatch(job).await?;
+            self.dispatch(record, tenant).await?;
             let status = self.ports.index.get(job).await?;
             if status.is_none_or(|status| !status.state.is_running()) {
                 return Ok(());
@@ -191,12 +205,16 @@ impl Advance {
         assemble::fail(&self.ports, &self.journal, record, &tenant.policy, why).await
     }
 
-    async fn dispatch(&self, job: &JobRef) -> Result<(), PortError> {
+    async fn dispatch(&self, record: &JobRecord, tenant: &Tenant) -> Result<(), PortError> {
+        let job = &record.name;
+        if let Some(status) = self.ports.index.get(job).await? {
+            self.shares.see(job, &status, tenant.policy.weight);
+        }
         let window = Window {
-            width: self.limits.window,
+            width: self.shares.of(job, self.limits.window),
             stale_after: self.limits.stale_after,
         };
-        dispatch(&self.ports, job, window).await
+        dispatch(&self.ports, record, window).await
     }
 
     async fn finish(&self, record: &JobRecord, tenant: &Tenant) -> Result<(), PortError> {

@@ -10,6 +10,7 @@ use sluice_model::{
 };
 use sluice_ports::{Creation, PortError, PortKind};
 
+use crate::duplicates::release;
 use crate::{Journal, Policy, Ports};
 
 /// Receipts read at once.
@@ -156,6 +157,7 @@ async fn publish(
     let published = theirs.as_ref().unwrap_or(manifest);
     let state = state_of(published);
     ports.index.end(job, state, published.completed_at).await?;
+    release(ports, job, &record.claims).await;
     if mine {
         tracing::info!(%job, ?state, files = published.output.len(), "job ended");
     }
@@ -195,6 +197,7 @@ async fn write_outcomes(
         count: u64::try_from(issues.len()).unwrap_or(u64::MAX),
         bytes: u64::try_from(body.len()).unwrap_or(u64::MAX),
         sha256: hex::encode(Sha256::digest(&body)),
+        gzip: None,
     };
     match ports.blobs.create(&file.key, Bytes::from(body)).await? {
         Creation::Created => Ok(Some(file)),

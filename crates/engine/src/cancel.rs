@@ -3,6 +3,7 @@
 use sluice_model::{Hint, JobRef, JobState, Tombstone, TombstoneReason, Version, layout};
 use sluice_ports::{Creation, PortError};
 
+use crate::duplicates::release;
 use crate::{Journal, Ports};
 
 /// How a withdrawal went.
@@ -36,9 +37,9 @@ impl Cancel {
         job: &JobRef,
         reason: TombstoneReason,
     ) -> Result<Withdrawal, PortError> {
-        if self.journal.job(job).await?.is_none() {
+        let Some(record) = self.journal.job(job).await? else {
             return Ok(Withdrawal::Unknown);
-        }
+        };
         let tombstone = Tombstone {
             v: Version::default(),
             at: self.ports.clock.now(),
@@ -56,6 +57,7 @@ impl Cancel {
             .index
             .end(job, JobState::Cancelled, tombstone.at)
             .await?;
+        release(&self.ports, job, &record.claims).await;
         let _sweep_finds_it = self
             .ports
             .queue

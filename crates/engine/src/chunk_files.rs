@@ -1,22 +1,36 @@
 //! Writes the blocks of a chunk to files: one type a file, ended between lines once large enough,
-//! counted and hashed as written.
+//! counted and hashed as written, and packed if the tenant wants that.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 use sluice_fhir::ResourceType;
-use sluice_model::{AttemptId, ChunkId, JobRef, Tally, WrittenFile, layout};
+use sluice_model::{Packed, Tally, WrittenFile, layout};
 use sluice_ports::{BlobWriter, Blobs, Block, Creation, PortError, PortKind};
+
+/// Fast, because a worker should not wait for its processor; NDJSON packs well all the same.
+const LEVEL: u32 = 1;
+
+/// How files are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FileForm {
+    /// Bytes of NDJSON after which a file ends at the next line.
+    pub(crate) limit: u64,
+    /// Whether they are stored as gzip.
+    pub(crate) gzip: bool,
+}
 
 /// Files of one try at a chunk.
 pub(crate) struct ChunkFiles {
     blobs: Arc<dyn Blobs>,
-    job: JobRef,
-    chunk: ChunkId,
-    attempt: AttemptId,
-    limit: u64,
+    /// Where they go.
+    folder: String,
+    form: FileForm,
     open: Option<OpenFile>,
     /// Files begun, by type.
     begun: BTreeMap<ResourceType, u32>,
@@ -27,22 +41,91 @@ pub(crate) struct ChunkFiles {
 struct OpenFile {
     writer: Box<dyn BlobWriter>,
     file: WrittenFile,
-    hash: Sha256,
+    work: Work,
     between_lines: bool,
 }
 
+/// What another thread does with each block.
+struct Work {
+    hash: Sha256,
+    packing: Option<Packing>,
+}
+
+struct Packing {
+    encoder: GzEncoder<Vec<u8>>,
+    hash: Sha256,
+    bytes: u64,
+}
+
+/// What came of a block.
+struct Worked {
+    work: Work,
+    lines: u64,
+    /// What is to be stored instead of the block.
+    packed: Option<Bytes>,
+}
+
+impl Work {
+    fn new(gzip: bool) -> Self {
+        Self {
+            hash: Sha256::new(),
+            packing: gzip.then(|| Packing {
+                encoder: GzEncoder::new(Vec::new(), Compression::new(LEVEL)),
+                hash: Sha256::new(),
+                bytes: 0,
+            }),
+        }
+    }
+
+    fn block(mut self, bytes: &Bytes) -> std::io::Result<Worked> {
+        self.hash.update(bytes);
+        let lines = memchr::memchr_iter(b'\n', bytes).count();
+        let packed = match &mut self.packing {
+            Some(packing) => {
+                packing.encoder.write_all(bytes)?;
+                let packed = std::mem::take(packing.encoder.get_mut());
+                Some(packing.see(packed))
+            }
+            None => None,
+        };
+        Ok(Worked {
+            work: self,
+            lines: u64::try_from(lines).unwrap_or(u64::MAX),
+            packed,
+        })
+    }
+}
+
+impl Packing {
+    fn see(&mut self, packed: Vec<u8>) -> Bytes {
+        self.hash.update(&packed);
+        let packed = Bytes::from(packed);
+        self.bytes += length(&packed);
+        packed
+    }
+
+    /// The last of it, and what all of it amounts to.
+    fn finish(mut self) -> std::io::Result<(Bytes, Packed)> {
+        let end = std::mem::replace(
+            &mut self.encoder,
+            GzEncoder::new(Vec::new(), Compression::none()),
+        );
+        let end = self.see(end.finish()?);
+        let packed = Packed {
+            bytes: self.bytes,
+            sha256: hex::encode(self.hash.finalize()),
+        };
+        Ok((end, packed))
+    }
+}
+
 impl ChunkFiles {
-    pub(crate) fn new(
-        blobs: Arc<dyn Blobs>,
-        (job, chunk, attempt): (&JobRef, ChunkId, AttemptId),
-        limit: u64,
-    ) -> Self {
+    /// Files in a folder of their own, whose name ends in a slash.
+    pub(crate) fn new(blobs: Arc<dyn Blobs>, folder: String, form: FileForm) -> Self {
         Self {
             blobs,
-            job: job.clone(),
-            chunk,
-            attempt,
-            limit,
+            folder,
+            form,
             open: None,
             begun: BTreeMap::new(),
             finished: Vec::new(),
@@ -61,7 +144,7 @@ impl ChunkFiles {
         if self
             .open
             .as_ref()
-            .is_some_and(|open| !open.takes(&block, self.limit))
+            .is_some_and(|open| !open.takes(&block, self.form.limit))
         {
             self.close().await?;
         }
@@ -100,18 +183,19 @@ impl ChunkFiles {
     async fn begin(&mut self, kind: ResourceType) -> Result<OpenFile, PortError> {
         let n = self.begun.entry(kind).or_default();
         *n += 1;
-        let key = layout::data_file(&self.job, self.chunk, self.attempt, kind, *n);
+        let key = layout::data_file(&self.folder, kind, *n, self.form.gzip);
         let file = WrittenFile {
             kind,
             count: 0,
             bytes: 0,
             sha256: String::new(),
+            gzip: None,
             key,
         };
         Ok(OpenFile {
             writer: self.blobs.start(&file.key).await?,
             file,
-            hash: Sha256::new(),
+            work: Work::new(self.form.gzip),
             between_lines: true,
         })
     }
@@ -124,7 +208,13 @@ impl ChunkFiles {
             open.writer.abort().await?;
             return Err(broken("ending a file in the middle of a line"));
         }
-        open.file.sha256 = hex::encode(open.hash.finalize());
+        open.file.sha256 = hex::encode(open.work.hash.finalize());
+        if let Some(packing) = open.work.packing {
+            let packed = tokio::task::spawn_blocking(move || packing.finish()).await;
+            let (end, packed) = packed.map_err(broken_off)?.map_err(broken_off)?;
+            open.writer.write(end).await?;
+            open.file.gzip = Some(packed);
+        }
         match open.writer.finish().await? {
             Creation::Created => {
                 self.finished.push(open.file);
@@ -145,24 +235,35 @@ impl OpenFile {
         self.file.kind == block.kind && (fits || !self.between_lines)
     }
 
-    /// Writes while another thread counts and hashes.
+    /// Another thread counts, hashes and packs; a plain block is written meanwhile.
     async fn write(&mut self, bytes: Bytes) -> Result<u64, PortError> {
-        let (mut hash, counted) = (std::mem::take(&mut self.hash), bytes.clone());
-        let count = tokio::task::spawn_blocking(move || {
-            hash.update(&counted);
-            (memchr::memchr_iter(b'\n', &counted).count(), hash)
-        });
+        let (work, block) = (
+            std::mem::replace(&mut self.work, Work::new(false)),
+            bytes.clone(),
+        );
+        let is_plain = work.packing.is_none();
         self.between_lines = bytes.last() == Some(&b'\n');
         self.file.bytes += length(&bytes);
-        let (written, counted) = tokio::join!(self.writer.write(bytes), count);
-        written?;
-        let (lines, hash) =
-            counted.map_err(|error| PortError::transient("hashing a block", error))?;
-        self.hash = hash;
-        let lines = u64::try_from(lines).unwrap_or(u64::MAX);
-        self.file.count += lines;
-        Ok(lines)
+        let work = tokio::task::spawn_blocking(move || work.block(&block));
+        let worked = if is_plain {
+            let (written, worked) = tokio::join!(self.writer.write(bytes), work);
+            written?;
+            worked
+        } else {
+            work.await
+        };
+        let worked = worked.map_err(broken_off)?.map_err(broken_off)?;
+        if let Some(packed) = worked.packed.filter(|packed| !packed.is_empty()) {
+            self.writer.write(packed).await?;
+        }
+        self.work = worked.work;
+        self.file.count += worked.lines;
+        Ok(worked.lines)
     }
+}
+
+fn broken_off(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> PortError {
+    PortError::transient("hashing and packing a block", error)
 }
 
 fn length(bytes: &Bytes) -> u64 {

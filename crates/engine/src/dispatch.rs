@@ -3,22 +3,27 @@
 
 use std::time::Duration;
 
-use sluice_model::{ChunkId, Hint, JobRef};
-use sluice_ports::PortError;
+use sluice_model::{ChunkId, Hint, JobRecord};
+use sluice_ports::{Message, PortError};
 
 use crate::Ports;
 
 /// How many chunks of a job may be handed out at once, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
-    /// Chunks of one job.
+    /// Chunks of this job.
     pub(crate) width: u32,
     /// After this long without a sign of life a chunk is handed out again.
     pub(crate) stale_after: Duration,
 }
 
 /// Fills a job's window.
-pub(crate) async fn dispatch(ports: &Ports, job: &JobRef, window: Window) -> Result<(), PortError> {
+pub(crate) async fn dispatch(
+    ports: &Ports,
+    record: &JobRecord,
+    window: Window,
+) -> Result<(), PortError> {
+    let job = &record.name;
     let chunks = ports
         .index
         .take_window(job, window.width, window.stale_after)
@@ -26,7 +31,11 @@ pub(crate) async fn dispatch(ports: &Ports, job: &JobRef, window: Window) -> Res
     for ordinal in chunks {
         let hint = Hint::ExportChunk(job.clone(), ChunkId::from_ordinal(ordinal));
         // One that is not sent counts as handed out until it is stale, and is then sent again.
-        ports.queue.send(hint.into()).await?;
+        let message = Message {
+            hint,
+            traceparent: record.traceparent.clone(),
+        };
+        ports.queue.send(message).await?;
     }
     Ok(())
 }

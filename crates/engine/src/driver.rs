@@ -46,6 +46,11 @@ pub async fn drive<H, F>(
         let work = handle(delivery.hint().clone(), delivery.attempt());
         held.spawn(async move {
             let how = work.await;
+            if !delivery.is_held() {
+                // It comes back by itself; what was done for it is found done (T2).
+                tracing::debug!("a hint was given to another meanwhile");
+                return drop(permit);
+            }
             if let Err(error) = delivery.settle(how).await {
                 tracing::warn!(error = error.chain(), "a settled hint will come back");
             }

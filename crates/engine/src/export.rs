@@ -11,7 +11,7 @@ use sluice_model::{
 use sluice_ports::{Creation, Lease, PortError, PortKind, Settle};
 use tokio::time::Instant;
 
-use crate::chunk_files::ChunkFiles;
+use crate::chunk_files::{ChunkFiles, FileForm};
 use crate::{Journal, Ports, Tenant, Tenants};
 
 /// How long and how often.
@@ -53,7 +53,7 @@ struct Task<'a> {
     tenant: &'a Tenant,
     chunk: ChunkId,
     planned: PlannedChunk,
-    lease: Lease,
+    lease: Option<Lease>,
 }
 
 impl Export {
@@ -86,7 +86,8 @@ impl Export {
             return Ok(());
         }
         if let Some(receipt) = self.journal.receipt(job, chunk).await? {
-            return self.report(job, &receipt).await;
+            self.report(job, &receipt).await;
+            return Ok(());
         }
         let planned = self.journal.page(job, chunk.page).await?;
         let planned = planned.and_then(|page| page.chunk(chunk).cloned());
@@ -94,9 +95,15 @@ impl Export {
         let tenant = self.tenants.get(&job.tenant);
         let tenant = tenant.ok_or_else(|| missing("finding a chunk's tenant"))?;
         let name = format!("chunk/{job}/{chunk}");
-        let Some(lease) = self.ports.index.lease(&name, self.limits.lease).await? else {
+        let lease = match self.ports.index.lease(&name, self.limits.lease).await {
+            Ok(Some(lease)) => Some(lease),
             // Someone is at it. Should they fail, the chunk goes stale and is handed out again.
-            return Ok(());
+            Ok(None) => return Ok(()),
+            // It would save work; the receipt alone decides (rule 7, E1).
+            Err(error) => {
+                tracing::warn!(%job, %chunk, error = error.chain(), "a chunk is exported without a lease");
+                None
+            }
         };
         let task = Task {
             record,
@@ -106,7 +113,9 @@ impl Export {
             lease,
         };
         let done = self.write_and_commit(&task).await;
-        let _runs_out_anyway = self.ports.index.release(&task.lease).await;
+        if let Some(lease) = &task.lease {
+            let _runs_out_anyway = self.ports.index.release(lease).await;
+        }
         done
     }
 
@@ -115,9 +124,12 @@ impl Export {
         let mut id = [0; 8];
         self.ports.entropy.fill(&mut id)?;
         let attempt = AttemptId::from_bytes(id);
-        let limit = task.tenant.policy.file_bytes;
-        let mut files =
-            ChunkFiles::new(self.ports.blobs.clone(), (job, task.chunk, attempt), limit);
+        let form = FileForm {
+            limit: task.tenant.policy.file_bytes,
+            gzip: task.tenant.policy.gzip,
+        };
+        let folder = layout::attempt(job, task.chunk, attempt);
+        let mut files = ChunkFiles::new(self.ports.blobs.clone(), folder, form);
         let write = tokio::time::timeout(self.limits.deadline, self.write(task, &mut files));
         let written = match write.await {
             Ok(written) => written,
@@ -167,7 +179,12 @@ impl Export {
         let _remark = index
             .chunk_progress(job, task.chunk.ordinal(), so_far)
             .await;
-        let _saves_work = index.renew(&task.lease, self.limits.lease).await;
+        if let Some(lease) = &task.lease
+            && let Ok(false) = index.renew(lease, self.limits.lease).await
+        {
+            // It was silent for so long that another has the chunk now.
+            return true;
+        }
         let status = index.get(job).await.ok().flatten();
         status.is_some_and(|status| !status.state.is_running())
     }
@@ -190,22 +207,28 @@ impl Export {
         let key = layout::receipt(job, task.chunk);
         let mine = self.journal.create(&key, &receipt).await? == Creation::Created;
         if mine {
-            self.report(job, &receipt).await?;
+            self.report(job, &receipt).await;
         }
         Ok(mine)
     }
 
-    /// Marks the chunk done and hints that something may be due. Both are found by the sweep too.
-    async fn report(&self, job: &JobRef, receipt: &Receipt) -> Result<(), PortError> {
+    /// Marks the chunk done and hints that something may be due. Neither must succeed, for the
+    /// receipt is written: a chunk whose mark is lost goes stale, is handed out again, and comes
+    /// straight here.
+    async fn report(&self, job: &JobRef, receipt: &Receipt) {
         let ordinal = receipt.chunk.ordinal();
-        self.ports
-            .index
-            .chunk_done(job, ordinal, receipt.tally())
-            .await?;
-        self.ports
-            .queue
-            .send(Hint::AdvanceJob(job.clone()).into())
-            .await
+        let done = self.ports.index.chunk_done(job, ordinal, receipt.tally());
+        let told = match done.await {
+            Ok(_) => {
+                let hint = Hint::AdvanceJob(job.clone());
+                self.ports.queue.send(hint.into()).await
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = told {
+            let chunk = receipt.chunk;
+            tracing::warn!(%job, %chunk, error = error.chain(), "a finished chunk waits for the sweep");
+        }
     }
 
     async fn retry_or_give_up(
@@ -252,10 +275,10 @@ impl Export {
         };
         let key = layout::receipt(job, chunk);
         self.journal.create(&key, &failure).await?;
-        let Some(receipt) = self.journal.receipt(job, chunk).await? else {
-            return Ok(());
-        };
-        self.report(job, &receipt).await
+        if let Some(receipt) = self.journal.receipt(job, chunk).await? {
+            self.report(job, &receipt).await;
+        }
+        Ok(())
     }
 }
 

@@ -165,6 +165,28 @@ impl Journal {
         }
     }
 
+    /// Deletes every object below a prefix but those to keep; says how many.
+    pub async fn delete_below_unless(
+        &self,
+        prefix: &str,
+        keep: impl Fn(&str) -> bool,
+    ) -> Result<usize, PortError> {
+        let (mut after, mut deleted) = (None, 0);
+        loop {
+            let listed = self.blobs.list(prefix, after.as_deref(), BATCH).await?;
+            let Some(last) = listed.last() else {
+                return Ok(deleted);
+            };
+            after = Some(last.key.clone());
+            let keys = listed.into_iter().map(|info| info.key);
+            let keys: Vec<String> = keys.filter(|key| !keep(key)).collect();
+            if !keys.is_empty() {
+                deleted += keys.len();
+                self.blobs.delete(&keys).await?;
+            }
+        }
+    }
+
     /// Deletes one object.
     pub async fn delete(&self, key: String) -> Result<(), PortError> {
         self.blobs.delete(&[key]).await

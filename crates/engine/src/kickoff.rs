@@ -4,7 +4,8 @@ use sluice_fhir::{Level, ResourceType, compartment, parameters};
 use sluice_model::{JobId, JobRecord, JobRef, Scope, TenantId, Version, layout};
 use sluice_ports::{Creation, JobStatus, PopulationError, PortError, PortKind};
 
-use crate::{Journal, Ports, Tenants};
+use crate::duplicates::{Claims, Duplicates, Names, fingerprint};
+use crate::{Journal, Policy, Ports, Rebuild, Tenant, Tenants};
 
 /// A request whose parameters are checked.
 #[derive(Clone, Debug)]
@@ -19,6 +20,10 @@ pub struct KickoffRequest {
     pub asked: parameters::Kickoff,
     /// Who asks.
     pub client: Option<String>,
+    /// The client's name for this very request: the same name gives the same job.
+    pub idempotency_key: Option<String>,
+    /// The W3C `traceparent` of the request.
+    pub traceparent: Option<String>,
 }
 
 /// Why an export was not accepted.
@@ -30,6 +35,15 @@ pub enum KickoffError {
     /// There is no such population.
     #[error(transparent)]
     Population(#[from] PopulationError),
+    /// The same request is running, and the tenant wants no second one.
+    #[error("the same export is running")]
+    Duplicate(JobRef),
+    /// The `Idempotency-Key` belongs to another request.
+    #[error("the idempotency key belongs to another request")]
+    KeyReused,
+    /// The client has as many exports running as it may.
+    #[error("too many exports are running")]
+    TooManyRunning(u32),
     /// The source or the journal could not be reached.
     #[error(transparent)]
     Port(#[from] PortError),
@@ -41,6 +55,7 @@ pub struct Kickoff {
     ports: Ports,
     journal: Journal,
     tenants: Tenants,
+    rebuild: Rebuild,
 }
 
 impl Kickoff {
@@ -50,6 +65,7 @@ impl Kickoff {
             ports: ports.clone(),
             journal: Journal::new(ports.blobs.clone()),
             tenants: tenants.clone(),
+            rebuild: Rebuild::new(ports, tenants),
         }
     }
 
@@ -63,9 +79,33 @@ impl Kickoff {
         let mut id = [0; 16];
         self.ports.entropy.fill(&mut id)?;
         let job = JobRef {
-            tenant: request.tenant,
+            tenant: request.tenant.clone(),
             job: JobId::from_bytes(id),
         };
+        let record = self.record(request.clone(), tenant, &job).await?;
+        let mut claims = Claims::new(&self.ports, &self.rebuild, &job);
+        let admitted = admit(&mut claims, &request, &record, &tenant.policy).await;
+        let stored = match admitted {
+            Ok(None) => self.store(record, &claims, &tenant.policy).await,
+            Ok(Some(same)) => {
+                claims.give_back().await;
+                return Ok(same);
+            }
+            Err(error) => Err(error),
+        };
+        if let Err(error) = stored {
+            claims.give_back().await;
+            return Err(error);
+        }
+        Ok(job)
+    }
+
+    async fn record(
+        &self,
+        request: KickoffRequest,
+        tenant: &Tenant,
+        job: &JobRef,
+    ) -> Result<JobRecord, KickoffError> {
         let scope = Scope {
             types: request
                 .asked
@@ -78,22 +118,37 @@ impl Kickoff {
             snapshot: tenant.source.snapshot().await?,
         };
         tenant.source.check(&scope).await?;
-        let record = JobRecord {
+        Ok(JobRecord {
             v: Version::default(),
             name: job.clone(),
             url: request.url,
             client: request.client,
             scope,
             ignored: request.asked.ignored,
+            claims: Vec::new(),
+            traceparent: request.traceparent,
             accepted_at: self.ports.clock.now(),
-        };
-        let key = layout::job_record(&job);
+        })
+    }
+
+    async fn store(
+        &self,
+        mut record: JobRecord,
+        claims: &Claims<'_>,
+        policy: &Policy,
+    ) -> Result<(), KickoffError> {
+        record.claims.clone_from(&claims.names);
+        let key = layout::job_record(&record.name);
         if self.journal.create(&key, &record).await? == Creation::Exists {
             let taken = PortError::new(PortKind::Transient, "storing a job under a new id");
             return Err(taken.into());
         }
-        self.announce(&job, &record).await;
-        Ok(job)
+        if let Err(error) = claims.keep(policy.give_up_after).await {
+            let error = error.chain();
+            tracing::warn!(job = %record.name, error, "a job may be asked for twice");
+        }
+        self.announce(&record.name, &record).await;
+        Ok(())
     }
 
     async fn announce(&self, job: &JobRef, record: &JobRecord) {
@@ -107,6 +162,36 @@ impl Kickoff {
         }
         tracing::info!(%job, types = record.scope.types.len(), "job accepted");
     }
+}
+
+/// Claims the names of a job; answers the job that is the same, if the client is to have that one.
+async fn admit(
+    claims: &mut Claims<'_>,
+    request: &KickoffRequest,
+    record: &JobRecord,
+    policy: &Policy,
+) -> Result<Option<JobRef>, KickoffError> {
+    let names = Names::of(&record.name, record.client.as_deref());
+    let print = fingerprint(&record.scope)?;
+    if let Some(key) = &request.idempotency_key
+        && let Some(same) = claims.claim(names.key(key)).await?
+    {
+        return claims.same_request(&same, &print).await;
+    }
+    if policy.duplicates != Duplicates::Allow
+        && let Some(same) = claims.claim(names.request(&print)).await?
+    {
+        return match policy.duplicates {
+            Duplicates::Reject => Err(KickoffError::Duplicate(same)),
+            Duplicates::Allow | Duplicates::Join => Ok(Some(same)),
+        };
+    }
+    if let Some(most) = policy.most_running
+        && !claims.place(&names, most).await?
+    {
+        return Err(KickoffError::TooManyRunning(most));
+    }
+    Ok(None)
 }
 
 /// What an export without `_type` contains. Groups go with the system level only.

@@ -6,6 +6,7 @@ use sluice_model::{JobRecord, JobRef, JobState, TenantId, layout};
 use sluice_ports::{JobStatus, Planned, PortError};
 
 use crate::assemble::state_of;
+use crate::duplicates::keep;
 use crate::expire::purge_leftovers;
 use crate::plan::planned_by;
 use crate::{Journal, Ports, Tenants};
@@ -29,6 +30,18 @@ impl Rebuild {
             journal: Journal::new(ports.blobs.clone()),
             tenants: tenants.clone(),
         }
+    }
+
+    /// Adds every job if the index has lost what it held, and notes that it holds them; says how
+    /// many were added, or that there was nothing to do.
+    pub async fn unless_marked(&self) -> Result<Option<usize>, PortError> {
+        if self.ports.index.is_marked().await? {
+            return Ok(None);
+        }
+        let added = self.all().await?;
+        // Afterwards: whoever dies before has rebuilt half of it.
+        self.ports.index.mark().await?;
+        Ok(Some(added))
     }
 
     /// Adds every job that the index does not know, and removes what is left of jobs that are no
@@ -72,6 +85,10 @@ impl Rebuild {
         if is_running {
             // After the insertion: a chunk that ends from here on marks itself.
             self.progress(job).await?;
+            if let Some(tenant) = self.tenants.get(&job.tenant) {
+                let life = tenant.policy.give_up_after;
+                keep(&self.ports, job, &record.claims, life).await?;
+            }
         }
         self.ports.index.get(job).await
     }

@@ -7,6 +7,8 @@ use std::time::Duration;
 use sluice_model::TenantId;
 use sluice_ports::{Blobs, Clock, Entropy, Index, Queue, Source};
 
+use crate::Duplicates;
+
 /// The ports that all tenants share.
 #[derive(Clone)]
 pub struct Ports {
@@ -33,8 +35,33 @@ pub struct Policy {
     pub retention: Duration,
     /// How long a running job may take before it is given up.
     pub give_up_after: Duration,
+    /// What happens to a request that is the same as one still running.
+    pub duplicates: Duplicates,
+    /// Exports that one client may have running at once; `None` for any number.
+    pub most_running: Option<u32>,
+    /// The tenant's weight where the dispatch window is divided.
+    pub weight: u32,
+    /// Whether data files are stored as gzip.
+    pub gzip: bool,
     /// Per cent of chunks that may be missing from a job that still counts as complete.
     pub failed_percent: u32,
+}
+
+impl Default for Policy {
+    /// What a tenant that says nothing wants.
+    fn default() -> Self {
+        Self {
+            chunk_bytes: 128 << 20,
+            file_bytes: 128 << 20,
+            retention: Duration::from_hours(24),
+            give_up_after: Duration::from_hours(24),
+            duplicates: Duplicates::default(),
+            most_running: None,
+            weight: 1,
+            gzip: false,
+            failed_percent: 0,
+        }
+    }
 }
 
 /// A healthcare organization: its data and its wishes.

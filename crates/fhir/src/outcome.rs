@@ -30,6 +30,10 @@ pub enum IssueCode {
     NotFound,
     /// Not allowed.
     Forbidden,
+    /// The same is there already.
+    Duplicate,
+    /// It does not go with what is there.
+    Conflict,
     /// Its time is up.
     Expired,
     /// It was there.

@@ -293,9 +293,10 @@ impl Index for MemoryIndex {
         let now = self.clock.now();
         let mut state = lock(&self.state);
         state.claims.retain(|_, claim| claim.until > now);
-        if let Some(claim) = state.claims.get(name) {
-            let other = (claim.job != *job).then(|| claim.job.clone());
-            return Ok(other);
+        if let Some(claim) = state.claims.get(name)
+            && claim.job != *job
+        {
+            return Ok(Some(claim.job.clone()));
         }
         let claim = Claim {
             job: job.clone(),

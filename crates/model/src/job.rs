@@ -23,6 +23,12 @@ pub struct JobRecord {
     /// What lenient handling ignored; told in the `error` files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<Issue>,
+    /// Names in the index that are its own while it runs: what makes a later request a duplicate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<String>,
+    /// The W3C `traceparent` of its kick-off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub traceparent: Option<String>,
     /// When it was accepted.
     pub accepted_at: Instant,
 }

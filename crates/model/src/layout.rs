@@ -44,15 +44,10 @@ pub fn attempt(job: &JobRef, chunk: ChunkId, attempt: AttemptId) -> String {
     format!("{job}/data/{chunk}/{attempt}/")
 }
 
-/// One data file; `n` counts the files of a type within the try, from 1.
-pub fn data_file(
-    job: &JobRef,
-    chunk: ChunkId,
-    tried: AttemptId,
-    kind: ResourceType,
-    n: u32,
-) -> String {
-    format!("{}{kind}.{n}.ndjson", attempt(job, chunk, tried))
+/// One data file; `folder` is its try's, and `n` counts the files of a type within it, from 1.
+pub fn data_file(folder: &str, kind: ResourceType, n: u32, gzip: bool) -> String {
+    let packed = if gzip { ".gz" } else { "" };
+    format!("{folder}{kind}.{n}.ndjson{packed}")
 }
 
 /// The file of outcomes that one try at a manifest writes.

@@ -19,6 +19,18 @@ pub struct WrittenFile {
     pub bytes: u64,
     /// SHA-256 of those bytes, lower-case hex.
     pub sha256: String,
+    /// What it is stored as, if that is gzip.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gzip: Option<Packed>,
+}
+
+/// What a file amounts to as it is stored, where that is not its NDJSON.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Packed {
+    /// Bytes of gzip.
+    pub bytes: u64,
+    /// SHA-256 of those bytes, lower-case hex.
+    pub sha256: String,
 }
 
 /// `receipt/{chunk}`: which files hold the chunk, or why none do.

@@ -132,7 +132,7 @@ pub trait Index: Send + Sync {
     /// Gives a lease back; one that has passed to another is left alone.
     async fn release(&self, lease: &Lease) -> Result<(), PortError>;
     /// Takes a name for a job until `ttl` has passed, unless another job has it; says who has it
-    /// then. Taking what one has already is fine and changes nothing.
+    /// then. Taking what one has already keeps it until `ttl` from now.
     async fn claim(
         &self,
         name: &str,

@@ -8,7 +8,7 @@ mod shutdown;
 pub use load::{SettingsError, environment, load};
 pub use logging::start as start_logging;
 pub use settings::{
-    CoordinatorSection, LogFormat, LogSection, PortsSection, ServerSection, Settings,
-    TenantSection, WorkerSection,
+    CoordinatorSection, DuplicatesSetting, LogFormat, LogSection, PortsSection, ServerSection,
+    Settings, TenantSection, WorkerSection,
 };
 pub use shutdown::on_signal;

@@ -151,7 +151,7 @@ impl Default for WorkerSection {
     fn default() -> Self {
         Self {
             slots: None,
-            deadline_minutes: nonzero(20),
+            deadline_minutes: nonzero(10),
             lease_seconds: nonzero(30),
             retry_seconds: vec![1, 5, 30, 120],
         }
@@ -207,6 +207,18 @@ pub struct TenantSection {
     /// How long an export may run.
     #[serde(default = "day")]
     pub give_up_hours: NonZeroU32,
+    /// What happens to a request that is the same as one still running.
+    #[serde(default)]
+    pub duplicates: DuplicatesSetting,
+    /// Exports that one client may have running at once; 0 for any number.
+    #[serde(default)]
+    pub most_running: u32,
+    /// The weight where the dispatch window is divided among exports.
+    #[serde(default = "one")]
+    pub weight: NonZeroU32,
+    /// Whether data files are stored as gzip.
+    #[serde(default)]
+    pub gzip: bool,
     /// Per cent of chunks that may be missing from an export that still counts as complete.
     #[serde(default)]
     pub failed_percent: u32,
@@ -221,9 +233,30 @@ impl TenantSection {
             chunk_mib: chunk(),
             file_mib: chunk(),
             give_up_hours: day(),
+            duplicates: DuplicatesSetting::default(),
+            most_running: 0,
+            weight: one(),
+            gzip: false,
             failed_percent: 0,
         }
     }
+}
+
+/// What happens to a request that is the same as one still running.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DuplicatesSetting {
+    /// Both run.
+    #[default]
+    Allow,
+    /// The second is answered 409.
+    Reject,
+    /// The second is answered as the first was.
+    Join,
+}
+
+fn one() -> NonZeroU32 {
+    NonZeroU32::MIN
 }
 
 fn day() -> NonZeroU32 {

@@ -11,8 +11,8 @@ use actix_web::{App, web};
 use serde_json::{Value, json};
 use sluice_coordinator::{Coordinator, CoordinatorSettings};
 use sluice_engine::{
-    Advance, AdvanceLimits, Export, ExportLimits, Policy, PollLimits, Ports, Rebuild, Tenant,
-    Tenants,
+    Advance, AdvanceLimits, Duplicates, Export, ExportLimits, Policy, PollLimits, Ports, Rebuild,
+    Tenant, Tenants,
 };
 use sluice_local::{MemoryBlobs, MemoryIndex, MemoryQueue};
 use sluice_ports::{Blobs, Index, Queue};
@@ -71,6 +71,15 @@ impl Got {
 
 impl Site {
     fn new(faults: &Faults) -> Self {
+        Self::with(faults, Policy::default())
+    }
+
+    /// A tenant that wants something special.
+    fn wanting(policy: Policy) -> Self {
+        Self::with(&Faults::default(), policy)
+    }
+
+    fn with(faults: &Faults, policy: Policy) -> Self {
         let clock = Arc::new(ManualClock::default());
         let index: Arc<dyn Index> = Arc::new(MemoryIndex::new(clock.clone()));
         let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::default());
@@ -87,8 +96,7 @@ impl Site {
             chunk_bytes: 2_000,
             file_bytes: 4_000,
             retention: Duration::from_hours(2),
-            give_up_after: Duration::from_hours(24),
-            failed_percent: 0,
+            ..policy
         };
         let tenant = Tenant {
             source: source.clone(),
@@ -379,11 +387,11 @@ async fn t_036_polling_as_told_is_never_too_fast_and_faster_is_429() {
 #[actix_web::test]
 async fn e_07_files_whole_in_part_compressed_and_unchanged() {
     use sha2::{Digest, Sha256};
-    use std::io::Read;
     let site = Site::quiet();
     site.work();
     let (_, manifest) = site.export(EXPORT).await;
-    let mut lines = Vec::new();
+    let lines = every_form_of_every_file_is_right(&site, &manifest).await;
+    assert_eq!(lines, site.source.lines());
     for entry in manifest["output"].as_array().unwrap() {
         let url = entry["url"].as_str().unwrap();
         let whole = site.get(url).await;
@@ -395,27 +403,15 @@ async fn e_07_files_whole_in_part_compressed_and_unchanged() {
         let hash = hex::encode(Sha256::digest(&whole.body));
         assert_eq!(entry["extension"]["urn:sluice:sha256"], hash);
         assert_eq!(whole.header("etag"), format!("\"{hash}\""));
-        let text = String::from_utf8(whole.body.to_vec()).unwrap();
-        lines.extend(text.lines().map(str::to_owned));
-
         let with = |name: header::HeaderName, value: &str| {
             TestRequest::get()
                 .uri(local(url))
                 .insert_header((name, value.to_owned()))
         };
         let zipped = site.send(with(header::ACCEPT_ENCODING, "gzip")).await;
-        assert_eq!(zipped.header("content-encoding"), "gzip");
         assert_ne!(zipped.header("etag"), whole.header("etag"));
-        let mut text = Vec::new();
-        flate2::read::GzDecoder::new(&zipped.body[..])
-            .read_to_end(&mut text)
-            .unwrap();
-        assert_eq!(text, whole.body);
-
         let part = site.send(with(header::RANGE, "bytes=5-9")).await;
-        assert_eq!(part.status, StatusCode::PARTIAL_CONTENT);
         assert_eq!(part.header("content-range"), format!("bytes 5-9/{size}"));
-        assert_eq!(part.body, whole.body[5..10]);
         let range = with(header::RANGE, "bytes=5-9");
         let stale = range.insert_header((header::IF_RANGE, "\"other\""));
         assert_eq!(site.send(stale).await.status, StatusCode::OK);
@@ -425,8 +421,143 @@ async fn e_07_files_whole_in_part_compressed_and_unchanged() {
         let same = site.send(with(header::IF_NONE_MATCH, whole.header("etag")));
         assert_eq!(same.await.status, StatusCode::NOT_MODIFIED);
     }
+}
+
+async fn every_form_of_every_file_is_right(site: &Site, manifest: &Value) -> Vec<String> {
+    use std::io::Read;
+    let mut lines = Vec::new();
+    for entry in manifest["output"].as_array().unwrap() {
+        let url = entry["url"].as_str().unwrap();
+        let whole = site.get(url).await;
+        let size = entry["extension"]["urn:sluice:bytes"].as_u64().unwrap();
+        assert_eq!(u64::try_from(whole.body.len()).unwrap(), size);
+        let with = |name: header::HeaderName, value: &str| {
+            let request = TestRequest::get().uri(local(url));
+            request.insert_header((name, value.to_owned()))
+        };
+        let zipped = site.send(with(header::ACCEPT_ENCODING, "gzip")).await;
+        assert_eq!(zipped.header("content-encoding"), "gzip");
+        let mut text = Vec::new();
+        let mut unzipped = flate2::read::GzDecoder::new(&zipped.body[..]);
+        unzipped.read_to_end(&mut text).unwrap();
+        assert_eq!(text, whole.body);
+        for (range, from, to) in [("5-9", 5, 10), ("0-0", 0, 1), ("7-", 7, whole.body.len())] {
+            let part = site
+                .send(with(header::RANGE, &format!("bytes={range}")))
+                .await;
+            assert_eq!(part.status, StatusCode::PARTIAL_CONTENT);
+            assert_eq!(part.body, whole.body[from..to]);
+        }
+        let text = String::from_utf8(whole.body.to_vec()).unwrap();
+        lines.extend(text.lines().map(str::to_owned));
+    }
     lines.sort_unstable();
+    lines
+}
+
+#[actix_web::test]
+async fn files_that_are_stored_as_gzip_are_served_in_every_form() {
+    let site = Site::wanting(Policy {
+        gzip: true,
+        ..Policy::default()
+    });
+    site.work();
+    let (_, manifest) = site.export(EXPORT).await;
+    let url = manifest["output"][0]["url"].as_str().unwrap();
+    assert!(url.contains(".ndjson.gz?"), "{url}");
+    let lines = every_form_of_every_file_is_right(&site, &manifest).await;
     assert_eq!(lines, site.source.lines());
+}
+
+fn duplicates(duplicates: Duplicates) -> Site {
+    Site::wanting(Policy {
+        duplicates,
+        ..Policy::default()
+    })
+}
+
+/// C-013, T-021: a duplicate is one only while the first runs.
+#[actix_web::test]
+async fn a_13_duplicates_are_refused_while_the_first_runs() {
+    let site = duplicates(Duplicates::Reject);
+    let first = site
+        .get(&format!("{EXPORT}?_type=Patient,Observation"))
+        .await;
+    assert_eq!(first.status, StatusCode::ACCEPTED);
+    let again = format!("{EXPORT}?_type=Observation&_type=Patient");
+    let refused = site.get(&again).await;
+    assert_eq!(
+        (refused.status, refused.issue().as_str()),
+        (StatusCode::CONFLICT, "duplicate")
+    );
+    let other = site.get(&format!("{EXPORT}?_type=Patient")).await;
+    assert_eq!(other.status, StatusCode::ACCEPTED);
+    let first = first.header("content-location").to_owned();
+    site.send(TestRequest::delete().uri(local(&first))).await;
+    let second = site.get(&again).await;
+    assert_eq!(second.status, StatusCode::ACCEPTED, "after DELETE");
+    site.work();
+    site.finish(second.header("content-location")).await;
+    assert_eq!(site.get(&again).await.status, StatusCode::ACCEPTED);
+}
+
+#[actix_web::test]
+async fn a_11_the_same_request_at_once_joins_one_export() {
+    let site = duplicates(Duplicates::Join);
+    let requests = (0..20).map(|_| site.get(EXPORT));
+    let answers = futures::future::join_all(requests).await;
+    let location = answers[0].header("content-location");
+    assert!(!location.is_empty());
+    for answer in &answers {
+        assert_eq!(answer.status, StatusCode::ACCEPTED);
+        assert_eq!(answer.header("content-location"), location);
+    }
+    let other = site.get("/default/fhir/$export").await;
+    assert_ne!(other.header("content-location"), location);
+}
+
+#[actix_web::test]
+async fn an_idempotency_key_gives_one_export_under_every_policy() {
+    for policy in [Duplicates::Allow, Duplicates::Reject, Duplicates::Join] {
+        let site = duplicates(policy);
+        let with = |url: &str, key: &str| {
+            let request = TestRequest::get().uri(url);
+            request.insert_header(("Idempotency-Key", key.to_owned()))
+        };
+        let first = site.send(with(EXPORT, "a")).await;
+        let again = site.send(with(EXPORT, "a")).await;
+        assert_eq!(again.status, StatusCode::ACCEPTED);
+        assert_eq!(
+            again.header("content-location"),
+            first.header("content-location")
+        );
+        let reused = site.send(with("/default/fhir/$export", "a")).await;
+        assert_eq!(
+            (reused.status, reused.issue().as_str()),
+            (StatusCode::UNPROCESSABLE_ENTITY, "conflict")
+        );
+        let empty = site.send(with(EXPORT, "")).await;
+        assert_eq!(empty.status, StatusCode::BAD_REQUEST);
+    }
+}
+
+#[actix_web::test]
+async fn r_094_as_many_exports_run_as_a_client_may_have() {
+    let site = Site::wanting(Policy {
+        most_running: Some(2),
+        ..Policy::default()
+    });
+    let first = site.get(EXPORT).await;
+    assert_eq!(site.get(EXPORT).await.status, StatusCode::ACCEPTED);
+    let refused = site.get(EXPORT).await;
+    assert_eq!(
+        (refused.status, refused.issue().as_str()),
+        (StatusCode::TOO_MANY_REQUESTS, "throttled")
+    );
+    assert!(refused.header("retry-after").parse::<u64>().unwrap() > 0);
+    let first = first.header("content-location").to_owned();
+    site.send(TestRequest::delete().uri(local(&first))).await;
+    assert_eq!(site.get(EXPORT).await.status, StatusCode::ACCEPTED);
 }
 
 #[actix_web::test]

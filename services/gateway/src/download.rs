@@ -3,13 +3,14 @@
 use actix_web::body::SizedStream;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
+use futures::StreamExt;
 use sluice_engine::FileAnswer;
 use sluice_model::{JobRef, ManifestFile};
 use sluice_ports::{PortError, PortKind};
 
 use crate::error::ApiError;
 use crate::range::{Wanted, wanted};
-use crate::{Gateway, accept, compress, routes};
+use crate::{Gateway, accept, compress, decompress, routes};
 
 /// How a file is sent.
 struct Form {
@@ -56,16 +57,22 @@ fn form(request: &HttpRequest, file: &ManifestFile) -> Form {
     }
 }
 
+/// As it is stored, if that is gzip; else packed on the way.
 async fn compressed(
     gateway: &Gateway,
     file: &ManifestFile,
     form: &Form,
 ) -> Result<HttpResponse, ApiError> {
-    let body = open(gateway, file, 0..file.bytes).await?;
-    Ok(start(StatusCode::OK, form)
+    let mut response = start(StatusCode::OK, form);
+    response
         .insert_header((header::CONTENT_TYPE, NDJSON))
-        .insert_header((header::CONTENT_ENCODING, "gzip"))
-        .streaming(compress::gzip(body)))
+        .insert_header((header::CONTENT_ENCODING, "gzip"));
+    if let Some(packed) = &file.gzip {
+        let body = open(gateway, file, 0..packed.bytes).await?;
+        return Ok(response.body(SizedStream::new(packed.bytes, body)));
+    }
+    let body = open(gateway, file, 0..file.bytes).await?;
+    Ok(response.streaming(compress::gzip(body)))
 }
 
 async fn plain(
@@ -91,6 +98,11 @@ async fn plain(
         response.insert_header((header::CONTENT_RANGE, part));
     }
     let length = range.end - range.start;
+    if let Some(packed) = &file.gzip {
+        let body = open(gateway, file, 0..packed.bytes).await?;
+        let plain = decompress::gunzip(body, range);
+        return Ok(response.body(SizedStream::new(length, plain.boxed_local())));
+    }
     let body = open(gateway, file, range).await?;
     Ok(response.body(SizedStream::new(length, body)))
 }

@@ -34,6 +34,9 @@ pub(crate) enum ApiError {
     LinkExpired,
     RangeOutside(u64),
     TooFast(Duration),
+    Duplicate(String),
+    KeyReused,
+    TooManyRunning(u32),
     JobFailed(Issue),
     Port(PortError),
 }
@@ -46,6 +49,9 @@ impl From<KickoffError> for ApiError {
             KickoffError::Population(PopulationError::UnknownPatients(ids)) => {
                 Self::UnknownPatients(ids)
             }
+            KickoffError::Duplicate(same) => Self::Duplicate(same.job.to_string()),
+            KickoffError::KeyReused => Self::KeyReused,
+            KickoffError::TooManyRunning(most) => Self::TooManyRunning(most),
             KickoffError::Population(PopulationError::Port(error)) | KickoffError::Port(error) => {
                 Self::Port(error)
             }
@@ -74,6 +80,12 @@ impl ApiError {
             Self::Port(error) => return vec![trouble(error)],
             Self::BodyTooLarge(limit) => return vec![too_large(*limit)],
             Self::TooFast(wait) => return vec![too_fast(*wait)],
+            Self::Duplicate(job) => return vec![duplicate(job)],
+            Self::TooManyRunning(most) => return vec![too_many(*most)],
+            Self::KeyReused => (
+                IssueCode::Conflict,
+                "this Idempotency-Key was sent with another request; send a new one",
+            ),
             Self::NothingHere => (
                 IssueCode::NotFound,
                 "there is nothing at this path; [base]/metadata lists what is served",
@@ -132,6 +144,20 @@ fn unknown_patient(id: &String) -> Issue {
     Issue::error(IssueCode::NotFound, text).about("patient")
 }
 
+fn duplicate(job: &str) -> Issue {
+    let text =
+        format!("the same export is running as job {job}; wait for it, or delete it and ask again");
+    Issue::error(IssueCode::Duplicate, text)
+}
+
+fn too_many(most: u32) -> Issue {
+    let text = format!(
+        "{most} exports of this client are running, which is as many as may; wait for one, or delete \
+         it"
+    );
+    Issue::error(IssueCode::Throttled, text)
+}
+
 fn too_large(limit: usize) -> Issue {
     Issue::error(
         IssueCode::TooLong,
@@ -181,7 +207,9 @@ impl ResponseError for ApiError {
             Self::Invalid(_) | Self::UnknownPatients(_) => StatusCode::BAD_REQUEST,
             Self::BadLink | Self::LinkExpired => StatusCode::FORBIDDEN,
             Self::RangeOutside(_) => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::TooFast(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooFast(_) | Self::TooManyRunning(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::Duplicate(_) => StatusCode::CONFLICT,
+            Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Port(error) if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
             Self::JobFailed(_) | Self::Port(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -191,6 +219,7 @@ impl ResponseError for ApiError {
         let mut response = HttpResponse::build(self.status_code());
         match self {
             Self::TooFast(wait) => retry_after(&mut response, whole_seconds(*wait)),
+            Self::TooManyRunning(_) => retry_after(&mut response, BUSY_SECONDS),
             Self::Port(error) => {
                 tracing::error!(error = error.chain(), "a request failed");
                 if error.is_transient() {

@@ -4,7 +4,7 @@ use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use sluice_engine::KickoffRequest;
 use sluice_fhir::parameters::{self, RawParameter};
-use sluice_fhir::{Issue, Level, Prefer};
+use sluice_fhir::{Issue, IssueCode, Level, Prefer};
 
 use crate::error::{ApiError, outcome};
 use crate::{Gateway, accept, routes};
@@ -63,6 +63,8 @@ async fn kick_off(
         level,
         asked,
         client: None,
+        idempotency_key: idempotency_key(request)?,
+        traceparent: traceparent(request),
     });
     let job = accepted.await?;
     let status_url = format!("{base}/bulk-export/jobs/{}", job.job);
@@ -70,6 +72,30 @@ async fn kick_off(
     let mut response = HttpResponse::Accepted();
     response.insert_header((header::CONTENT_LOCATION, status_url));
     Ok(outcome(&mut response, vec![Issue::information(text)]))
+}
+
+/// The longest `Idempotency-Key` that is taken.
+const LONGEST_KEY: usize = 255;
+
+fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, ApiError> {
+    let Some(key) = request.headers().get("idempotency-key") else {
+        return Ok(None);
+    };
+    let key = key.to_str().unwrap_or_default().trim().trim_matches('"');
+    if (1..=LONGEST_KEY).contains(&key.len()) {
+        return Ok(Some(key.to_owned()));
+    }
+    let text = format!("the Idempotency-Key must have 1 to {LONGEST_KEY} ASCII characters");
+    Err(Issue::error(IssueCode::Invalid, text).into())
+}
+
+/// The caller's trace, if it has the shape that W3C gives it.
+fn traceparent(request: &HttpRequest) -> Option<String> {
+    let text = request.headers().get("traceparent")?.to_str().ok()?;
+    let parts: Vec<&str> = text.split('-').collect();
+    let hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let lengths = parts.iter().map(|part| part.len());
+    (lengths.eq([2, 32, 16, 2]) && parts.iter().all(|part| hex(part))).then(|| text.to_owned())
 }
 
 /// The URL called, on the public base: for POST without the body's parameters (R-134, R-135).
@@ -92,7 +118,7 @@ async fn from_body(
     let read = body.to_bytes_limited(limit).await;
     let body = read
         .map_err(|_| ApiError::BodyTooLarge(limit))?
-        .map_err(|_| Issue::error(sluice_fhir::IssueCode::Structure, "the body ended early"))?;
+        .map_err(|_| Issue::error(IssueCode::Structure, "the body ended early"))?;
     if body.is_empty() {
         return Ok(Vec::new());
     }

@@ -7,6 +7,7 @@ mod accept;
 mod compress;
 #[cfg(test)]
 mod contract;
+mod decompress;
 mod discovery;
 mod download;
 mod error;

@@ -12,41 +12,57 @@ const BYTES: &str = "urn:sluice:bytes";
 const SHA256: &str = "urn:sluice:sha256";
 
 /// The manifest as JSON: every key that versions 1 to 3 of the guide require (T-041).
-pub(crate) fn render(
+pub(crate) async fn render(
     gateway: &Gateway,
     job: &JobRef,
     manifest: &Manifest,
 ) -> Result<Vec<u8>, PortError> {
-    let now = gateway.ports.clock.now();
-    let until = now
-        .plus(gateway.settings.link_life)
-        .min(manifest.expires_at);
-    let list = |files: &[ManifestFile]| -> Vec<Value> {
-        files
-            .iter()
-            .map(|file| entry(gateway, job, file, until))
-            .collect()
-    };
     let body = json!({
         "transactionTime": manifest.transaction_time.to_string(),
         "request": manifest.request,
         "requiresAccessToken": false,
-        "output": list(&manifest.output),
-        "error": list(&manifest.error),
+        "output": list(gateway, job, (&manifest.output, manifest.expires_at)).await?,
+        "error": list(gateway, job, (&manifest.error, manifest.expires_at)).await?,
     });
     serde_json::to_vec(&body).map_err(|error| PortError::permanent("writing a manifest", error))
 }
 
-fn entry(gateway: &Gateway, job: &JobRef, file: &ManifestFile, until: Instant) -> Value {
+async fn list(
+    gateway: &Gateway,
+    job: &JobRef,
+    (files, end): (&[ManifestFile], Instant),
+) -> Result<Vec<Value>, PortError> {
+    let mut entries = Vec::with_capacity(files.len());
+    for file in files {
+        entries.push(json!({
+            "type": file.kind.name(),
+            "url": url(gateway, job, file, end).await?,
+            "count": file.count,
+            "extension": { BYTES: file.bytes, SHA256: file.sha256 },
+        }));
+    }
+    Ok(entries)
+}
+
+/// The store's own signed link where it has such, else one through this gateway; for as long as
+/// the settings say, and never longer than the file is there.
+async fn url(
+    gateway: &Gateway,
+    job: &JobRef,
+    file: &ManifestFile,
+    end: Instant,
+) -> Result<String, PortError> {
+    let now = gateway.ports.clock.now();
+    let life = gateway.settings.link_life.min(end.since(now));
+    if let Some(link) = gateway.ports.blobs.link(&file.key, life).await? {
+        return Ok(link.url);
+    }
     let path = file.key.strip_prefix(&layout::job(job));
     let path = path.unwrap_or(&file.key);
-    let query = gateway.links.sign(job, path, until);
+    let query = gateway.links.sign(job, path, now.plus(life));
     let base = gateway.base(&job.tenant);
-    let url = format!("{base}/bulk-export/files/{}/{path}?{query}", job.job);
-    json!({
-        "type": file.kind.name(),
-        "url": url,
-        "count": file.count,
-        "extension": { BYTES: file.bytes, SHA256: file.sha256 },
-    })
+    Ok(format!(
+        "{base}/bulk-export/files/{}/{path}?{query}",
+        job.job
+    ))
 }

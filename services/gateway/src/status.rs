@@ -20,7 +20,7 @@ pub(crate) async fn poll(
         Answer::Gone => Err(ApiError::JobGone),
         Answer::TooFast(wait) => Err(ApiError::TooFast(wait)),
         Answer::Running(progress) => Ok(running(&progress)),
-        Answer::Complete(found) => complete(&gateway, &job, &found),
+        Answer::Complete(found) => complete(&gateway, &job, &found).await,
         Answer::Failed(issue) => Err(ApiError::JobFailed(issue)),
     }
 }
@@ -41,8 +41,12 @@ fn running(progress: &Progress) -> HttpResponse {
         .finish()
 }
 
-fn complete(gateway: &Gateway, job: &JobRef, found: &Manifest) -> Result<HttpResponse, ApiError> {
-    let body = manifest::render(gateway, job, found)?;
+async fn complete(
+    gateway: &Gateway,
+    job: &JobRef,
+    found: &Manifest,
+) -> Result<HttpResponse, ApiError> {
+    let body = manifest::render(gateway, job, found).await?;
     let expires = std::time::UNIX_EPOCH
         + std::time::Duration::from_millis(u64::try_from(found.expires_at.millis()).unwrap_or(0));
     Ok(HttpResponse::Ok()

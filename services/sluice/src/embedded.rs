@@ -7,12 +7,12 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use sluice_coordinator::{Coordinator, CoordinatorSettings};
 use sluice_engine::{
-    Advance, AdvanceLimits, Export, ExportLimits, Policy, PollLimits, Ports, Rebuild, Tenant,
-    Tenants,
+    Advance, AdvanceLimits, Duplicates, Export, ExportLimits, Policy, PollLimits, Ports, Rebuild,
+    Tenant, Tenants,
 };
 use sluice_gateway::{Gateway, GatewaySettings};
 use sluice_ports::{Clock, Entropy};
-use sluice_runtime::{Settings, TenantSection};
+use sluice_runtime::{DuplicatesSetting, Settings, TenantSection};
 use sluice_wiring::{OpenSource, SourceProgress, SystemClock, SystemEntropy};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -55,11 +55,14 @@ pub(crate) async fn start(
     let tenants = open_tenants(settings, &data, &ports, on_load).await?;
     let rebuild = Rebuild::new(&ports, &tenants);
     let jobs = rebuild
-        .all()
+        .unless_marked()
         .await
         .map_err(|error| anyhow::anyhow!(error.chain()))
         .context("reading the journal")?;
-    tracing::info!(jobs, "the index is made from the journal");
+    tracing::info!(
+        jobs = jobs.unwrap_or(0),
+        "the index is made from the journal"
+    );
 
     let gateway_settings = gateway_settings(settings, address);
     let public_url = gateway_settings.public_url.clone();
@@ -135,6 +138,14 @@ fn policy(section: &TenantSection) -> Policy {
         file_bytes: section.file_mib.get() << 20,
         retention: hours(section.retention_hours.get()),
         give_up_after: hours(section.give_up_hours.get()),
+        duplicates: match section.duplicates {
+            DuplicatesSetting::Allow => Duplicates::Allow,
+            DuplicatesSetting::Reject => Duplicates::Reject,
+            DuplicatesSetting::Join => Duplicates::Join,
+        },
+        most_running: (section.most_running > 0).then_some(section.most_running),
+        weight: section.weight.get(),
+        gzip: section.gzip,
         failed_percent: section.failed_percent,
     }
 }

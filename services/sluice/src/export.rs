@@ -158,9 +158,20 @@ pub(crate) fn describe(summary: &Summary, out: &str) -> String {
     };
     let also = also(summary.outcomes, "messages of the server in error/")
         + &also(summary.deletions, "bundles of deletions in deleted/");
+    let checked = match summary.unchecked {
+        0 => "all verified".to_owned(),
+        number => format!(
+            "{number} of them with nothing in the manifest to verify them by, the others verified"
+        ),
+    };
+    let before = if summary.is_new {
+        ""
+    } else {
+        "complete since an earlier run; use --restart or another --out for a new export\n"
+    };
     format!(
-        "{} resources in {} files, {}, all verified, in {out}\n{also}for what changes from \
-         now on: --since {}",
+        "{before}{} resources in {} files, {}, {checked}, in {out}\n{also}for what changes from now \
+         on: --since {}",
         count(summary.resources),
         summary.files,
         bytes(summary.bytes),

@@ -121,9 +121,7 @@ async fn another_makers_server() {
                 { "type": "Bundle", "url": "/d", "count": 1 }] })),
         ],
     );
-    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
-    packed.write_all(PATIENTS.trim_end().as_bytes()).unwrap();
-    let packed = answer(200, packed.finish().unwrap()).with("Content-Encoding", "gzip");
+    let packed = answer(200, gzip(PATIENTS.trim_end())).with("Content-Encoding", "gzip");
     test.server.on("GET /p", [packed]);
     test.server.on("GET /d", [answer(200, "{}\n")]);
     let summary = test.run().await.unwrap();
@@ -167,7 +165,6 @@ async fn the_token_goes_nowhere_else() {
     fs::write(&token, "secret\n").unwrap();
     let options = ExportOptions {
         bearer_token_file: Some(token),
-        headers: vec![("X-Tenant".to_owned(), "t".to_owned())],
         ..test.options()
     };
     export(&options, &(), CancellationToken::new())
@@ -179,13 +176,13 @@ async fn the_token_goes_nowhere_else() {
     }
     let asked = &storage.asked("GET /signed")[0];
     assert!(!asked.headers.contains_key("authorization"));
-    assert!(!asked.headers.contains_key("x-tenant"));
 
     let test = Test::new(&json!({ "output": [{ "type": "Patient", "url": "/p" }] }));
     test.server.on("GET /p", [answer(200, PATIENTS)]);
     let options = ExportOptions {
         out: test.out.path().to_owned(),
         server: test.url("/fhir").parse().unwrap(),
+        headers: vec![("X-Tenant".to_owned(), "t".to_owned())],
         ..options
     };
     export(&options, &(), CancellationToken::new())
@@ -193,6 +190,109 @@ async fn the_token_goes_nowhere_else() {
         .unwrap();
     let asked = &test.server.asked("GET /p")[0];
     assert!(!asked.headers.contains_key("authorization"));
+    assert_eq!(asked.headers["x-tenant"], "t", "its own origin");
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::fast());
+    packed.write_all(text.as_bytes()).unwrap();
+    packed.finish().unwrap()
+}
+
+/// Nothing in the manifest says what the file must be, and yet half of it is not it.
+#[tokio::test]
+async fn half_a_gzip_body_or_half_a_line_is_no_file() {
+    let entry = json!({ "output": [{ "type": "Patient", "url": "/p" }] });
+    let packed = gzip(&PATIENTS.repeat(500));
+    let half = answer(200, &packed[..packed.len() / 2]).with("Content-Encoding", "gzip");
+    let cut = answer(200, &PATIENTS[..50]);
+    for body in [half, cut] {
+        let test = Test::new(&entry);
+        test.server.on("GET /p", [body]);
+        assert_eq!(test.run().await.unwrap_err().exit_code(), 5);
+    }
+    let test = Test::new(&entry);
+    test.server.on("GET /p", [answer(200, PATIENTS)]);
+    assert_eq!(test.run().await.unwrap().unchecked, 1);
+}
+
+#[tokio::test]
+async fn codings_are_understood_or_refused() {
+    let entry = json!({ "output": [{ "type": "Patient", "url": "/p", "count": 2 }] });
+    let (one, two) = PATIENTS.split_at(PATIENTS.len() / 2);
+    let members = [gzip(one), gzip(two)].concat();
+    let test = Test::new(&entry);
+    let packed = answer(200, members).with("Content-Encoding", "x-gzip");
+    test.server.on("GET /p", [packed]);
+    test.run().await.unwrap();
+    assert_eq!(test.file("Patient.1.ndjson"), PATIENTS);
+    let test = Test::new(&entry);
+    let packed = answer(200, "?").with("Content-Encoding", "br");
+    test.server.on("GET /p", [packed]);
+    assert_eq!(test.run().await.unwrap_err().exit_code(), 6);
+}
+
+/// Version 3 may spread a manifest over pages.
+#[tokio::test]
+async fn every_page_of_a_manifest_is_fetched() {
+    let page = |path: &str| json!([{ "type": "Patient", "url": path, "count": 2 }]);
+    let test = Test::new(&json!({}));
+    let link = json!([{ "relation": "next", "url": test.url("/more") }]);
+    let first = test.done(&json!({ "output": page("/a"), "link": link, "deleted": null }));
+    let second = test.done(&json!({ "output": page("/b"), "outcome": [] }));
+    test.server
+        .on("GET /status", [first])
+        .on(
+            "GET /more",
+            [answer(202, "").with("Retry-After", "0"), second],
+        )
+        .on("GET /a", [answer(200, PATIENTS)])
+        .on("GET /b", [answer(200, PATIENTS)]);
+    let summary = test.run().await.unwrap();
+    assert_eq!((summary.files, summary.resources), (2, 4));
+    assert!(summary.is_new);
+    assert!(!test.run().await.unwrap().is_new, "nothing was left to do");
+
+    let test = Test::new(&json!({}));
+    let circle = json!({ "link": [{ "relation": "next", "url": test.url("/status") }] });
+    test.server.on("GET /status", [test.done(&circle)]);
+    assert_eq!(test.run().await.unwrap_err().exit_code(), 6);
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_no_manifest_is_not_asked_for_again() {
+    let test = Test::new(&json!({}));
+    test.server
+        .on("GET /status", [answer(200, "{\"output\": 5}")]);
+    assert_eq!(test.run().await.unwrap_err().exit_code(), 6);
+    assert_eq!(test.server.asked("GET /status").len(), 1);
+}
+
+/// An export that may have been started must not be started again.
+#[tokio::test]
+async fn a_kickoff_whose_answer_got_lost_is_not_repeated() {
+    let test = Test::new(&json!({}));
+    test.server.on(KICKOFF, [answer(504, "")]);
+    assert_eq!(test.run().await.unwrap_err().exit_code(), 2);
+    assert_eq!(test.server.asked(KICKOFF).len(), 1);
+}
+
+#[tokio::test]
+async fn a_folder_keeps_to_its_export() {
+    let test = Test::new(&json!({}));
+    test.run().await.unwrap();
+    let options = ExportOptions {
+        status_url: Some(test.url("/other").parse().unwrap()),
+        ..test.options()
+    };
+    let refused = export(&options, &(), CancellationToken::new()).await;
+    assert_eq!(refused.unwrap_err().exit_code(), 7);
+    let ftp = ExportOptions {
+        server: "ftp://h/fhir".parse().unwrap(),
+        ..test.options()
+    };
+    let refused = export(&ftp, &(), CancellationToken::new()).await;
+    assert_eq!(refused.unwrap_err().exit_code(), 7);
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use super::error::LoadError;
 use super::options::{NdjsonOptions, Undated};
 
 /// Raised with every change of the tables or of what goes into them.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Bytes in which a resource says that it is one.
 const SNIFFED: u64 = 4096;

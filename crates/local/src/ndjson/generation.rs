@@ -41,6 +41,8 @@ pub struct Catalog {
 pub(super) struct Total {
     pub(super) undated: i64,
     pub(super) newest: Option<i64>,
+    /// Those that name only patients who are not in the folder.
+    pub(super) strangers: i64,
 }
 
 /// A data file and where its lines are read.
@@ -166,6 +168,7 @@ impl Generation {
             let total = Total {
                 undated: row.get(3)?,
                 newest: row.get(4)?,
+                strangers: row.get(5)?,
             };
             self.totals.insert(kind, total);
         }

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use rusqlite::Connection;
-use sluice_fhir::{Issue, IssueCode};
+use rusqlite::{Connection, params};
+use sluice_fhir::{Issue, IssueCode, Level};
 use sluice_model::Scope;
 
 use super::error::Reason;
@@ -23,25 +23,30 @@ pub(super) fn remarks(
     picks: Option<&Path>,
 ) -> rusqlite::Result<Vec<Issue>> {
     let db = generation.index()?;
-    let mut issues = skips(&db)?;
+    let mut issues = skips(&db, scope)?;
     if let Some(picks) = picks {
         issues.extend(members(picks)?);
     }
+    issues.extend(strangers(generation, scope));
     issues.extend(unknown_times(generation, scope, undated));
     issues.extend(newer(&db, generation, scope)?);
     Ok(issues)
 }
 
-fn skips(db: &Connection) -> rusqlite::Result<Vec<Issue>> {
+/// Broken lines may have been anybody's and of any type, so everyone hears of them. Where they are
+/// hears only who may see everything, because files are named after people at times; so does who
+/// might miss a Binary.
+fn skips(db: &Connection, scope: &Scope) -> rusqlite::Result<Vec<Issue>> {
     let mut skips = db.prepare(
         "SELECT f.name, s.reason, s.count, s.first FROM skips s JOIN files f USING (file)
-         ORDER BY s.file, s.first, s.reason",
+         WHERE ?1 OR s.reason <> ?2 ORDER BY s.file, s.first, s.reason",
     )?;
-    let mut rows = skips.query([])?;
+    let sees_all = scope.level == Level::System;
+    let mut rows = skips.query(params![sees_all, Reason::NoData.summary()])?;
     let (mut issues, mut untold, mut untold_lines) = (Vec::new(), 0, 0);
     while let Some(row) = rows.next()? {
         let count: i64 = row.get(2)?;
-        if issues.len() == TOLD {
+        if issues.len() == TOLD || !sees_all {
             (untold, untold_lines) = (untold + 1, untold_lines + count);
             continue;
         }
@@ -55,7 +60,11 @@ fn skips(db: &Connection) -> rusqlite::Result<Vec<Issue>> {
         });
     }
     if untold > 0 {
-        let text = format!("{untold_lines} more lines left out for {untold} more reasons");
+        let more = if issues.is_empty() { "" } else { "more " };
+        let text = format!(
+            "{untold_lines} {more}broken lines of the source were left out; its operator sees where \
+             with sluice doctor"
+        );
         issues.push(Issue::warning(IssueCode::Incomplete, text));
     }
     Ok(issues)
@@ -75,6 +84,23 @@ fn members(picks: &Path) -> rusqlite::Result<Vec<Issue>> {
             Issue::warning(IssueCode::Incomplete, text)
         })
         .collect())
+}
+
+/// Left out of every compartment, so a reader who counts them should know.
+fn strangers(generation: &Generation, scope: &Scope) -> Option<Issue> {
+    if scope.level == Level::System {
+        return None;
+    }
+    let types = wanted(scope).into_iter();
+    let totals = types.filter_map(|kind| generation.totals.get(&kind));
+    let count: i64 = totals.map(|total| total.strangers).sum();
+    (count > 0).then(|| {
+        let text = format!(
+            "resources of these types in the folder that name only patients who are not in it: \
+             {count}; they are exported at system level only"
+        );
+        Issue::warning(IssueCode::Incomplete, text)
+    })
 }
 
 /// Matters only to an export that asks for times.

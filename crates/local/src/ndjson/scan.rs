@@ -23,6 +23,8 @@ pub(super) struct Facts {
     pub(super) updated: Option<Instant>,
     /// Ids of the patients in whose compartment it lies.
     pub(super) patients: Vec<Target>,
+    /// It names a patient in a way that says nobody: by an identifier or a search.
+    pub(super) names_somebody: bool,
     /// What a Provenance is about; it follows that into compartments (R-074).
     pub(super) subjects: Vec<Target>,
     /// What it refers to anywhere, Patients and Groups left out: those never come along.
@@ -78,6 +80,7 @@ impl Facts {
             id: id.clone().into_owned(),
             updated,
             patients: Vec::new(),
+            names_somebody: false,
             subjects: Vec::new(),
             references: Vec::new(),
             group: None,
@@ -93,7 +96,11 @@ impl Facts {
         let follows = self.kind.name() == "Provenance";
         for (path, text) in &seen.references {
             let path = &seen.paths[path.clone()];
-            let Some(target) = target(text) else { continue };
+            let Some(target) = target(text) else {
+                let is_search = text.starts_with("Patient?") || text.contains("/Patient?");
+                self.names_somebody |= is_search && paths.contains(&path);
+                continue;
+            };
             let may_be_patient = target.kind.is_none_or(|kind| kind == ResourceType::PATIENT);
             if may_be_patient && paths.contains(&path) {
                 self.patients.push(Target {
@@ -110,6 +117,13 @@ impl Facts {
             }
             self.references.push(target);
         }
+        let is_literal = |path: &str| {
+            let mut references = seen.references.iter();
+            references.any(|(found, _)| &seen.paths[found.clone()] == path)
+        };
+        let identified = seen.identified.iter().map(|path| &seen.paths[path.clone()]);
+        self.names_somebody |=
+            { identified }.any(|path| paths.contains(&path) && !is_literal(path));
         for list in [&mut self.patients, &mut self.subjects, &mut self.references] {
             list.sort_unstable();
             list.dedup();
@@ -151,6 +165,23 @@ mod tests {
         assert_eq!(ids(&facts.patients), ["p", "q"]);
         assert_eq!(ids(&facts.references), ["e", "d"]);
         assert!(facts.updated.is_some());
+    }
+
+    /// Whose such a resource is nobody can say, so it must not pass for nobody's.
+    #[test]
+    fn patients_named_by_identifier_or_search_are_somebody() {
+        let names_somebody = |subject: &str| {
+            let line = format!(
+                r#"{{"resourceType":"Observation","id":"o","identifier":[{{"value":"x"}}],"subject":{subject}}}"#
+            );
+            scan(line.as_bytes()).unwrap().names_somebody
+        };
+        assert!(names_somebody(r#"{"identifier":{"value":"mrn"}}"#));
+        assert!(names_somebody(r#"{"reference":"Patient?identifier=mrn"}"#));
+        assert!(!names_somebody(
+            r#"{"reference":"Patient/p","identifier":{"value":"mrn"}}"#
+        ));
+        assert!(!names_somebody(r#"{"display":"nobody"}"#));
     }
 
     #[test]

@@ -19,8 +19,8 @@ use super::scan::{Facts, Target};
 const SCHEMA: &str = "
 PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
 PRAGMA cache_size = -16384;
--- home: 1 when it lies in the compartment of a patient of the folder; until all are known,
--- when it names one
+-- home: 1 when it lies in the compartment of a patient of the folder, 2 when it names only
+-- patients who are not there and so may be a stranger's, 0 when it is nobody's
 CREATE TABLE entries (kind INT, place INT, at INT, len INT, updated INT, home INT, id TEXT,
     PRIMARY KEY (kind, place)) WITHOUT ROWID;
 CREATE TABLE files (file INTEGER PRIMARY KEY, name TEXT, size INT, mtime INT, unpacked INT);
@@ -28,7 +28,8 @@ CREATE TABLE groups (place INTEGER PRIMARY KEY, id TEXT, active INT, name TEXT);
 CREATE TABLE identifiers (place INT, system TEXT, value TEXT);
 CREATE TABLE group_members (place INT, kind INT, id TEXT, starts TEXT, ends TEXT);
 CREATE TABLE skips (file INT, reason TEXT, count INT, first INT);
-CREATE TABLE totals (kind INTEGER PRIMARY KEY, resources INT, bytes INT, undated INT, newest INT);
+CREATE TABLE totals (kind INTEGER PRIMARY KEY, resources INT, bytes INT, undated INT, newest INT,
+    strangers INT);
 -- which entries lie in the compartment of the patient at a place
 CREATE TABLE members (patient INT, kind INT, place INT,
     PRIMARY KEY (patient, kind, place)) WITHOUT ROWID;
@@ -48,6 +49,13 @@ PRAGMA stage.cache_size = -8192;
 CREATE TABLE stage.targets (target INTEGER PRIMARY KEY, kind INT, id TEXT);
 CREATE TABLE stage.names (kind INT, place INT, target INT, why INT);
 ";
+
+/// Nobody's: it may come along when somebody's resource refers to it.
+pub(super) const NOBODY: i64 = 0;
+/// Somebody's who is in the folder.
+pub(super) const HOME: i64 = 1;
+/// Perhaps somebody's who is not.
+pub(super) const STRANGER: i64 = 2;
 
 /// Why a resource names another: it lies in the patient's compartment.
 pub(super) const PATIENT: i64 = 0;
@@ -108,7 +116,14 @@ impl Writer {
                 i64::try_from(row.at).unwrap_or(i64::MAX),
                 i64::try_from(row.len).unwrap_or(i64::MAX),
                 facts.updated.map(Instant::nanos),
-                !facts.patients.is_empty() || facts.kind == ResourceType::PATIENT,
+                if facts.kind == ResourceType::PATIENT {
+                    HOME
+                } else if facts.patients.is_empty() && !facts.names_somebody {
+                    NOBODY
+                } else {
+                    // Until it is known who is there.
+                    STRANGER
+                },
                 facts.id,
             ])?;
         for (targets, why) in [

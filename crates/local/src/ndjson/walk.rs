@@ -17,6 +17,7 @@ enum Slot {
     Meta,
     Updated,
     Reference,
+    Identifier,
     Other,
 }
 
@@ -28,6 +29,7 @@ impl Slot {
             (Self::Root, "meta") => Self::Meta,
             (Self::Meta, "lastUpdated") => Self::Updated,
             (_, "reference") => Self::Reference,
+            (Self::Other, "identifier") => Self::Identifier,
             _ => Self::Other,
         }
     }
@@ -46,6 +48,8 @@ pub(super) struct Seen<'de> {
     /// Paths of the references, one after the other.
     pub(super) paths: String,
     pub(super) references: Vec<(Range<usize>, Cow<'de, str>)>,
+    /// Paths of what has an `identifier`: a reference may name its target by that alone.
+    pub(super) identified: Vec<Range<usize>>,
 }
 
 impl<'de> Seen<'de> {
@@ -77,8 +81,15 @@ impl<'de> Seen<'de> {
                 self.paths.push_str(&self.path);
                 self.references.push((start..self.paths.len(), text));
             }
-            Slot::Root | Slot::Meta | Slot::Other => {}
+            Slot::Root | Slot::Meta | Slot::Identifier | Slot::Other => {}
         }
+    }
+
+    /// Notes that the value at the present path has an `identifier`.
+    fn identified(&mut self) {
+        let start = self.paths.len();
+        self.paths.push_str(&self.path);
+        self.identified.push(start..self.paths.len());
     }
 
     fn not_a_text(&mut self, slot: Slot) {
@@ -130,6 +141,10 @@ impl<'de> Visitor<'de> for Node<'_, 'de> {
             let Some(slot) = map.next_key_seed(key)? else {
                 return Ok(());
             };
+            if slot == Slot::Identifier {
+                self.seen.path.truncate(length);
+                self.seen.identified();
+            }
             map.next_value_seed(Node {
                 seen: self.seen,
                 slot,
@@ -156,7 +171,10 @@ impl<'de> Visitor<'de> for Node<'_, 'de> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<(), E> {
-        if !matches!(self.slot, Slot::Root | Slot::Meta | Slot::Other) {
+        if !matches!(
+            self.slot,
+            Slot::Root | Slot::Meta | Slot::Identifier | Slot::Other
+        ) {
             self.seen.text(self.slot, Cow::Owned(text.to_owned()));
         }
         Ok(())

@@ -26,6 +26,8 @@ const KINDS: [&str; 9] = [
     "Location",
 ];
 const PATIENTS: usize = 5;
+/// Sets patients who are not there apart from resources.
+const ABSENT: usize = 1000;
 
 #[derive(Clone, Debug)]
 struct Resource {
@@ -130,8 +132,7 @@ impl Case {
         };
         json[element] = patients.into();
         if KINDS[resource.kind] == "Provenance" {
-            let about = resource.references.iter().filter(|n| self.is_about(**n));
-            let about = refer(about.map(|n| self.name(*n)).collect());
+            let about = refer(resource.references.iter().map(|n| self.name(*n)).collect());
             json[element].as_array_mut().unwrap().extend(about);
         }
         let text = json.to_string();
@@ -140,12 +141,6 @@ impl Case {
             KINDS[resource.kind],
             &text[1..]
         )
-    }
-
-    fn is_about(&self, n: usize) -> bool {
-        self.resources
-            .get(n)
-            .is_some_and(|resource| KINDS[resource.kind] != "Provenance")
     }
 
     fn folder(&self) -> Folder {
@@ -178,20 +173,33 @@ impl Case {
         folder
     }
 
-    /// The patients in whose compartment a resource lies.
-    fn homes(&self, n: usize) -> BTreeSet<usize> {
-        let Some(resource) = self.resources.get(n) else {
-            return BTreeSet::new();
-        };
-        let named = resource.patients.iter().copied().filter(|p| *p < PATIENTS);
-        match KINDS[resource.kind] {
-            "Patient" => BTreeSet::from([n]),
-            "Observation" | "Encounter" | "Device" => named.collect(),
-            "Provenance" => {
-                let about = resource.references.iter().filter(|n| self.is_about(**n));
-                named.chain(about.flat_map(|n| self.homes(*n))).collect()
+    /// Of each resource the patients in whose compartment it lies, those who are not there too. A
+    /// Provenance is whose what it is about is; round and round, as there may be rings.
+    fn owners(&self) -> Vec<BTreeSet<usize>> {
+        let mut owners = Vec::new();
+        for (n, resource) in self.resources.iter().enumerate() {
+            let named = resource
+                .patients
+                .iter()
+                .map(|p| p + ABSENT * usize::from(*p >= PATIENTS));
+            owners.push(match KINDS[resource.kind] {
+                "Patient" => BTreeSet::from([n]),
+                "Observation" | "Encounter" | "Device" | "Provenance" => named.collect(),
+                _ => BTreeSet::new(),
+            });
+        }
+        loop {
+            let before = owners.clone();
+            for (n, resource) in self.resources.iter().enumerate() {
+                if KINDS[resource.kind] == "Provenance" {
+                    let about = resource.references.iter();
+                    let theirs = about.filter_map(|n| before.get(*n)).flatten();
+                    owners[n].extend(theirs);
+                }
             }
-            _ => BTreeSet::new(),
+            if owners == before {
+                return owners;
+            }
         }
     }
 
@@ -201,15 +209,14 @@ impl Case {
             let resource = self.resources.get(*n);
             resource.is_some_and(|resource| self.types.contains(&KINDS[resource.kind]))
         };
+        let owners = self.owners();
         let all = (0..self.resources.len()).filter(asked);
-        let mut taken: BTreeSet<usize> = all
-            .filter(|n| !self.homes(*n).is_disjoint(cohort))
-            .collect();
+        let mut taken: BTreeSet<usize> = all.filter(|n| !owners[*n].is_disjoint(cohort)).collect();
         loop {
             let more: BTreeSet<usize> = taken
                 .iter()
                 .flat_map(|n| self.resources[*n].references.iter().copied())
-                .filter(|n| asked(n) && self.homes(*n).is_empty())
+                .filter(|n| asked(n) && owners[*n].is_empty())
                 .collect();
             let before = taken.len();
             taken.extend(more);

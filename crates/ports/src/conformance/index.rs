@@ -208,6 +208,10 @@ async fn names_are_claimed_once(
     assert_eq!(index.claim(&name, two, SHORT).await?.as_ref(), Some(one));
     index.unclaim(&name, one).await?;
     assert_eq!(index.claim(&name, two, SHORT).await?, None);
+    pass(Duration::from_millis(1500)).await;
+    assert_eq!(index.claim(&name, two, SHORT).await?, None);
+    pass(Duration::from_millis(1500)).await;
+    assert_eq!(index.claim(&name, one, SHORT).await?.as_ref(), Some(two));
     pass(Duration::from_secs(3)).await;
     assert_eq!(index.claim(&name, one, SHORT).await?, None, "it ran out");
     Ok(())

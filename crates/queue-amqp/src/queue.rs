@@ -1,0 +1,196 @@
+//! The port.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use lapin::options::QueueDeclareOptions;
+use lapin::types::FieldTable;
+use sluice_model::Lane;
+use sluice_ports::{Delivery, Entropy, Message, PortError, PortKind, Queue};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::AmqpOptions;
+use crate::backoff::Backoff;
+use crate::broker::{open_channel, within};
+use crate::consumer::LaneConsumer;
+use crate::inbox::Inbox;
+use crate::link::{Dial, Link};
+use crate::publisher::Publisher;
+use crate::topology::{self, Topology};
+use crate::wire::Parcel;
+
+/// Tasks that end together.
+#[derive(Clone, Default)]
+struct Tasks {
+    stop: CancellationToken,
+    running: TaskTracker,
+}
+
+impl Tasks {
+    async fn end(&self) {
+        self.stop.cancel();
+        self.running.close();
+        self.running.wait().await;
+    }
+}
+
+/// A lane as this process reads it.
+struct LaneState {
+    lane: Lane,
+    prefetch: u16,
+    started: AtomicBool,
+    inbox: Arc<Inbox>,
+}
+
+impl LaneState {
+    fn new(lane: Lane, prefetch: u16) -> Self {
+        Self {
+            lane,
+            prefetch,
+            started: AtomicBool::new(false),
+            inbox: Arc::default(),
+        }
+    }
+}
+
+/// Hints over RabbitMQ, on two connections: one that publishes, and one that consumes, so that a
+/// broker that holds back publishers still takes acknowledgements (T4).
+pub struct AmqpQueue {
+    publisher: Arc<Publisher>,
+    consuming: Arc<Link>,
+    lanes: [LaneState; 3],
+    consumers: Tasks,
+    links: Tasks,
+}
+
+impl AmqpQueue {
+    /// Connects and declares the queues. Afterwards a lost connection comes back by itself.
+    pub async fn connect(
+        options: AmqpOptions,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, PortError> {
+        options.validate()?;
+        let links = Tasks::default();
+        let link = async |does: &str| {
+            let dial = Dial {
+                uri: options.uri()?,
+                name: format!("{} {does}", options.prefix),
+                limit: options.confirm_timeout,
+            };
+            let backoff = Backoff::new(Arc::clone(&entropy));
+            Link::open(dial, backoff, links.stop.clone(), &links.running).await
+        };
+        let (publishing, consuming) = (link("publishes").await?, link("consumes").await?);
+        let topology = Arc::new(Topology::new(&options));
+        let limit = options.confirm_timeout;
+        let publisher = Publisher::new(publishing, topology, Arc::clone(&entropy), limit);
+        let queue = Self {
+            publisher: Arc::new(publisher),
+            consuming: Arc::new(consuming),
+            lanes: [
+                LaneState::new(Lane::Jobs, options.coordinator_prefetch),
+                LaneState::new(Lane::Chunks, options.prefetch),
+                LaneState::new(Lane::Dead, options.coordinator_prefetch),
+            ],
+            consumers: Tasks::default(),
+            links,
+        };
+        queue.publisher.declare().await?;
+        Ok(queue)
+    }
+
+    /// Whether this process can send, and receives on every lane that it reads.
+    pub fn check(&self) -> Result<(), PortError> {
+        self.publisher.link.check()?;
+        self.consuming.check()?;
+        for state in &self.lanes {
+            let started = state.started.load(Ordering::SeqCst);
+            if started && !state.inbox.consuming.load(Ordering::SeqCst) {
+                let action = format!("consuming lane {}", topology::name(state.lane));
+                return Err(PortError::new(PortKind::Transient, action));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many messages wait on a lane, as the broker counts them: late (T12), so good for
+    /// gauges only. Those that are held or delayed do not count.
+    pub async fn depth(&self, lane: Lane) -> Result<u32, PortError> {
+        let limit = self.publisher.limit;
+        let connection = self.publisher.link.connection().await?;
+        let channel = open_channel(&connection, limit).await?;
+        let queue = self.publisher.topology.queue(lane);
+        let action = format!("counting queue {queue}");
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::durable()
+        };
+        let counting = channel.queue_declare(queue, passive, FieldTable::default());
+        let counted = within(limit, &action, counting).await?;
+        within(
+            limit,
+            "closing a channel",
+            channel.close(200, "counted".into()),
+        )
+        .await?;
+        Ok(counted.message_count())
+    }
+
+    /// Stops consuming, gives back what nobody asked for, and closes the connections. What is
+    /// still held then comes back too, so settle it before.
+    pub async fn close(&self) {
+        self.consumers.end().await;
+        self.links.end().await;
+    }
+
+    fn state(&self, lane: Lane) -> &LaneState {
+        let [jobs, chunks, dead] = &self.lanes;
+        match lane {
+            Lane::Jobs => jobs,
+            Lane::Chunks => chunks,
+            Lane::Dead => dead,
+        }
+    }
+
+    fn start(&self, state: &LaneState) {
+        if state.started.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let consumer = LaneConsumer {
+            lane: state.lane,
+            prefetch: state.prefetch,
+            link: Arc::clone(&self.consuming),
+            publisher: Arc::clone(&self.publisher),
+            inbox: Arc::clone(&state.inbox),
+            stop: self.consumers.stop.clone(),
+            tasks: self.consumers.running.clone(),
+        };
+        let backoff = Backoff::new(Arc::clone(&self.publisher.entropy));
+        self.consumers.running.spawn(consumer.run(backoff));
+    }
+}
+
+impl Drop for AmqpQueue {
+    fn drop(&mut self) {
+        self.consumers.stop.cancel();
+        self.links.stop.cancel();
+    }
+}
+
+#[async_trait]
+impl Queue for AmqpQueue {
+    async fn send(&self, message: Message) -> Result<(), PortError> {
+        let queue = self.publisher.topology.queue(message.hint.lane());
+        let entropy = self.publisher.entropy.as_ref();
+        let parcel = Parcel::pack(&message.hint, 0, message.traceparent, entropy)?;
+        self.publisher.publish(&queue, &parcel).await
+    }
+
+    async fn receive(&self, lane: Lane) -> Result<Box<dyn Delivery>, PortError> {
+        let state = self.state(lane);
+        self.start(state);
+        Ok(Box::new(state.inbox.take().await?))
+    }
+}
