@@ -15,7 +15,9 @@ use aws_sdk_s3::config::{
 };
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use sluice_ports::PortError;
+use tokio::sync::OnceCell;
 
+use crate::layout::Layout;
 use crate::link::Signer;
 use crate::{S3Credentials, S3Options};
 
@@ -39,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) options: S3Options,
     mark: String,
     marks: AtomicU64,
+    pub(crate) layout: OnceCell<Layout>,
 }
 
 impl S3Blobs {
@@ -64,6 +67,7 @@ impl S3Blobs {
             options,
             mark: random(),
             marks: AtomicU64::new(0),
+            layout: OnceCell::new(),
         };
         Ok(Self {
             shared: Arc::new(shared),

@@ -9,6 +9,7 @@ mod connect;
 mod creation;
 mod failure;
 mod label;
+mod layout;
 mod link;
 mod listing;
 mod multipart;

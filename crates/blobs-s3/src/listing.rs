@@ -1,17 +1,50 @@
 //! Many objects at once: listing and deleting.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_s3::types::{Delete, Error, ObjectIdentifier};
 use sluice_ports::{BlobInfo, PortError, PortKind};
 
 use crate::connect::Shared;
 use crate::creation::bytes;
 use crate::failure::failed;
+use crate::layout::Layout;
 
 /// S3 lists and deletes no more in one request.
 const PAGE: usize = 1000;
 
 impl Shared {
+    /// The first `limit` objects below a prefix behind the key `after`, in the order of their keys.
     pub(crate) async fn list(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<BlobInfo>, PortError> {
+        if self.layout().await? == Layout::Flat {
+            return self.page(prefix, after, limit).await;
+        }
+        let mut first = BTreeMap::new();
+        let mut next: Option<String> = None;
+        loop {
+            let page = self.page(prefix, next.as_deref(), PAGE).await?;
+            next = page.last().map(|info| info.key.clone());
+            let wanted = |info: &BlobInfo| after.is_none_or(|after| info.key.as_str() > after);
+            for info in page.into_iter().filter(wanted) {
+                first.insert(info.key, info.size);
+                if first.len() > limit {
+                    first.pop_last();
+                }
+            }
+            if next.is_none() {
+                let infos = first.into_iter().map(|(key, size)| BlobInfo { key, size });
+                return Ok(infos.collect());
+            }
+        }
+    }
+
+    /// The same in the order of the store.
+    pub(crate) async fn page(
         &self,
         prefix: &str,
         after: Option<&str>,
@@ -64,7 +97,28 @@ impl Shared {
         }
         names.sort_unstable();
         names.dedup();
-        Ok(names)
+        match self.layout().await? {
+            Layout::Flat => Ok(names),
+            Layout::Tree => self.with_objects(prefix, names).await,
+        }
+    }
+
+    async fn with_objects(
+        &self,
+        prefix: &str,
+        names: Vec<String>,
+    ) -> Result<Vec<String>, PortError> {
+        let mut full = Vec::new();
+        for name in names {
+            if !self
+                .page(&format!("{prefix}{name}/"), None, 1)
+                .await?
+                .is_empty()
+            {
+                full.push(name);
+            }
+        }
+        Ok(full)
     }
 
     pub(crate) async fn delete(&self, keys: &[String]) -> Result<(), PortError> {

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::AggregatedBytes;
 use aws_sdk_s3::types::BucketVersioningStatus;
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use crate::S3Blobs;
 use crate::canary::{AsLink, Secret, StoreClock};
 use crate::failure::{failed, status};
+use crate::layout::Layout;
 
 const BODY: &[u8] = b"sluice canary";
 /// `Date` counts whole seconds.
@@ -98,6 +100,7 @@ impl Canary<'_> {
         found.extend(self.parts_are_created_once().await?);
         found.extend(self.reads_back().await?);
         found.extend(self.link_works().await?);
+        found.extend(self.lists_in_order().await?);
         Ok(())
     }
 
@@ -126,7 +129,11 @@ impl Canary<'_> {
             }
             Ok(_) => {}
             // Stores without versions do not know the question.
-            Err(error) if matches!(status(&error), Some(404 | 405 | 501)) => {}
+            Err(error) if matches!(status(&error), Some(405 | 501)) => {}
+            // Some stores make a bucket out of a misspelled name as soon as something is put there.
+            Err(error) if error.code() == Some("NoSuchBucket") => {
+                return Err(failed("looking for the bucket", error));
+            }
             Err(error) => {
                 let error = failed("asking whether the bucket keeps versions", error);
                 if error.is_transient() {
@@ -195,6 +202,16 @@ impl Canary<'_> {
             return Ok(None);
         };
         Ok(Some(Finding::refuse(wrong)))
+    }
+
+    async fn lists_in_order(&self) -> Result<Option<Finding>, PortError> {
+        Ok(match self.store.shared.layout().await? {
+            Layout::Flat => None,
+            Layout::Tree => Some(Finding::warning(
+                "this store does not list objects in the order of their keys, so each listing \
+                 reads everything below its prefix; do not keep millions of objects there",
+            )),
+        })
     }
 
     async fn link_works(&self) -> Result<Option<Finding>, PortError> {

@@ -52,7 +52,11 @@ impl Shared {
             };
         }
         let get = self.client.get_object().bucket(self.bucket());
-        let range = format!("bytes={}-{}", range.start, range.end - 1);
+        // Some stores count with a sign.
+        let range = match i64::try_from(range.end - 1) {
+            Ok(last) => format!("bytes={}-{last}", range.start),
+            Err(_) => format!("bytes={}-", range.start),
+        };
         let found = match get.key(self.full(key)).range(range).send().await {
             Ok(found) => found,
             // It begins behind the end.

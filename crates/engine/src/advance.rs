@@ -8,6 +8,7 @@ use std::time::Duration;
 use sluice_fhir::{Issue, IssueCode};
 use sluice_model::{Hint, JobRecord, JobRef, JobState};
 use sluice_ports::{JobStatus, PortError, Settle};
+use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::{Window, dispatch};
 use crate::expire::{expire_if_due, purge};
@@ -85,8 +86,8 @@ impl Advance {
         }
     }
 
-    /// Does what is due for every job; one job's trouble is not another's.
-    pub async fn sweep(&self) -> Result<(), PortError> {
+    /// Does what is due for every job, until told to stop; one job's trouble is not another's.
+    pub async fn sweep(&self, stop: &CancellationToken) -> Result<(), PortError> {
         if let Some(jobs) = self.rebuild.unless_marked().await? {
             tracing::warn!(
                 jobs,
@@ -94,6 +95,9 @@ impl Advance {
             );
         }
         for job in self.ports.index.jobs().await? {
+            if stop.is_cancelled() {
+                return Ok(());
+            }
             self.run(Hint::AdvanceJob(job)).await;
         }
         Ok(())
@@ -200,7 +204,10 @@ impl Advance {
         tenant: &Tenant,
         error: &PortError,
     ) -> Result<(), PortError> {
-        let text = format!("the export could not be planned: {}", error.chain());
+        // The causes are for the log: they may name what a client should not know of.
+        let job = &record.name;
+        tracing::error!(%job, error = error.chain(), "a job cannot be planned");
+        let text = format!("the export could not be planned: {} failed", error.action);
         let why = Issue::error(IssueCode::Exception, text);
         assemble::fail(&self.ports, &self.journal, record, &tenant.policy, why).await
     }

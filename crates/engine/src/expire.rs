@@ -45,25 +45,47 @@ pub(crate) async fn purge(
     let is_over = tombstone
         .as_ref()
         .is_none_or(|tombstone| ports.clock.now() >= tombstone.at.plus(keep));
-    let name = format!("purge/{job}");
-    if !is_over && ports.index.lease(&name, keep).await?.is_none() {
-        // Already done; what late workers add is removed at the end.
-        return Ok(());
+    if !is_over {
+        return purge_once(ports, journal, job, keep).await;
     }
     remove_objects(journal, job).await?;
-    if is_over {
-        journal.delete(layout::job_record(job)).await?;
-        journal.delete(layout::cancel(job)).await?;
-        ports.index.remove(job).await?;
-        tracing::info!(%job, "job removed");
-    }
+    journal.delete(layout::job_record(job)).await?;
+    journal.delete(layout::cancel(job)).await?;
+    ports.index.remove(job).await?;
+    tracing::info!(%job, "job removed");
     Ok(())
 }
 
-/// Removes what is left of a job whose `job.json` is gone or never was.
+/// Removes the objects now; what late workers add is removed at the end.
+async fn purge_once(
+    ports: &Ports,
+    journal: &Journal,
+    job: &JobRef,
+    keep: Duration,
+) -> Result<(), PortError> {
+    let name = format!("purge/{job}");
+    let Some(lease) = ports.index.lease(&name, keep).await? else {
+        return Ok(());
+    };
+    // Kept once it is done, so that it is done once.
+    let removed = remove_objects(journal, job).await;
+    if removed.is_err() {
+        ports.index.release(&lease).await?;
+    }
+    removed
+}
+
+/// Removes what is left of a job whose `job.json` is gone: everything but that, so that a job which
+/// is being stored at this very moment loses nothing.
 pub(crate) async fn purge_leftovers(journal: &Journal, job: &JobRef) -> Result<(), PortError> {
-    remove_objects(journal, job).await?;
-    journal.delete_below(&layout::job(job)).await
+    let (prefix, record) = (layout::job(job), layout::job_record(job));
+    let removed = journal
+        .delete_below_unless(&prefix, |key| key == record)
+        .await?;
+    if removed > 0 {
+        tracing::info!(%job, removed, "objects of a job that is no more are removed");
+    }
+    Ok(())
 }
 
 async fn remove_objects(journal: &Journal, job: &JobRef) -> Result<(), PortError> {

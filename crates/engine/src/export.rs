@@ -246,7 +246,8 @@ impl Export {
             Some(wait) if error.is_transient() => return Settle::RetryAfter(*wait),
             _ => {}
         }
-        match self.give_up(job, chunk, &error.chain()).await {
+        let reason = format!("{} failed", error.action);
+        match self.give_up(job, chunk, &reason).await {
             Ok(()) => Settle::Ack,
             // The coordinator reads the dead lane and will say the same.
             Err(_) => Settle::DeadLetter,

@@ -67,11 +67,11 @@ impl Rebuild {
         if self.ports.index.get(&job).await?.is_some() {
             return Ok(false);
         }
-        if self.journal.job(&job).await?.is_none() {
-            purge_leftovers(&self.journal, &job).await?;
-            return Ok(false);
+        if self.job(&job).await?.is_some() {
+            return Ok(true);
         }
-        Ok(self.job(&job).await?.is_some())
+        purge_leftovers(&self.journal, &job).await?;
+        Ok(false)
     }
 
     /// Adds one job, if the journal has it, and says where it stands.

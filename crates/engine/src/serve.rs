@@ -100,25 +100,36 @@ impl Serve {
         let Some(status) = self.known(job).await? else {
             return Ok(Answer::Unknown);
         };
-        let progress = self.progress(&status);
-        let told = if status.state.is_running() {
-            progress.retry_after
-        } else {
-            self.limits.shortest
-        };
+        match status.state {
+            // Nothing is looked up for it, and it must not be taken for a job that may come back.
+            JobState::Cancelled => Ok(Answer::Gone),
+            JobState::Accepted | JobState::Exporting => {
+                let progress = self.progress(&status);
+                let budget = format!("poll/{job}");
+                match self.too_fast(&budget, progress.retry_after).await? {
+                    Some(wait) => Ok(Answer::TooFast(wait)),
+                    None => Ok(Answer::Running(progress)),
+                }
+            }
+            JobState::Complete | JobState::Failed => {
+                // Of its own: what was polled too fast while it ran is forgiven.
+                let budget = format!("manifest/{job}");
+                match self.too_fast(&budget, self.limits.shortest).await? {
+                    Some(wait) => Ok(Answer::TooFast(wait)),
+                    None => self.ended(job).await,
+                }
+            }
+        }
+    }
+
+    /// How long to wait, for who asks again sooner than told.
+    async fn too_fast(&self, budget: &str, told: Duration) -> Result<Option<Duration>, PortError> {
         let rate = Rate {
             burst: self.limits.burst,
             every: told,
         };
-        let budget = format!("poll/{job}");
-        if let Some(wait) = self.ports.index.spend(&budget, rate).await? {
-            return Ok(Answer::TooFast(wait));
-        }
-        match status.state {
-            JobState::Accepted | JobState::Exporting => Ok(Answer::Running(progress)),
-            JobState::Cancelled => Ok(Answer::Gone),
-            JobState::Complete | JobState::Failed => self.ended(job).await,
-        }
+        let wait = self.ports.index.spend(budget, rate).await?;
+        Ok(wait.map(|wait| wait.min(self.limits.longest)))
     }
 
     async fn known(&self, job: &JobRef) -> Result<Option<JobStatus>, PortError> {

@@ -335,6 +335,8 @@ impl Index for MemoryIndex {
             state.budgets.retain(|_, full_at| *full_at > now);
         }
         let full_at = state.budgets.get(budget).copied().unwrap_or(now).max(now);
+        // A debt made when each cost more is worth no more than all of today's budget.
+        let full_at = full_at.min(now.plus(rate.every.saturating_mul(rate.burst)));
         let slack = rate.every.saturating_mul(rate.burst.saturating_sub(1));
         let debt = full_at.since(now);
         if debt > slack {

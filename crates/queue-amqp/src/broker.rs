@@ -28,6 +28,12 @@ pub(crate) async fn within<T>(
     }
 }
 
+/// Whether an error is that no answer came.
+pub(crate) fn is_late(error: &PortError) -> bool {
+    let cause = error.cause.as_ref();
+    cause.is_some_and(|cause| cause.is::<Late>())
+}
+
 /// Opens a channel of a connection.
 pub(crate) async fn open_channel(
     connection: &Connection,

@@ -14,10 +14,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::backoff::Backoff;
-use crate::broker::{open_channel, within};
+use crate::broker::{is_late, open_channel, within};
 use crate::delivery::{AmqpDelivery, Hold};
 use crate::inbox::Inbox;
-use crate::link::{Link, condemn};
+use crate::link::Link;
 use crate::publisher::Publisher;
 use crate::topology;
 use crate::unreadable;
@@ -78,8 +78,8 @@ impl LaneConsumer {
     async fn open(&self) -> Result<Session, PortError> {
         let connection = self.link.connection().await?;
         let opened = self.register(&connection).await;
-        if opened.as_ref().is_err_and(PortError::is_transient) {
-            condemn(&connection);
+        if opened.as_ref().is_err_and(is_late) {
+            self.link.condemn(&connection);
         }
         let (channel, deliveries) = opened?;
         Ok(Session {
@@ -158,6 +158,7 @@ impl LaneConsumer {
             acker,
             channel: session.channel.clone(),
             connection: Arc::clone(&session.connection),
+            link: Arc::clone(&self.link),
             lane: self.lane,
         }
     }
@@ -179,7 +180,7 @@ impl LaneConsumer {
         let closing = channel.close(200, "rebuilding".into());
         let closed = within(self.publisher.limit, "closing a channel", closing).await;
         if closed.is_err() {
-            condemn(&connection);
+            self.link.condemn(&connection);
         }
     }
 

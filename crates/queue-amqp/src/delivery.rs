@@ -11,7 +11,7 @@ use sluice_model::{Hint, Lane};
 use sluice_ports::{Delivery, PortError, Settle};
 
 use crate::broker::within;
-use crate::link::condemn;
+use crate::link::Link;
 use crate::publisher::Publisher;
 use crate::topology;
 use crate::wire::Parcel;
@@ -22,6 +22,7 @@ pub(crate) struct Hold {
     pub(crate) acker: Acker,
     pub(crate) channel: Channel,
     pub(crate) connection: Arc<Connection>,
+    pub(crate) link: Arc<Link>,
     pub(crate) lane: Lane,
 }
 
@@ -50,7 +51,7 @@ impl Hold {
                 // An ack that did not get through must not stay half done on a channel that
                 // lives: closing it tells both sides that the message is free.
                 if self.channel.status().connected() {
-                    condemn(&self.connection);
+                    self.link.condemn(&self.connection);
                 }
                 Err(error)
             }

@@ -45,7 +45,7 @@ impl Dial {
 pub(crate) struct Link {
     name: String,
     limit: Duration,
-    current: watch::Receiver<Current>,
+    current: Arc<watch::Sender<Current>>,
 }
 
 impl Link {
@@ -57,17 +57,17 @@ impl Link {
         tasks: &TaskTracker,
     ) -> Result<Self, PortError> {
         let connection = dial.connect().await?;
-        let (publish, current) = watch::channel(Some(Arc::clone(&connection)));
+        let current = Arc::new(watch::Sender::new(Some(Arc::clone(&connection))));
         let link = Self {
             name: dial.name.clone(),
             limit: dial.limit,
-            current,
+            current: Arc::clone(&current),
         };
         let upkeep = Upkeep {
             dial,
             backoff,
             stop,
-            publish,
+            current,
         };
         tasks.spawn(upkeep.run(connection));
         Ok(link)
@@ -75,7 +75,7 @@ impl Link {
 
     /// The connection, waited for when it is down.
     pub(crate) async fn connection(&self) -> Result<Arc<Connection>, PortError> {
-        let mut current = self.current.clone();
+        let mut current = self.current.subscribe();
         let up = current.wait_for(|current| current.as_ref().is_some_and(is_up));
         match tokio::time::timeout(self.limit, up).await {
             Ok(Ok(current)) => current.clone().ok_or_else(|| self.down()),
@@ -89,6 +89,16 @@ impl Link {
             None => Err(self.down()),
             Some(connection) => may_publish(connection),
         }
+    }
+
+    /// Gives up a connection that owes an answer: it is dialled anew. How the old one closes is
+    /// not waited for, there may be nobody at the other end.
+    pub(crate) fn condemn(&self, connection: &Arc<Connection>) {
+        self.current.send_if_modified(|current| {
+            let it = current.take_if(|current| Arc::ptr_eq(current, connection));
+            it.is_some()
+        });
+        let _closes_by_itself = connection.close(200, "no answer".into()).now_or_never();
     }
 
     fn down(&self) -> PortError {
@@ -110,18 +120,12 @@ pub(crate) fn may_publish(connection: &Connection) -> Result<(), PortError> {
     Ok(())
 }
 
-/// Gives up a connection that does not answer: it starts to close, and whoever keeps it up dials
-/// anew. The answer is not waited for, there may be none.
-pub(crate) fn condemn(connection: &Connection) {
-    let _closes_by_itself = connection.close(200, "no answer".into()).now_or_never();
-}
-
 /// The task that dials again.
 struct Upkeep {
     dial: Dial,
     backoff: Backoff,
     stop: CancellationToken,
-    publish: watch::Sender<Current>,
+    current: Arc<watch::Sender<Current>>,
 }
 
 impl Upkeep {
@@ -130,11 +134,15 @@ impl Upkeep {
         let stop = self.stop.clone();
         loop {
             let since = Instant::now();
-            if stop.run_until_cancelled(lost(&connection)).await.is_none() {
+            if stop
+                .run_until_cancelled(self.lost(&connection))
+                .await
+                .is_none()
+            {
                 close(&connection, self.dial.limit).await;
                 break;
             }
-            self.publish.send_replace(None);
+            self.current.send_replace(None);
             tracing::warn!(connection = name, "connection to the broker lost");
             let redialled = self.redial(since.elapsed());
             let Some(redialled) = stop.run_until_cancelled(redialled).await else {
@@ -142,9 +150,15 @@ impl Upkeep {
             };
             connection = redialled;
             tracing::info!(connection = name, "connection to the broker is back");
-            self.publish.send_replace(Some(Arc::clone(&connection)));
+            self.current.send_replace(Some(Arc::clone(&connection)));
         }
-        self.publish.send_replace(None);
+        self.current.send_replace(None);
+    }
+
+    async fn lost(&self, connection: &Arc<Connection>) {
+        while is_up(connection) && self.current.borrow().is_some() {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     async fn redial(&mut self, lived: Duration) -> Arc<Connection> {
@@ -160,12 +174,6 @@ impl Upkeep {
             }
             wait = self.backoff.after(Duration::ZERO);
         }
-    }
-}
-
-async fn lost(connection: &Arc<Connection>) {
-    while is_up(connection) {
-        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

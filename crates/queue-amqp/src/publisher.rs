@@ -1,16 +1,16 @@
 //! Publishing: a message counts as sent once the broker confirms it and did not return it.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
 use lapin::types::ShortString;
 use lapin::{Channel, Confirmation, Connection};
-use sluice_ports::{Entropy, PortError, PortKind};
-use tokio::sync::Semaphore;
+use sluice_ports::{Entropy, PortError};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::broker::{open_channel, within};
-use crate::link::{Link, condemn, may_publish};
+use crate::broker::{is_late, within};
+use crate::link::{Link, may_publish};
 use crate::topology::Topology;
 use crate::wire::Parcel;
 
@@ -30,7 +30,8 @@ pub(crate) struct Publisher {
     /// The longest wait for any one answer.
     pub(crate) limit: Duration,
     width: Semaphore,
-    idle: Mutex<Vec<Channel>>,
+    /// Each with the connection that it belongs to.
+    idle: Mutex<Vec<(Arc<Connection>, Channel)>>,
 }
 
 /// Why a message is not known to be queued.
@@ -67,9 +68,6 @@ impl Publisher {
         queue: &ShortString,
         parcel: &Parcel,
     ) -> Result<(), PortError> {
-        let _room = self.width.acquire().await.map_err(|error| {
-            PortError::transient(format!("publishing to a closed queue {queue}"), error)
-        })?;
         match self.publish_once(queue, parcel).await {
             Ok(()) => return Ok(()),
             Err(Unsent::Refused(error)) => return Err(error),
@@ -97,72 +95,85 @@ impl Publisher {
     }
 
     /// A channel goes back to the idle ones only after a clean confirm. Any other is dropped, and
-    /// closed by that: a late confirm or return cannot be taken for the next message's.
+    /// closed by that: a late confirm or return cannot be taken for the next message's. A
+    /// connection that owes an answer is given up, so that the next try has a sound one; one that
+    /// the broker blocks only has to wait.
     async fn publish_once(&self, queue: &ShortString, parcel: &Parcel) -> Result<(), Unsent> {
-        let connection = self.link.connection().await.map_err(Unsent::Refused)?;
+        let (_room, connection) = self.room(queue).await.map_err(Unsent::Refused)?;
         may_publish(&connection).map_err(Unsent::Refused)?;
-        let channel = self.channel(&connection).await.map_err(Unsent::Unknown)?;
         let action = format!("publishing to queue {queue}");
-        let confirmed = async {
-            let options = BasicPublishOptions {
-                mandatory: true,
-                ..BasicPublishOptions::default()
-            };
-            let (queue, properties) = (queue.clone(), parcel.properties());
-            channel
-                .basic_publish("".into(), queue, options, &parcel.body, properties)
-                .await?
-                .await
-        };
+        let confirmed = self.confirmed(&connection, queue, parcel);
         match within(self.limit, &action, confirmed).await {
-            Ok(Confirmation::Ack(None)) => {
-                self.put_back(channel);
+            Ok((Confirmation::Ack(None), channel)) => {
+                self.lock_idle().push((connection, channel));
                 Ok(())
             }
-            Ok(Confirmation::Ack(Some(returned))) => {
+            Ok((Confirmation::Ack(Some(returned)), _)) => {
                 Err(Unsent::Returned(returned.reply_text.to_string()))
             }
-            Ok(Confirmation::Nack(_)) => Err(Unsent::Refused(PortError::transient(
+            Ok((Confirmation::Nack(_), _)) => Err(Unsent::Refused(PortError::transient(
                 action,
                 "the broker could not take it",
             ))),
-            Ok(Confirmation::NotRequested) => Err(Unsent::Refused(PortError::new(
-                PortKind::Permanent,
-                format!("{action} without confirms"),
+            Ok((Confirmation::NotRequested, _)) => Err(Unsent::Refused(PortError::permanent(
+                action,
+                "the channel has no confirms",
             ))),
-            Err(error) => Err(Unsent::Unknown(error)),
-        }
-    }
-
-    async fn channel(&self, connection: &Connection) -> Result<Channel, PortError> {
-        while let Some(channel) = self.take_idle() {
-            if channel.status().connected() {
-                return Ok(channel);
+            Err(error) => {
+                if is_late(&error) && !connection.status().blocked() {
+                    self.link.condemn(&connection);
+                }
+                Err(Unsent::Unknown(error))
             }
         }
-        let channel = self.open(connection).await;
-        if channel.is_err() {
-            condemn(connection);
-        }
-        channel
     }
 
-    async fn open(&self, connection: &Connection) -> Result<Channel, PortError> {
-        let channel = open_channel(connection, self.limit).await?;
-        let confirms = channel.confirm_select(ConfirmSelectOptions::default());
-        within(self.limit, "asking for confirms", confirms).await?;
-        Ok(channel)
+    /// Leave to publish one message, and a connection for it.
+    async fn room(
+        &self,
+        queue: &ShortString,
+    ) -> Result<(SemaphorePermit<'_>, Arc<Connection>), PortError> {
+        let waits = || format!("waiting to publish to queue {queue}");
+        let room = tokio::time::timeout(self.limit, self.width.acquire()).await;
+        let room = room.map_err(|error| PortError::transient(waits(), error))?;
+        let room = room.map_err(|error| PortError::transient(waits(), error))?;
+        Ok((room, self.link.connection().await?))
     }
 
-    fn take_idle(&self) -> Option<Channel> {
-        self.lock_idle().pop()
+    async fn confirmed(
+        &self,
+        connection: &Arc<Connection>,
+        queue: &ShortString,
+        parcel: &Parcel,
+    ) -> lapin::Result<(Confirmation, Channel)> {
+        let channel = match self.take_idle(connection) {
+            Some(channel) => channel,
+            None => {
+                let channel = connection.create_channel().await?;
+                let confirms = ConfirmSelectOptions::default();
+                channel.confirm_select(confirms).await?;
+                channel
+            }
+        };
+        let options = BasicPublishOptions {
+            mandatory: true,
+            ..BasicPublishOptions::default()
+        };
+        let (queue, properties) = (queue.clone(), parcel.properties());
+        let confirm = channel
+            .basic_publish("".into(), queue, options, &parcel.body, properties)
+            .await?;
+        Ok((confirm.await?, channel))
     }
 
-    fn put_back(&self, channel: Channel) {
-        self.lock_idle().push(channel);
+    /// An idle channel; those of a lost connection are thrown away.
+    fn take_idle(&self, connection: &Arc<Connection>) -> Option<Channel> {
+        let mut idle = self.lock_idle();
+        idle.retain(|(of, channel)| Arc::ptr_eq(of, connection) && channel.status().connected());
+        idle.pop().map(|(_, channel)| channel)
     }
 
-    fn lock_idle(&self) -> std::sync::MutexGuard<'_, Vec<Channel>> {
+    fn lock_idle(&self) -> MutexGuard<'_, Vec<(Arc<Connection>, Channel)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

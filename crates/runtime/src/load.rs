@@ -128,12 +128,16 @@ fn check(settings: &Settings) -> Result<(), SettingsError> {
     }
     if let Some(url) = &server.public_url {
         let fits = url.starts_with("http://") || url.starts_with("https://");
-        if !fits || url.ends_with('/') {
+        let odd = |letter: char| letter.is_whitespace() || matches!(letter, '?' | '#');
+        if !fits || url.ends_with('/') || url.contains(odd) {
             return conflict(format!(
                 "server.public_url is {url:?}: it must begin with http:// or https:// and have no \
                  slash at its end"
             ));
         }
+    }
+    if let Err(error) = tracing_subscriber::EnvFilter::try_new(&settings.log.filter) {
+        return conflict(format!("log.filter: {error}"));
     }
     let tombstone = u64::from(settings.coordinator.tombstone_minutes.get());
     if tombstone <= u64::from(settings.worker.deadline_minutes.get()) {
@@ -223,6 +227,8 @@ mod tests {
         for text in [
             "[server]\nlisten = \"0.0.0.0:80\"",
             "[server]\npublic_url = \"https://h/\"",
+            "[server]\npublic_url = \"https://h?x\"",
+            "[log]\nfilter = \"foo=bar=baz\"",
             "[server]\nshortest_poll_seconds = 99",
             "[coordinator]\ntombstone_minutes = 5",
             "[tenants.default]\nchunk_mib = 5",

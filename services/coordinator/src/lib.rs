@@ -79,7 +79,7 @@ async fn sweep(coordinator: Arc<Coordinator>, every: Duration, stop: Cancellatio
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        if let Err(error) = coordinator.advance.sweep().await {
+        if let Err(error) = coordinator.advance.sweep(&stop).await {
             tracing::warn!(error = error.chain(), "a sweep failed");
         }
     }

@@ -262,6 +262,13 @@ async fn what_is_wrong_with_a_kickoff_is_told() {
 #[actix_web::test]
 async fn what_is_wrong_with_a_body_is_told() {
     let site = Site::quiet();
+    let in_the_query = format!("{EXPORT}?patient=Patient/1");
+    let got = site.post(&in_the_query, &parameters(&json!([]))).await;
+    assert_eq!(
+        (got.status, got.issue().as_str()),
+        (StatusCode::BAD_REQUEST, "not-supported"),
+        "T-014: a patient is named in the body only"
+    );
     let unknown = parameters(&json!([
         { "name": "patient", "valueReference": { "reference": "Patient/nobody" } }
     ]));
@@ -317,6 +324,7 @@ async fn unknown_paths_methods_and_populations() {
             .send(TestRequest::default().method(method).uri(path))
             .await;
         assert_eq!(got.status, StatusCode::METHOD_NOT_ALLOWED);
+        assert!(got.header("allow").starts_with("GET, "));
     }
     let csv = TestRequest::get().uri(EXPORT);
     let got = site
@@ -597,6 +605,11 @@ async fn e_05_deleted_exports_are_gone_running_or_finished() {
     let running = site.get(EXPORT).await;
     let running = running.header("content-location").to_owned();
     let delete = |url: &str| TestRequest::delete().uri(local(url));
+    // T-036, T-062: however fast it was polled, after DELETE it is 404.
+    for _ in 0..9 {
+        site.get(&running).await;
+        site.clock.pass(Duration::from_millis(10));
+    }
     let deleted = site.send(delete(&running)).await;
     assert_eq!(deleted.status, StatusCode::ACCEPTED, "R-203");
     assert_eq!(deleted.issue(), "informational");
@@ -691,6 +704,9 @@ async fn e_09_e_12_e_13_discovery_and_groups() {
         format!("{PUBLIC}/default/fhir/Group/everyone")
     );
     assert_eq!(entry["resource"]["id"], "everyone");
+    let many = vec!["a"; 101].join(",");
+    let refused = site.get(&format!("/default/fhir/Group?name={many}")).await;
+    assert_eq!(refused.issue(), "too-long");
     let refused = site.get("/default/fhir/Group?colour=red").await;
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
 }

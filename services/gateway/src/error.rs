@@ -19,7 +19,7 @@ const BUSY_SECONDS: u64 = 10;
 #[error("{}", self.issues().first().map_or("", |issue| issue.text.as_str()))]
 pub(crate) enum ApiError {
     NothingHere,
-    WrongMethod,
+    WrongMethod(&'static str),
     NotAcceptable,
     WrongBodyType,
     BodyTooLarge(usize),
@@ -90,7 +90,7 @@ impl ApiError {
                 IssueCode::NotFound,
                 "there is nothing at this path; [base]/metadata lists what is served",
             ),
-            Self::WrongMethod => (
+            Self::WrongMethod(_) => (
                 IssueCode::NotSupported,
                 "this method does not work here; [base]/metadata lists what is served",
             ),
@@ -200,7 +200,7 @@ impl ResponseError for ApiError {
             | Self::UnknownJob
             | Self::JobGone
             | Self::UnknownFile => StatusCode::NOT_FOUND,
-            Self::WrongMethod => StatusCode::METHOD_NOT_ALLOWED,
+            Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
             Self::WrongBodyType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
@@ -225,6 +225,9 @@ impl ResponseError for ApiError {
                 if error.is_transient() {
                     retry_after(&mut response, BUSY_SECONDS);
                 }
+            }
+            Self::WrongMethod(allowed) => {
+                response.insert_header((header::ALLOW, *allowed));
             }
             Self::RangeOutside(size) => {
                 response.insert_header((header::CONTENT_RANGE, format!("bytes */{size}")));

@@ -17,6 +17,8 @@ use crate::{Gateway, accept, routes};
 /// Groups on a page unless `_count` says otherwise, and at most.
 const PAGE: usize = 50;
 const LARGEST_PAGE: usize = 500;
+/// Values of one parameter.
+const MOST_VALUES: usize = 100;
 
 pub(crate) async fn read(
     gateway: web::Data<Gateway>,
@@ -64,7 +66,7 @@ fn query(raw: &[RawParameter]) -> Result<GroupQuery, ApiError> {
         limit: PAGE,
         ..GroupQuery::default()
     };
-    for RawParameter { name, value } in raw {
+    for RawParameter { name, value, .. } in raw {
         let many = || value.split(',').map(str::to_owned);
         match name.as_str() {
             "_id" => query.ids.extend(many()),
@@ -80,6 +82,17 @@ fn query(raw: &[RawParameter]) -> Result<GroupQuery, ApiError> {
                 );
                 return Err(Issue::error(IssueCode::NotSupported, text).into());
             }
+        }
+    }
+    for (name, values) in [
+        ("_id", &query.ids),
+        ("identifier", &query.identifiers),
+        ("name", &query.names),
+    ] {
+        if values.len() > MOST_VALUES {
+            let text =
+                format!("{name} may have {MOST_VALUES} values at most; search more than once");
+            return Err(Issue::error(IssueCode::TooLong, text).about(name).into());
         }
     }
     Ok(query)

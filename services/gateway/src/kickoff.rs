@@ -46,13 +46,11 @@ async fn kick_off(
     accept::json(request)?;
     let base = gateway.base(&tenant);
     let mut raw = parameters::from_query(request.query_string())?;
-    let by_post = request.method() == Method::POST;
-    if by_post {
+    if request.method() == Method::POST {
         raw.extend(from_body(request, body, gateway.settings.max_body).await?);
     }
     let context = parameters::Context {
         level: &level,
-        by_post,
         lenient: prefer(request).lenient,
         base: &base,
     };

@@ -16,7 +16,7 @@ pub(crate) fn configure(app: &mut web::ServiceConfig) {
             web::resource("/bulk-export/jobs/{job}")
                 .route(web::get().to(status::poll))
                 .route(web::delete().to(status::delete))
-                .default_service(web::to(wrong_method)),
+                .default_service(wrong_method("GET, DELETE")),
         )
         .service(reads("/bulk-export/files/{job}/{path:.+}", download::file))
         .service(reads("/metadata", discovery::metadata))
@@ -34,7 +34,7 @@ fn kickoffs(path: &str, handler: actix_web::Route) -> actix_web::Resource {
     let methods = actix_web::guard::Any(actix_web::guard::Get()).or(actix_web::guard::Post());
     web::resource(path)
         .route(handler.guard(methods))
-        .default_service(web::to(wrong_method))
+        .default_service(wrong_method("GET, POST"))
 }
 
 fn reads<F, Args>(path: &str, handler: F) -> actix_web::Resource
@@ -46,11 +46,12 @@ where
     web::resource(path)
         .route(web::get().to(handler.clone()))
         .route(web::head().to(handler))
-        .default_service(web::to(wrong_method))
+        .default_service(wrong_method("GET, HEAD"))
 }
 
-async fn wrong_method() -> Result<String, ApiError> {
-    Err(ApiError::WrongMethod)
+/// Says which methods would do.
+fn wrong_method(allowed: &'static str) -> actix_web::Route {
+    web::to(move || async move { Err::<String, _>(ApiError::WrongMethod(allowed)) })
 }
 
 async fn nothing_here() -> Result<String, ApiError> {

@@ -134,8 +134,8 @@ async fn open_tenants(
 fn policy(section: &TenantSection) -> Policy {
     let hours = |hours: u32| Duration::from_hours(u64::from(hours));
     Policy {
-        chunk_bytes: section.chunk_mib.get() << 20,
-        file_bytes: section.file_mib.get() << 20,
+        chunk_bytes: section.chunk_mib.get().saturating_mul(1 << 20),
+        file_bytes: section.file_mib.get().saturating_mul(1 << 20),
         retention: hours(section.retention_hours.get()),
         give_up_after: hours(section.give_up_hours.get()),
         duplicates: match section.duplicates {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::TryStreamExt;
 use futures::future::join_all;
 use sluice_blobs_s3::S3Options;
-use sluice_ports::{Blobs, Creation, conformance};
+use sluice_ports::{BlobWriter, Blobs, Creation, conformance};
 
 use crate::scratch::{Scratch, noise, options, write};
 
@@ -59,7 +59,7 @@ async fn of_sixteen_uploads_one_wins() {
         writers.push(writer);
     }
     assert_eq!(scratch.uploads().await, 16);
-    let ended = join_all(writers.into_iter().map(|writer| writer.finish())).await;
+    let ended = join_all(writers.into_iter().map(BlobWriter::finish)).await;
     let ended = ended.into_iter().map(Result::unwrap);
     assert_eq!(ended.filter(|end| *end == Creation::Created).count(), 1);
     assert_eq!(store.get("large").await.unwrap().unwrap(), body);

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use sluice_blobs_s3::{S3Blobs, S3Credentials, S3Options};
 use sluice_ports::{Blobs, PortKind};
 
-use crate::scratch::{Scratch, noise, options, write};
+use crate::proxy::{Fault, proxy};
+use crate::scratch::{Scratch, endpoint, noise, options, write};
 
 async fn refusal(options: S3Options) -> (PortKind, String) {
     let store = S3Blobs::connect(options).await.unwrap();
@@ -49,17 +50,26 @@ async fn wrong_credentials_are_named() {
 
 #[tokio::test]
 async fn a_missing_bucket_is_named() {
+    // SeaweedFS makes a bucket that is missing; others do not.
+    let nowhere = "<Error><Code>NoSuchBucket</Code><Message>m</Message></Error>";
+    let nowhere = move |_: &str| Fault::Answer(404, nowhere);
     let missing = S3Options {
-        bucket: "sluice-is-not-here".to_owned(),
+        endpoint: Some(proxy(&endpoint(), nowhere).await),
         ..options("where")
     };
     let (kind, text) = refusal(missing.clone()).await;
     assert_eq!(kind, PortKind::Permanent, "{text}");
     assert!(text.contains("create the bucket"), "{text}");
     let store = S3Blobs::connect(missing).await.unwrap();
-    let error = store.get("a").await.unwrap_err();
-    assert_eq!(error.kind, PortKind::Permanent, "{}", error.chain());
     let error = write(&store, "a", noise(6 << 20)).await.unwrap_err();
+    assert_eq!(error.kind, PortKind::Permanent, "{}", error.chain());
+
+    let missing = S3Options {
+        bucket: "sluice-is-not-here".to_owned(),
+        ..options("where")
+    };
+    let store = S3Blobs::connect(missing).await.unwrap();
+    let error = store.get("a").await.unwrap_err();
     assert_eq!(error.kind, PortKind::Permanent, "{}", error.chain());
 }
 

@@ -51,9 +51,12 @@ async fn old_uploads_are_swept() {
 #[tokio::test]
 async fn a_cancelled_write_never_becomes_an_object_with_a_hole() {
     // Parts never arrive, so the writer waits for the first of them.
-    let refuse = |line: &str| match line.contains("partNumber=") {
-        true => Fault::Answer(503, "<Error><Code>SlowDown</Code></Error>"),
-        false => Fault::None,
+    let refuse = |line: &str| {
+        if line.contains("partNumber=") {
+            Fault::Answer(503, "<Error><Code>SlowDown</Code></Error>")
+        } else {
+            Fault::None
+        }
     };
     let mut options = options("cancel");
     options.endpoint = Some(proxy(&endpoint(), refuse).await);

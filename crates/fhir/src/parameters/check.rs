@@ -163,8 +163,9 @@ impl Checker<'_> {
     fn patients(&mut self, raw: &[RawParameter]) {
         const NAME: &str = "patient";
         let mut ids = BTreeSet::new();
-        for value in values(raw, NAME) {
-            if !self.context.by_post {
+        let given = raw.iter().filter(|parameter| parameter.name == NAME);
+        for RawParameter { value, in_body, .. } in given {
+            if !in_body {
                 return self.refuse(
                     IssueCode::NotSupported,
                     NAME,
@@ -237,7 +238,6 @@ mod tests {
     fn ask(query: &str, level: &Level, lenient: bool) -> Result<Kickoff, Vec<Issue>> {
         let context = Context {
             level,
-            by_post: false,
             lenient,
             base: "http://h/default/fhir",
         };
@@ -250,11 +250,11 @@ mod tests {
             .map(|value| RawParameter {
                 name: "patient".into(),
                 value: (*value).into(),
+                in_body: true,
             })
             .collect();
         let context = Context {
             level,
-            by_post: true,
             lenient: false,
             base: "http://h/default/fhir",
         };

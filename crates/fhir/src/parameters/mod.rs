@@ -15,8 +15,6 @@ use crate::{Instant, Issue, Level, ResourceType};
 pub struct Context<'a> {
     /// Whose data is asked for.
     pub level: &'a Level,
-    /// Whether they came in a body; `patient` is allowed only there (T-014).
-    pub by_post: bool,
     /// `Prefer: handling=lenient`: what is not supported is ignored and reported.
     pub lenient: bool,
     /// The FHIR base URL, without a slash at its end; absolute references must lie under it.

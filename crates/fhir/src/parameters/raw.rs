@@ -12,6 +12,8 @@ pub struct RawParameter {
     pub name: String,
     /// Its value as text.
     pub value: String,
+    /// Whether it stood in the body.
+    pub in_body: bool,
 }
 
 /// Reads a query string, decoding each name and value once (T-011). Empty values count as absent
@@ -23,7 +25,11 @@ pub fn from_query(query: &str) -> Result<Vec<RawParameter>, Issue> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         let (name, value) = (decode(name)?, decode(value)?);
         if !value.is_empty() {
-            parameters.push(RawParameter { name, value });
+            parameters.push(RawParameter {
+                name,
+                value,
+                in_body: false,
+            });
         }
     }
     Ok(parameters)
@@ -90,7 +96,11 @@ fn from_entry(at: usize, entry: &Value) -> Result<RawParameter, Issue> {
         _ => scalar(value),
     };
     let value = text.ok_or_else(|| wrong(&format!("parameter {name} has an unusable {field}")))?;
-    Ok(RawParameter { name, value })
+    Ok(RawParameter {
+        name,
+        value,
+        in_body: true,
+    })
 }
 
 fn scalar(value: &Value) -> Option<String> {

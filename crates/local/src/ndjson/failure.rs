@@ -6,9 +6,9 @@ use super::error::LoadError;
 
 /// The data are no longer what the export began with.
 pub(super) fn changed() -> PortError {
-    PortError::permanent(
-        "reading the data folder",
-        "the data folder changed while the export ran; start the export again",
+    PortError::new(
+        PortKind::Permanent,
+        "reading a data folder that changed while the export ran (start the export again)",
     )
 }
 

@@ -240,5 +240,14 @@ async fn budgets_refill(index: &dyn Index, name: &str, pass: Pass<'_>) -> Result
         "waiting as told is enough"
     );
     assert!(index.spend(name, rate).await?.is_some());
+    let quicker = Rate {
+        every: Duration::from_millis(100),
+        ..rate
+    };
+    let wait = index.spend(name, quicker).await?;
+    assert!(
+        wait.is_none_or(|wait| wait <= quicker.every),
+        "a debt shrinks with its rate: {wait:?}"
+    );
     Ok(())
 }
