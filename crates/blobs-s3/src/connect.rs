@@ -55,7 +55,7 @@ impl S3Blobs {
         let config = config(&options, http, credentials.clone());
         let to = |endpoint: Option<&String>| {
             let mut config = config.clone();
-            config.set_endpoint_url(endpoint.cloned());
+            config.set_endpoint_url(endpoint.map(|endpoint| slashed(endpoint)));
             Client::from_conf(config.build())
         };
         let client = to(options.endpoint.as_ref());
@@ -101,6 +101,11 @@ impl Shared {
         let number = self.marks.fetch_add(1, Ordering::Relaxed);
         format!("{}-{number}", self.mark)
     }
+}
+
+/// The SDK joins the bucket to an endpoint's path as it stands.
+fn slashed(endpoint: &str) -> String {
+    format!("{}/", endpoint.trim_end_matches('/'))
 }
 
 /// 128 random bits. The seeds of the hash maps are drawn from the system's chance; a mark keeps no

@@ -1,6 +1,6 @@
 //! How a store keeps its keys. S3 has a flat list of them and lists it by their bytes. Stores such
-//! as SeaweedFS keep a tree of folders: `b/1` comes before `b-1`, and folders may outlive the last
-//! object in them.
+//! as `SeaweedFS` keep a tree of folders: `b/1` comes before `b-1`, and folders may outlive the
+//! last object in them.
 
 use bytes::Bytes;
 use sluice_ports::{BlobInfo, PortError};

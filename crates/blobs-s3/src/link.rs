@@ -85,3 +85,59 @@ impl Shared {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{S3Blobs, S3Credentials, S3Options};
+    use std::sync::Arc;
+
+    fn now() -> SystemTime {
+        PresigningConfig::expires_in(LONGEST).unwrap().start_time()
+    }
+
+    /// A store whose links are signed with credentials that end in `life`.
+    async fn lent_for(life: Duration) -> Shared {
+        let options = S3Options {
+            endpoint: Some("http://inside:1234".to_owned()),
+            public_endpoint: Some("https://outside.example/objects".to_owned()),
+            path_style: true,
+            credentials: S3Credentials::Static {
+                access_key_id: "id".to_owned(),
+                secret_access_key: "secret".to_owned(),
+                session_token: None,
+            },
+            ..S3Options::new("bucket", "eu-central-1")
+        };
+        let store = S3Blobs::connect(options).await.unwrap();
+        let mut shared = Arc::into_inner(store.shared).unwrap();
+        let token = Some("token".to_owned());
+        let lent = Credentials::new("lent", "secret", token, Some(now() + life), "test");
+        shared.signer.provider = SharedCredentialsProvider::new(lent);
+        shared
+    }
+
+    #[tokio::test]
+    async fn a_link_ends_before_its_credentials() {
+        let store = lent_for(Duration::from_mins(20)).await;
+        let link = store
+            .sign("a/b.ndjson", Duration::from_hours(1))
+            .await
+            .unwrap();
+        let life = link.life.as_secs();
+        assert!((1135..=1140).contains(&life), "{life}");
+        assert!(link.url.contains(&format!("X-Amz-Expires={life}&")));
+        assert!(link.url.contains("X-Amz-Credential=lent"));
+        let outside = "https://outside.example/objects/bucket/a/b.ndjson?";
+        assert!(link.url.starts_with(outside), "{}", link.url);
+        let short = store.sign("a", Duration::from_mins(5)).await.unwrap();
+        assert_eq!(short.life, Duration::from_mins(5));
+    }
+
+    #[tokio::test]
+    async fn credentials_about_to_end_sign_nothing() {
+        let store = lent_for(Duration::from_secs(50)).await;
+        let refused = store.sign("a", Duration::from_hours(1)).await.unwrap_err();
+        assert!(refused.is_transient());
+    }
+}

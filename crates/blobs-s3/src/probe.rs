@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::S3Blobs;
 use crate::canary::{AsLink, Secret, StoreClock};
 use crate::failure::{failed, status};
+use crate::finding::Finding;
 use crate::layout::Layout;
 
 const BODY: &[u8] = b"sluice canary";
@@ -21,40 +22,6 @@ const DATE_STEP: Duration = Duration::from_millis(500);
 const WARN_SKEW: Duration = Duration::from_secs(2);
 const REFUSE_SKEW: Duration = Duration::from_mins(1);
 const LINK_LIFE: Duration = Duration::from_mins(1);
-
-/// How bad it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// An operator should know.
-    Warning,
-    /// Do not start on this store.
-    Refuse,
-}
-
-/// What is wrong with a store, and what to do about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// How bad it is.
-    pub severity: Severity,
-    /// In plain words.
-    pub text: String,
-}
-
-impl Finding {
-    fn refuse(text: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Refuse,
-            text: text.into(),
-        }
-    }
-
-    fn warning(text: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Warning,
-            text: text.into(),
-        }
-    }
-}
 
 impl S3Blobs {
     /// Tries on a canary what correctness rests on, and takes the canary away again. `now` is what

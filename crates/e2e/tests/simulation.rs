@@ -200,11 +200,11 @@ mod broken {
     //! A source that plans and cannot read.
 
     use async_trait::async_trait;
-    use bytes::Bytes;
     use sluice_fhir::Issue;
     use sluice_model::{Scope, Slice, Snapshot};
     use sluice_ports::{
-        BlockStream, GroupPage, GroupQuery, PlanStep, PopulationError, PortError, Source,
+        BlockStream, ByteStream, GroupPage, GroupQuery, PlanStep, PopulationError, PortError,
+        Source,
     };
     use sluice_testkit::SmallSource;
 
@@ -221,7 +221,7 @@ mod broken {
         async fn groups(&self, query: &GroupQuery) -> Result<GroupPage, PortError> {
             self.0.groups(query).await
         }
-        async fn group(&self, id: &str) -> Result<Option<Bytes>, PortError> {
+        async fn group(&self, id: &str) -> Result<Option<ByteStream>, PortError> {
             self.0.group(id).await
         }
         async fn plan(

@@ -6,7 +6,7 @@ use futures::stream::BoxStream;
 use sluice_fhir::{Issue, ResourceType};
 use sluice_model::{PlannedChunk, Scope, Slice, Snapshot};
 
-use crate::PortError;
+use crate::{ByteStream, PortError};
 
 /// About 1 MiB of NDJSON of one type.
 ///
@@ -82,8 +82,8 @@ pub trait Source: Send + Sync {
     async fn check(&self, scope: &Scope) -> Result<(), PopulationError>;
     /// Searches Groups.
     async fn groups(&self, query: &GroupQuery) -> Result<GroupPage, PortError>;
-    /// Reads a Group as JSON.
-    async fn group(&self, id: &str) -> Result<Option<Bytes>, PortError>;
+    /// Reads a Group as JSON, in pieces: it may have a million members.
+    async fn group(&self, id: &str) -> Result<Option<ByteStream>, PortError>;
     /// Cuts the next `limit` slices of about `target` bytes each. All slices of a plan are
     /// disjoint and together cover the scope, each resource once, the resources referred to from
     /// the compartments included. The same call gives the same answer.

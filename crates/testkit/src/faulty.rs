@@ -260,7 +260,7 @@ impl Source for Faulty<dyn Source> {
         self.faults.around(self.inner.groups(query)).await
     }
 
-    async fn group(&self, id: &str) -> Result<Option<Bytes>, PortError> {
+    async fn group(&self, id: &str) -> Result<Option<ByteStream>, PortError> {
         self.faults.around(self.inner.group(id)).await
     }
 

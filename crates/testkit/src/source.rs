@@ -8,8 +8,8 @@ use futures::StreamExt;
 use sluice_fhir::{Instant, Issue, Level, ResourceType};
 use sluice_model::{PlannedChunk, Scope, Slice, Snapshot, Tally};
 use sluice_ports::{
-    Block, BlockStream, GroupPage, GroupQuery, PlanStep, PopulationError, PortError, PortKind,
-    Source,
+    Block, BlockStream, ByteStream, GroupPage, GroupQuery, PlanStep, PopulationError, PortError,
+    PortKind, Source,
 };
 
 /// Lines by type; the level does not matter, and one Group, `everyone`, has all of them.
@@ -113,8 +113,10 @@ impl Source for SmallSource {
         })
     }
 
-    async fn group(&self, id: &str) -> Result<Option<Bytes>, PortError> {
-        Ok((id == "everyone").then(|| Bytes::from_static(GROUP.as_bytes())))
+    async fn group(&self, id: &str) -> Result<Option<ByteStream>, PortError> {
+        let piece = Ok(Bytes::from_static(GROUP.as_bytes()));
+        let stream = futures::stream::iter([piece]).boxed();
+        Ok((id == "everyone").then_some(stream))
     }
 
     async fn plan(

@@ -1,5 +1,8 @@
 //! Turns the URIs of the settings into adapters. The only crate that sees every adapter.
 
+use std::fs::DirBuilder;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -76,22 +79,25 @@ pub fn source(
 
 /// Hospital data often lies on a share that is mounted for reading only.
 fn can_hold_an_index(dir: &Path) -> bool {
-    !dir.is_dir() || std::fs::create_dir_all(dir.join(".sluice")).is_ok()
+    let index = dir.join(".sluice");
+    !dir.is_dir()
+        || DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(index)
+            .is_ok()
 }
 
-/// One folder for each data folder, named after its whole path.
+/// One folder for each data folder, named after its whole path, and no two alike.
 fn index_elsewhere(indexes: &Path, dir: &Path) -> PathBuf {
     let whole = dir.canonicalize().unwrap_or_else(|_| dir.to_owned());
-    let name: String = whole
-        .to_string_lossy()
-        .chars()
-        .map(|letter| {
-            if letter.is_ascii_alphanumeric() {
-                letter
-            } else {
-                '-'
-            }
-        })
-        .collect();
-    indexes.join(name.trim_matches('-'))
+    let mut name = String::new();
+    for byte in whole.as_os_str().as_bytes() {
+        match byte {
+            b'/' => name.push('_'),
+            byte if byte.is_ascii_alphanumeric() => name.push(char::from(*byte)),
+            byte => name.push_str(&format!("-{byte:02x}")),
+        }
+    }
+    indexes.join(name)
 }

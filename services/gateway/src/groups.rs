@@ -29,7 +29,9 @@ pub(crate) async fn read(
     let id = routes::group(&request)?;
     let found = tenant.source.group(id).await?;
     let body = found.ok_or(ApiError::UnknownGroup)?;
-    Ok(json(body))
+    Ok(HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, FHIR_JSON))
+        .streaming(body))
 }
 
 pub(crate) async fn search(

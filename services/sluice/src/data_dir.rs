@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -18,7 +19,12 @@ impl DataDir {
     /// Makes it if need be, and takes it.
     pub(crate) fn open(root: &Path) -> anyhow::Result<Self> {
         let failed = || format!("opening the data directory {}", root.display());
-        fs::create_dir_all(root).with_context(failed)?;
+        // Whole exports lie in it: for this user only.
+        let mut make = fs::DirBuilder::new();
+        make.recursive(true)
+            .mode(0o700)
+            .create(root)
+            .with_context(failed)?;
         let lock = File::options()
             .create(true)
             .truncate(false)

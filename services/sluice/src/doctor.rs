@@ -95,8 +95,12 @@ async fn examine(report: &mut Report, settings: &Settings) {
         let opened = opened.await.map_err(anyhow::Error::from).flatten();
         report.note(&format!("source of {tenant}"), opened, |open| {
             let catalog = &open.catalog;
+            let ignored = match catalog.ignored.as_slice() {
+                [] => String::new(),
+                names => format!(", not read as they hold no resources: {}", names.join(", ")),
+            };
             format!(
-                "{} resources in {} files, {} lines skipped",
+                "{} resources in {} files, {} lines skipped{ignored}",
                 count(catalog.resources),
                 catalog.files,
                 catalog.skipped

@@ -123,7 +123,7 @@ async fn open_tenants(
             .with_context(|| format!("tenant {id}"))?;
         tracing::info!(
             tenant = %id, resources = catalog.resources, files = catalog.files,
-            skipped = catalog.skipped, "source ready"
+            skipped = catalog.skipped, ignored = catalog.ignored.len(), "source ready"
         );
         let policy = policy(section);
         tenants.push((id.clone(), Tenant { source, policy }));

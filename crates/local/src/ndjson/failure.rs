@@ -25,15 +25,12 @@ pub(super) fn index(error: rusqlite::Error) -> PortError {
     PortError::transient("asking the index of the data folder", error)
 }
 
-/// Loading again failed.
+/// What failed, in the words of the port.
+pub(super) const LOADING: &str = "loading the data folder";
+
+/// Loading again failed: perhaps a file is only half there yet, and else somebody will mend it.
 pub(super) fn load(error: LoadError) -> PortError {
-    let action = "loading the data folder";
-    match error {
-        LoadError::Changed | LoadError::Index(_) | LoadError::Stopped => {
-            PortError::transient(action, error)
-        }
-        error => PortError::permanent(action, error),
-    }
+    PortError::transient(LOADING, error)
 }
 
 /// Runs blocking work where it may block.

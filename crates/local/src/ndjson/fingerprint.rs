@@ -16,7 +16,7 @@ use super::options::{NdjsonOptions, Undated};
 const FORMAT: u32 = 2;
 
 /// Bytes in which a resource says that it is one.
-const SNIFFED: u64 = 4096;
+const SNIFFED: u64 = 1 << 20;
 
 /// What tells a file's state without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,55 +55,75 @@ enum Content {
     Other,
 }
 
-/// The data files, sorted by name.
-pub(super) fn survey(options: &NdjsonOptions) -> Result<Vec<Found>, LoadError> {
-    let mut found = Vec::new();
-    let index = options.index_dir().canonicalize().ok();
-    walk(&options.dir, "", index.as_deref(), &mut found)?;
-    found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-    if found.is_empty() {
-        return Err(LoadError::NoFiles(options.dir.clone()));
-    }
-    Ok(found)
+/// What lies in the folder.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// The data files, sorted by name.
+    pub(super) found: Vec<Found>,
+    /// Names of files that are none.
+    pub(super) ignored: Vec<String>,
+    /// Folders on the way down, so that links do not lead in a circle.
+    entered: Vec<PathBuf>,
+    /// Where the index is.
+    index: Option<PathBuf>,
 }
 
-fn walk(
-    folder: &Path,
-    prefix: &str,
-    index: Option<&Path>,
-    found: &mut Vec<Found>,
-) -> Result<(), LoadError> {
-    let listing = || LoadError::io("listing", folder);
-    for entry in fs::read_dir(folder).map_err(listing())? {
-        let entry = entry.map_err(listing())?;
-        let path = entry.path();
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if name.starts_with('.') {
-            continue;
-        }
-        let kind = entry.file_type().map_err(listing())?;
-        let name = format!("{prefix}{name}");
-        if kind.is_dir() {
-            if path.canonicalize().ok().as_deref() != index {
-                walk(&path, &format!("{name}/"), index, found)?;
-            }
-        } else {
-            let metadata = fs::metadata(&path).map_err(LoadError::io("looking at", &path))?;
-            let packed = match content(&name, &path, &metadata)? {
-                Content::Other => continue,
-                Content::Plain => false,
-                Content::Packed => true,
-            };
-            let stamp = Stamp::of(&metadata);
-            found.push(Found {
-                name,
-                path,
-                stamp,
-                packed,
-            });
-        }
+/// Looks at the folder.
+pub(super) fn survey(options: &NdjsonOptions) -> Result<Survey, LoadError> {
+    let mut survey = Survey {
+        index: options.index_dir().canonicalize().ok(),
+        ..Survey::default()
+    };
+    survey.walk(&options.dir, "")?;
+    survey.found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    survey.ignored.sort_unstable();
+    if survey.found.is_empty() {
+        return Err(LoadError::NoFiles(options.dir.clone()));
     }
-    Ok(())
+    Ok(survey)
+}
+
+impl Survey {
+    fn walk(&mut self, folder: &Path, prefix: &str) -> Result<(), LoadError> {
+        let listing = || LoadError::io("listing", folder);
+        let whole = folder.canonicalize().map_err(listing())?;
+        if self.entered.contains(&whole) || self.index.as_ref() == Some(&whole) {
+            return Ok(());
+        }
+        self.entered.push(whole);
+        for entry in fs::read_dir(folder).map_err(listing())? {
+            let entry = entry.map_err(listing())?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            if !name.starts_with('.') {
+                self.enter(&entry.path(), format!("{prefix}{name}"))?;
+            }
+        }
+        self.entered.pop();
+        Ok(())
+    }
+
+    /// Follows links, as people have them where data lie on another disk.
+    fn enter(&mut self, path: &Path, name: String) -> Result<(), LoadError> {
+        let metadata = fs::metadata(path).map_err(LoadError::io("looking at", path))?;
+        if metadata.is_dir() {
+            return self.walk(path, &format!("{name}/"));
+        }
+        let packed = match content(&name, path, &metadata)? {
+            Content::Other => {
+                self.ignored.push(name);
+                return Ok(());
+            }
+            Content::Plain => false,
+            Content::Packed => true,
+        };
+        self.found.push(Found {
+            name,
+            path: path.to_owned(),
+            stamp: Stamp::of(&metadata),
+            packed,
+        });
+        Ok(())
+    }
 }
 
 /// A file named like data is data whatever is in it, so that a broken one is not passed over. One
@@ -132,11 +152,13 @@ fn sniff(path: &Path) -> io::Result<Content> {
     if packed {
         let mut plain = Vec::new();
         // Cut off on purpose, so the end is an error that says nothing.
-        let _as_far_as_it_goes = MultiGzDecoder::new(&head[..]).read_to_end(&mut plain);
+        let decoder = MultiGzDecoder::new(&head[..]);
+        let _as_far_as_it_goes = decoder.take(SNIFFED).read_to_end(&mut plain);
         head = plain;
     }
-    let is_resource = head.trim_ascii_start().starts_with(b"{")
-        && memmem::find(&head, b"\"resourceType\"").is_some();
+    let text = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&head);
+    let is_resource = text.trim_ascii_start().starts_with(b"{")
+        && memmem::find(text, b"\"resourceType\"").is_some();
     Ok(match (is_resource, packed) {
         (false, _) => Content::Other,
         (true, false) => Content::Plain,

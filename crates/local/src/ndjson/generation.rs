@@ -2,8 +2,8 @@
 //! when the folder has changed.
 
 use std::collections::BTreeMap;
-use std::fs::{self, DirBuilder, File};
-use std::os::unix::fs::DirBuilderExt;
+use std::fs::{self, DirBuilder, File, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
@@ -21,6 +21,10 @@ use super::tables;
 const HAS_PERIODS: &str = "SELECT EXISTS
     (SELECT 1 FROM group_members WHERE starts IS NOT NULL OR ends IS NOT NULL)";
 
+/// States kept. Exports that began with an older one go on with it, as long as its files are there;
+/// and tenants that read one folder in several ways do not take each other's.
+const KEPT: usize = 4;
+
 /// What a folder holds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalog {
@@ -34,6 +38,8 @@ pub struct Catalog {
     pub per_type: BTreeMap<ResourceType, u64>,
     /// Lines left out, empty files counted as one.
     pub skipped: u64,
+    /// Names of files that hold no resources, as far as can be seen, and are not read.
+    pub ignored: Vec<String>,
 }
 
 /// A type's share.
@@ -75,42 +81,50 @@ impl Generation {
         // A folder that is not there must not come to be by being indexed.
         survey(options)?;
         let base = options.index_dir();
-        // It holds ids of patients, and whole resources where files were packed.
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&base)
-            .map_err(LoadError::io(
-                "making the index folder (index=PATH names another)",
-                &base,
-            ))?;
+        make_private(&base).map_err(LoadError::io(
+            "making the index folder (index=PATH names another)",
+            &base,
+        ))?;
         let lock = base.join("lock");
         let lock_file = File::create(&lock).map_err(LoadError::io("locking", &lock))?;
         lock_file.lock().map_err(LoadError::io("locking", &lock))?;
-        let files = survey(options)?;
-        let id = fingerprint(options, &files);
-        let folder = base.join(format!("gen-{id}"));
-        let building = base.join("building");
-        remove(&building)?;
-        if let Ok(generation) = Self::read(options, &id, &files) {
-            listener(LoadProgress {
-                files: files.len(),
-                file_bytes_total: total_bytes(&files),
-                bytes_done: total_bytes(&files),
-                resources: generation.catalog.resources,
-                reused: true,
-            });
-            clean(&base, &folder)?;
-            return Ok(generation);
-        }
+        let survey = survey(options)?;
+        let id = fingerprint(options, &survey.found);
+        remove(&base.join("building"))?;
+        let mut generation = match Self::read(options, &id) {
+            Ok(generation) => {
+                let bytes = total_bytes(&survey.found);
+                listener(LoadProgress {
+                    files: survey.found.len(),
+                    file_bytes_total: bytes,
+                    bytes_done: bytes,
+                    resources: generation.catalog.resources,
+                    reused: true,
+                });
+                generation
+            }
+            Err(_) => Self::build(options, (&survey.found, &id), listener)?,
+        };
+        clean(&base, &generation.folder)?;
+        generation.catalog.ignored = survey.ignored;
+        Ok(generation)
+    }
+
+    fn build(
+        options: &NdjsonOptions,
+        (files, id): (&[Found], &str),
+        listener: Listener<'_>,
+    ) -> Result<Self, LoadError> {
+        let base = options.index_dir();
+        let (building, folder) = (base.join("building"), folder_of(options, id));
         remove(&folder)?;
         let load = Load {
-            files: &files,
+            files,
             lenient: options.lenient,
             listener,
         };
         load.build(&building)?;
-        if fingerprint(options, &survey(options)?) != id {
+        if fingerprint(options, &survey(options)?.found) != id {
             return Err(LoadError::Changed);
         }
         let publish = || {
@@ -120,13 +134,7 @@ impl Generation {
             File::open(&base)?.sync_all()
         };
         publish().map_err(LoadError::io("publishing", &folder))?;
-        clean(&base, &folder)?;
-        Self::read(options, &id, &files)
-    }
-
-    /// Whether the folder is still in this state, and the index there.
-    pub(super) fn is_current(&self, options: &NdjsonOptions) -> Result<bool, LoadError> {
-        Ok(self.is_there() && fingerprint(options, &survey(options)?) == self.id)
+        Self::read(options, id)
     }
 
     /// Whether the index is still there; a process with other options may have replaced it.
@@ -134,10 +142,11 @@ impl Generation {
         self.index_path().is_file()
     }
 
-    fn read(options: &NdjsonOptions, id: &str, found: &[Found]) -> Result<Self, LoadError> {
-        let folder = options.index_dir().join(format!("gen-{id}"));
+    /// Opens the index of a state, whether the folder still is in it or not.
+    pub(super) fn read(options: &NdjsonOptions, id: &str) -> Result<Self, LoadError> {
+        let folder = folder_of(options, id);
         let index = tables::open(&folder.join("index.sqlite"))?;
-        let files = data_files(&index, &folder, options, found)?;
+        let files = data_files(&index, &folder, options)?;
         let mut generation = Self {
             id: id.to_owned(),
             folder,
@@ -196,29 +205,43 @@ impl Generation {
     }
 }
 
+fn folder_of(options: &NdjsonOptions, id: &str) -> PathBuf {
+    options.index_dir().join(format!("gen-{id}"))
+}
+
+/// It holds ids of patients, and whole resources where files were packed.
+fn make_private(folder: &Path) -> std::io::Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(folder)?;
+    fs::set_permissions(folder, Permissions::from_mode(0o700))
+}
+
 fn data_files(
     index: &Connection,
     folder: &Path,
     options: &NdjsonOptions,
-    found: &[Found],
 ) -> Result<Vec<DataFile>, LoadError> {
-    let mut unpacked = index.prepare("SELECT unpacked FROM files ORDER BY file")?;
-    let sizes = unpacked.query_map([], |row| row.get(0))?;
-    let sizes: Vec<Option<i64>> = sizes.collect::<Result<_, _>>()?;
-    if sizes.len() != found.len() {
-        return Err(LoadError::Changed);
-    }
-    let mut files = Vec::with_capacity(found.len());
-    for (number, (file, size)) in found.iter().zip(sizes).enumerate() {
+    let mut rows = index.prepare("SELECT name, size, mtime, unpacked FROM files ORDER BY file")?;
+    let mut rows = rows.query([])?;
+    let mut files: Vec<DataFile> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        let stamp = Stamp {
+            size: row.get(1)?,
+            mtime: row.get(2)?,
+        };
+        let unpacked: Option<i64> = row.get(3)?;
         let by_file = options.undated == Undated::FileTime;
         let mut data = DataFile {
-            path: file.path.clone(),
-            stamp: file.stamp,
-            unpacked: size.is_some(),
-            updated: by_file.then(|| Instant::from_nanos(file.stamp.mtime).floor_to_millis()),
+            path: options.dir.join(name),
+            stamp,
+            unpacked: unpacked.is_some(),
+            updated: by_file.then(|| Instant::from_nanos(stamp.mtime).floor_to_millis()),
         };
-        if let Some(size) = size {
-            data.path = unpacked_path(&folder.join("unpacked"), number);
+        if let Some(size) = unpacked {
+            data.path = unpacked_path(&folder.join("unpacked"), files.len());
             data.stamp.size = size;
             let there = fs::metadata(&data.path).map_err(LoadError::io("finding", &data.path))?;
             if Stamp::of(&there).size != size {
@@ -230,15 +253,21 @@ fn data_files(
     Ok(files)
 }
 
-/// Removes what belongs to other states of the folder.
+/// Removes the oldest states of the folder.
 fn clean(base: &Path, keep: &Path) -> Result<(), LoadError> {
-    for entry in fs::read_dir(base).map_err(LoadError::io("listing", base))? {
-        let path = entry.map_err(LoadError::io("listing", base))?.path();
-        let name = path.file_name().and_then(|name| name.to_str());
-        let ours = name.is_some_and(|name| name.starts_with("gen-"));
-        if ours && path != keep {
-            remove(&path)?;
+    let failed = || LoadError::io("listing", base);
+    let mut others = Vec::new();
+    for entry in fs::read_dir(base).map_err(failed())? {
+        let entry = entry.map_err(failed())?;
+        let is_state = entry.file_name().to_string_lossy().starts_with("gen-");
+        if is_state && entry.path() != keep {
+            let made = entry.metadata().and_then(|found| found.modified());
+            others.push((made.map_err(failed())?, entry.path()));
         }
+    }
+    others.sort_unstable();
+    for (_, path) in others.iter().rev().skip(KEPT - 1) {
+        remove(path)?;
     }
     Ok(())
 }

@@ -1,7 +1,9 @@
 //! Searches Groups.
 
+use bytes::Bytes;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use sluice_fhir::ResourceType;
 use sluice_ports::{GroupPage, GroupQuery, PortError};
 
@@ -10,45 +12,136 @@ use super::generation::Generation;
 use super::kinds::code;
 use super::read::line;
 
+/// A Group longer than this is found without its members; reading it by its id gives them.
+const LONG: u64 = 1 << 20;
+/// Bytes after which a page ends.
+const PAGE_BYTES: usize = 4 << 20;
+
 /// A page of Groups, inactive ones too: they are data like others.
 pub(super) fn search(generation: &Generation, query: &GroupQuery) -> Result<GroupPage, PortError> {
     let db = generation.index().map_err(index)?;
     let (condition, values) = conditions(query);
     let total = count(&db, &condition, &values).map_err(index)?;
     let places = page(&db, query, &condition, values).map_err(index)?;
-    let groups = places.into_iter().map(|place| read(generation, &db, place));
+    let (mut groups, mut bytes) = (Vec::new(), 0);
+    for place in places {
+        let span = span(&db, place).map_err(index)?;
+        let group = if span.1 > LONG {
+            without_members(generation, place, span)?
+        } else {
+            line(generation, place, span)?
+        };
+        bytes += group.len();
+        groups.push(group);
+        if bytes >= PAGE_BYTES {
+            break;
+        }
+    }
     Ok(GroupPage {
-        groups: groups.collect::<Result<_, _>>()?,
+        groups,
         total: usize::try_from(total).unwrap_or(0),
     })
 }
 
-/// One Group by its id.
-pub(super) fn get(generation: &Generation, id: &str) -> Result<Option<bytes::Bytes>, PortError> {
+/// A long Group with everything but its members, and the tag that says so.
+fn without_members(
+    generation: &Generation,
+    place: i64,
+    span: (u64, u64),
+) -> Result<Bytes, PortError> {
+    let broken = |error| PortError::permanent("shortening a group", error);
+    let text = line(generation, place, span)?;
+    let Shortened(mut group) = serde_json::from_slice(&text).map_err(broken)?;
+    let tag = serde_json::json!({
+        "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+        "code": "SUBSETTED",
+    });
+    let meta = group.entry("meta").or_insert_with(|| serde_json::json!({}));
+    if let Some(meta) = meta.as_object_mut() {
+        let tags = meta.entry("tag").or_insert_with(|| serde_json::json!([]));
+        if let Some(tags) = tags.as_array_mut() {
+            tags.push(tag);
+        }
+    }
+    let short = serde_json::to_vec(&group).map_err(broken)?;
+    Ok(short.into())
+}
+
+/// A Group whose members are passed over while it is read.
+struct Shortened(serde_json::Map<String, serde_json::Value>);
+
+impl<'de> Deserialize<'de> for Shortened {
+    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
+        json.deserialize_map(Shortener).map(Self)
+    }
+}
+
+struct Shortener;
+
+impl<'de> Visitor<'de> for Shortener {
+    type Value = serde_json::Map<String, serde_json::Value>;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a Group")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut group = serde_json::Map::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if key == "member" {
+                map.next_value::<IgnoredAny>()?;
+            } else {
+                group.insert(key, map.next_value()?);
+            }
+        }
+        Ok(group)
+    }
+}
+
+/// Where a Group is: its place and its line.
+pub(super) fn find(generation: &Generation, id: &str) -> Result<Option<Found>, PortError> {
     let db = generation.index().map_err(index)?;
     let place = db.query_row("SELECT place FROM groups WHERE id = ?", [id], |row| {
         row.get(0)
     });
-    match place.optional().map_err(index)? {
-        Some(place) => read(generation, &db, place).map(Some),
-        None => Ok(None),
+    let Some(place) = place.optional().map_err(index)? else {
+        return Ok(None);
+    };
+    let span = span(&db, place).map_err(index)?;
+    Ok(Some(Found { place, span }))
+}
+
+/// A Group in the folder.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Found {
+    place: i64,
+    span: (u64, u64),
+}
+
+/// Bytes of a Group read at a time.
+const PIECE: u64 = 1 << 20;
+
+impl Found {
+    /// The next piece; `None` at the end.
+    pub(super) fn next(&mut self, generation: &Generation) -> Result<Option<Bytes>, PortError> {
+        let (at, left) = self.span;
+        let length = left.min(PIECE);
+        if length == 0 {
+            return Ok(None);
+        }
+        let piece = line(generation, self.place, (at, length))?;
+        self.span = (at + length, left - length);
+        Ok(Some(piece))
     }
 }
 
-fn read(generation: &Generation, db: &Connection, place: i64) -> Result<bytes::Bytes, PortError> {
-    let span: (i64, i64) = db
-        .prepare_cached("SELECT at, len FROM entries WHERE kind = ? AND place = ?")
-        .and_then(|mut find| {
-            find.query_row([code(ResourceType::GROUP), place], |row| {
-                Ok((row.get(0)?, row.get(1)?))
-            })
-        })
-        .map_err(index)?;
-    let span = (
-        u64::try_from(span.0).unwrap_or(0),
-        u64::try_from(span.1).unwrap_or(0),
-    );
-    line(generation, place, span)
+/// Where the line is.
+fn span(db: &Connection, place: i64) -> rusqlite::Result<(u64, u64)> {
+    let mut find = db.prepare_cached("SELECT at, len FROM entries WHERE kind = ? AND place = ?")?;
+    let unsigned = |number: i64| u64::try_from(number).unwrap_or(0);
+    find.query_row([code(ResourceType::GROUP), place], |row| {
+        Ok((unsigned(row.get(0)?), unsigned(row.get(1)?)))
+    })
 }
 
 fn count(db: &Connection, condition: &str, values: &[Value]) -> rusqlite::Result<i64> {

@@ -48,7 +48,8 @@ use rusqlite::Connection;
 use sluice_fhir::{Issue, Level};
 use sluice_model::{Scope, Slice, Snapshot};
 use sluice_ports::{
-    Block, BlockStream, Clock, GroupPage, GroupQuery, PlanStep, PopulationError, PortError, Source,
+    Block, BlockStream, ByteStream, Clock, GroupPage, GroupQuery, PlanStep, PopulationError,
+    PortError, Source,
 };
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -58,7 +59,8 @@ pub use self::generation::Catalog;
 pub use self::load::LoadProgress;
 pub use self::options::{InvalidAddress, NdjsonOptions, Undated};
 
-use self::failure::{blocking, changed, index, load};
+use self::failure::{LOADING, blocking, changed, index, load};
+use self::fingerprint::{fingerprint, survey};
 use self::generation::Generation;
 use self::picks::{attach, ensure, is_whole, wanted};
 use self::view::View;
@@ -77,10 +79,16 @@ struct Shared {
     options: NdjsonOptions,
     clock: Arc<dyn Clock>,
     current: Mutex<Arc<Generation>>,
+    /// Older states that exports still read.
+    older: Mutex<Vec<Arc<Generation>>>,
+    /// The state of the folder that could not be loaded, and why, so that it is not tried again.
+    failed: Mutex<Option<(String, String)>>,
     /// Held while looking for changes, so that one thread loads.
     reload: Mutex<()>,
     /// Held while working out what a scope takes.
     picking: Mutex<()>,
+    /// Held while Groups are read, which may be large.
+    groups: Mutex<()>,
 }
 
 impl NdjsonSource {
@@ -96,8 +104,11 @@ impl NdjsonSource {
                 options,
                 clock,
                 current: Mutex::new(Arc::new(generation)),
+                older: Mutex::default(),
+                failed: Mutex::default(),
                 reload: Mutex::default(),
                 picking: Mutex::default(),
+                groups: Mutex::default(),
             }),
         })
     }
@@ -117,12 +128,27 @@ impl Shared {
     fn refresh(&self) -> Result<Arc<Generation>, PortError> {
         let _turn = lock(&self.reload);
         let known = self.generation();
-        if known.is_current(&self.options).map_err(load)? {
+        let survey = survey(&self.options).map_err(load)?;
+        let now = fingerprint(&self.options, &survey.found);
+        if known.id == now && known.is_there() {
             return Ok(known);
         }
+        if let Some((state, reason)) = &*lock(&self.failed)
+            && *state == now
+        {
+            return Err(PortError::transient(LOADING, reason.clone()));
+        }
         tracing::info!(generation = %known.id, "the data folder changed, loading it again");
-        let fresh = Generation::open(&self.options, &|_| {}).map_err(load)?;
-        let fresh = Arc::new(fresh);
+        let fresh = match Generation::open(&self.options, &|_| {}) {
+            Ok(fresh) => Arc::new(fresh),
+            Err(error) => {
+                let error = load(error);
+                tracing::error!(error = error.chain(), "the data folder cannot be loaded");
+                *lock(&self.failed) = Some((now, error.chain()));
+                return Err(error);
+            }
+        };
+        *lock(&self.failed) = None;
         *lock(&self.current) = Arc::clone(&fresh);
         Ok(fresh)
     }
@@ -133,11 +159,41 @@ impl Shared {
         if known.id == snapshot.token && known.is_there() {
             return Ok(known);
         }
+        if let Some(older) = self.older(&snapshot.token) {
+            return Ok(older);
+        }
         let fresh = self.refresh()?;
         if fresh.id == snapshot.token {
             Ok(fresh)
         } else {
             Err(changed())
+        }
+    }
+
+    /// An older state, if its index is there; whether its files are, shows when they are read.
+    fn older(&self, token: &str) -> Option<Arc<Generation>> {
+        let mut older = lock(&self.older);
+        older.retain(|generation| generation.is_there());
+        if let Some(found) = older.iter().find(|generation| generation.id == token) {
+            return Some(Arc::clone(found));
+        }
+        let is_name = token.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let found = is_name.then(|| Generation::read(&self.options, token).ok())?;
+        let found = Arc::new(found?);
+        older.push(Arc::clone(&found));
+        Some(found)
+    }
+
+    /// Reads Groups from the state at hand: to ask for a Group is no reason to load anything,
+    /// unless that state is gone.
+    fn of_groups<T>(
+        &self,
+        read: impl Fn(&Generation) -> Result<T, PortError>,
+    ) -> Result<T, PortError> {
+        let _bounds_memory = lock(&self.groups);
+        match read(&self.generation()) {
+            Ok(read) => Ok(read),
+            Err(_) => read(&*self.refresh()?),
         }
     }
 
@@ -201,20 +257,23 @@ impl Source for NdjsonSource {
 
     async fn groups(&self, query: &GroupQuery) -> Result<GroupPage, PortError> {
         let (shared, query) = (Arc::clone(&self.shared), query.clone());
-        blocking(move || {
-            let generation = shared.refresh()?;
-            groups::search(&generation, &query)
-        })
-        .await
+        blocking(move || shared.of_groups(|generation| groups::search(generation, &query))).await
     }
 
-    async fn group(&self, id: &str) -> Result<Option<Bytes>, PortError> {
+    async fn group(&self, id: &str) -> Result<Option<ByteStream>, PortError> {
         let (shared, id) = (Arc::clone(&self.shared), id.to_owned());
-        blocking(move || {
-            let generation = shared.refresh()?;
-            groups::get(&generation, &id)
-        })
-        .await
+        let found = blocking(move || {
+            let mut generation = shared.generation();
+            let mut found = groups::find(&generation, &id);
+            if found.is_err() {
+                generation = shared.refresh()?;
+                found = groups::find(&generation, &id);
+            }
+            Ok::<_, PortError>(found?.map(|found| (found, generation)))
+        });
+        Ok(found
+            .await?
+            .map(|found| futures::stream::unfold(Some(found), next_piece).boxed()))
     }
 
     async fn plan(
@@ -246,6 +305,23 @@ impl Source for NdjsonSource {
         let reader = blocking(move || shared.read(&scope, &slice, &outlet));
         let reader = tokio::spawn(reader);
         Ok(futures::stream::unfold(Some((blocks, reader)), next_block).boxed())
+    }
+}
+
+type GroupReading = (groups::Found, Arc<Generation>);
+
+async fn next_piece(
+    reading: Option<GroupReading>,
+) -> Option<(Result<Bytes, PortError>, Option<GroupReading>)> {
+    let (mut found, generation) = reading?;
+    let read = blocking(move || {
+        let piece = found.next(&generation)?;
+        Ok::<_, PortError>(piece.map(|piece| (piece, found, generation)))
+    });
+    match read.await {
+        Ok(Some((piece, found, generation))) => Some((Ok(piece), Some((found, generation)))),
+        Ok(None) => None,
+        Err(error) => Some((Err(error), None)),
     }
 }
 

@@ -59,21 +59,78 @@ async fn a_change_ends_old_jobs_and_shows_in_new_ones() {
     let new = scope(&source, Level::System).await;
     assert_ne!(new.snapshot.token, old.snapshot.token);
     assert_eq!(ids(&source, &new).await, ["Patient/b", "Patient/other"]);
-    let error = source.plan(&old, 100, 10, None).await.unwrap_err();
+    let error = blocks(&source, &old, &chunks[0].slice).await.unwrap_err();
     assert_eq!(error.kind, PortKind::Permanent);
-    let generations = fs::read_dir(folder.path().join(".sluice")).unwrap();
-    let names = generations.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let generations: Vec<_> = names.filter(|name| name.starts_with("gen-")).collect();
-    assert_eq!(generations, [format!("gen-{}", new.snapshot.token)]);
+}
+
+/// A file that is added does not disturb the exports that run.
+#[tokio::test]
+async fn an_export_goes_on_with_the_state_it_began_with() {
+    let folder = Folder::of(&[&resource("Patient/a", &[])]);
+    let source = folder.source();
+    let old = scope(&source, Level::System).await;
+    folder.write("more.ndjson", resource("Patient/b", &[]));
+    let new = scope(&source, Level::System).await;
+    assert_eq!(ids(&source, &new).await, ["Patient/a", "Patient/b"]);
+    assert_eq!(ids(&source, &old).await, ["Patient/a"]);
+    let (again, _) = reopen(folder.options());
+    assert_eq!(ids(&again, &old).await, ["Patient/a"]);
+}
+
+#[tokio::test]
+async fn two_ways_to_read_a_folder_leave_each_other_alone() {
+    let folder = Folder::of(&[&resource("Patient/a", &[])]);
+    let (strict, lenient) = (folder.source(), reopen(folder.lenient()).0);
+    let (one, two) = (
+        scope(&strict, Level::System).await,
+        scope(&lenient, Level::System).await,
+    );
+    assert!(reopen(folder.options()).1.reused);
+    assert!(reopen(folder.lenient()).1.reused);
+    assert_eq!(ids(&strict, &one).await, ["Patient/a"]);
+    assert_eq!(ids(&lenient, &two).await, ["Patient/a"]);
+}
+
+#[tokio::test]
+async fn few_states_are_kept() {
+    let folder = Folder::of(&[&resource("Patient/a", &[])]);
+    let source = folder.source();
+    for n in 0..8 {
+        folder.write("more.ndjson", resource(&format!("Patient/n{n}"), &[]));
+        scope(&source, Level::System).await;
+    }
+    let states = fs::read_dir(folder.path().join(".sluice")).unwrap();
+    let names = states.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    assert_eq!(names.filter(|name| name.starts_with("gen-")).count(), 4);
+}
+
+/// It holds ids of patients.
+#[tokio::test]
+async fn the_index_is_for_its_user_only() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::of(&[&resource("Patient/a", &[])]);
+    fs::create_dir(folder.path().join(".sluice")).unwrap();
+    let _source = folder.source();
+    let index = fs::metadata(folder.path().join(".sluice")).unwrap();
+    assert_eq!(index.permissions().mode() & 0o777, 0o700);
 }
 
 #[tokio::test]
 async fn a_change_to_something_broken_fails_until_mended() {
     let folder = Folder::of(&[&resource("Patient/a", &[])]);
     let source = folder.source();
-    folder.write("data.ndjson", "{");
-    assert!(source.snapshot().await.is_err());
-    assert!(source.snapshot().await.is_err());
+    let old = scope(&source, Level::System).await;
+    folder.write("more.ndjson", "{");
+    for _ in 0..2 {
+        let error = source.snapshot().await.unwrap_err();
+        assert_eq!(error.kind, PortKind::Transient, "it may be half copied");
+    }
+    assert!(
+        source.group("g").await.unwrap().is_none(),
+        "Groups are there"
+    );
+    assert_eq!(ids(&source, &old).await, ["Patient/a"]);
+    fs::remove_file(folder.path().join("more.ndjson")).unwrap();
     folder.write("data.ndjson", resource("Patient/b", &[]));
     let all = scope(&source, Level::System).await;
     assert_eq!(ids(&source, &all).await, ["Patient/b"]);

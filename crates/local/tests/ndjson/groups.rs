@@ -1,6 +1,8 @@
 //! Groups: who belongs to one, and how they are found.
 
+use futures::TryStreamExt;
 use sluice_fhir::Level;
+use sluice_local::ndjson::NdjsonSource;
 use sluice_ports::{GroupQuery, PopulationError, Source};
 
 use crate::folder::{Folder, group, ids, resource, scope};
@@ -119,6 +121,40 @@ async fn groups_are_searched_and_read() {
     };
     let page = source.groups(&second).await.unwrap();
     assert_eq!((page.groups.len(), page.total), (1, 3));
-    assert_eq!(source.group("b").await.unwrap().unwrap(), lines[0]);
-    assert_eq!(source.group("z").await.unwrap(), None);
+    assert_eq!(read(&source, "b").await.unwrap(), lines[0]);
+    assert_eq!(read(&source, "z").await, None);
+}
+
+async fn read(source: &NdjsonSource, id: &str) -> Option<String> {
+    let pieces: Vec<_> = source
+        .group(id)
+        .await
+        .unwrap()?
+        .try_collect()
+        .await
+        .unwrap();
+    Some(String::from_utf8(pieces.concat()).unwrap())
+}
+
+/// A search may find many Groups of many members: their pages stay small.
+#[tokio::test]
+async fn long_groups_are_found_without_their_members_and_read_with_them() {
+    let members: Vec<String> = (0..60_000)
+        .map(|n| format!(r#"{{"entity":{{"reference":"Patient/p{n}"}}}}"#))
+        .collect();
+    let members: Vec<&str> = members.iter().map(String::as_str).collect();
+    let folder = Folder::of(&[&group("long", &members), &group("short", &[])]);
+    let source = folder.source();
+    let query = GroupQuery {
+        limit: 10,
+        ..GroupQuery::default()
+    };
+    let page = source.groups(&query).await.unwrap();
+    assert_eq!((page.total, page.groups.len()), (2, 2));
+    let found: serde_json::Value = serde_json::from_slice(&page.groups[0]).unwrap();
+    assert_eq!(found["id"], "long");
+    assert_eq!(found["meta"]["tag"][0]["code"], "SUBSETTED");
+    assert!(found.get("member").is_none());
+    let whole = read(&source, "long").await.unwrap();
+    assert_eq!(whole, group("long", &members));
 }

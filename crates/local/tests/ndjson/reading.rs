@@ -37,10 +37,27 @@ async fn files_are_known_by_their_content_whatever_their_names() {
     folder.write("manifest.json", r#"{"output":[]}"#);
     folder.write("empty.txt", "");
     folder.write("image.gz", [0x1f, 0x8b, 1, 2, 3]);
+    let late = format!(
+        r#"{{"a":"{}",{}"#,
+        "x".repeat(9000),
+        &lines[0][1..].replace("/a", "/e")
+    );
+    let late = late.replace(r#""id":"a""#, r#""id":"e""#);
+    folder.write("late.json", format!("\u{feff}{late}"));
+    let elsewhere = Folder::new();
+    elsewhere.write("5.ndjson", resource("Patient/f", &[]));
+    std::os::unix::fs::symlink(elsewhere.path(), folder.path().join("sub")).unwrap();
+    std::os::unix::fs::symlink(folder.path(), elsewhere.path().join("round")).unwrap();
     let source = folder.source();
     let all = scope(&source, Level::System).await;
+    let mut lines = lines.to_vec();
+    lines.extend([late, resource("Patient/f", &[])]);
+    lines.sort_unstable();
     assert_eq!(export(&source, &all, 1000).await, lines);
-    assert_eq!(source.catalog().files, 4);
+    let catalog = source.catalog();
+    assert_eq!(catalog.files, 6);
+    let ignored = ["README.md", "empty.txt", "image.gz", "manifest.json"];
+    assert_eq!(catalog.ignored, ignored);
 }
 
 #[tokio::test]
