@@ -44,6 +44,7 @@ fn command(words: &[&str]) -> anyhow::Result<()> {
     }
 }
 
+/// Brings up the servers that tests need, and takes them down again if they were not up before.
 /// Words after `test` go to `cargo test`, as in `cargo xtask test -p sluice-engine`.
 fn test(words: &[&str]) -> anyhow::Result<()> {
     let mut all = vec!["test", "--locked"];
@@ -52,7 +53,15 @@ fn test(words: &[&str]) -> anyhow::Result<()> {
     } else {
         words
     });
-    run::cargo(&all)
+    let was_up = stack::is_up();
+    stack::up()?;
+    // Tests of whole systems start the programs by their path.
+    let tested =
+        run::cargo(&["build", "--locked", "--workspace", "--bins"]).and_then(|()| run::cargo(&all));
+    if !was_up {
+        stack::down()?;
+    }
+    tested
 }
 
 fn ci() -> anyhow::Result<()> {

@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use sluice_coordinator::{Coordinator, CoordinatorSettings};
 use sluice_engine::{
     Advance, AdvanceLimits, Answer, Export, ExportLimits, Journal, Kickoff, KickoffError,
-    KickoffRequest, Policy, PollLimits, Ports, Rebuild, Serve, Tenant, Tenants,
+    KickoffRequest, Pace, Policy, PollLimits, Ports, Rebuild, Serve, Tenant, Tenants,
 };
 use sluice_fhir::{Issue, Level, parameters};
 use sluice_local::{Habits, MemoryBlobs, MemoryIndex, MemoryQueue};
@@ -128,7 +128,11 @@ impl World {
             width: 3,
         };
         let forever = CancellationToken::new();
-        let worker = sluice_worker::run(export(), self.ports.queue.clone(), 2, forever.clone());
+        let pace = Pace {
+            width: 2,
+            grace: Duration::from_secs(60),
+        };
+        let worker = sluice_worker::run(export(), self.ports.queue.clone(), pace, forever.clone());
         self.running.spawn(worker);
         self.running
             .spawn(sluice_coordinator::run(coordinator, settings, forever));

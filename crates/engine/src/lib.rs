@@ -29,7 +29,7 @@ mod tenant;
 
 pub use advance::{Advance, AdvanceLimits};
 pub use cancel::{Cancel, Withdrawal};
-pub use driver::drive;
+pub use driver::{Pace, drive};
 pub use duplicates::Duplicates;
 pub use export::{Export, ExportLimits};
 pub use journal::Journal;

@@ -25,7 +25,7 @@ use sluice_model::JobRef;
 pub(crate) const JOB: Duration = Duration::from_hours(30 * 24);
 
 /// How long a listed job without keys is left on the list: longer than any insertion takes.
-pub(crate) const LISTED: Duration = Duration::from_secs(60);
+pub(crate) const LISTED: Duration = Duration::from_mins(1);
 
 /// Makes keys.
 pub(crate) struct Keys {

@@ -146,14 +146,13 @@ impl Publisher {
         queue: &ShortString,
         parcel: &Parcel,
     ) -> lapin::Result<(Confirmation, Channel)> {
-        let channel = match self.take_idle(connection) {
-            Some(channel) => channel,
-            None => {
-                let channel = connection.create_channel().await?;
-                let confirms = ConfirmSelectOptions::default();
-                channel.confirm_select(confirms).await?;
-                channel
-            }
+        let channel = if let Some(channel) = self.take_idle(connection) {
+            channel
+        } else {
+            let channel = connection.create_channel().await?;
+            let confirms = ConfirmSelectOptions::default();
+            channel.confirm_select(confirms).await?;
+            channel
         };
         let options = BasicPublishOptions {
             mandatory: true,

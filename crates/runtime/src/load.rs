@@ -26,6 +26,16 @@ pub enum SettingsError {
 
 const PREFIX: &str = "SLUICE_";
 
+/// A variable that ends so names a file that holds the value, as orchestrators hand out secrets.
+const FROM_FILE: &str = "_FILE";
+
+fn secret(name: &str, path: &str) -> Result<String, SettingsError> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        SettingsError::Variable(format!("{name}{FROM_FILE}"), format!("{path}: {error}"))
+    })?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
+}
+
 /// The `SLUICE_*` variables of this process.
 #[expect(
     clippy::disallowed_methods,
@@ -48,7 +58,10 @@ pub fn load(
         None => Table::new(),
     };
     for (name, value) in variables {
-        table = overlay(&table, name, value)?;
+        table = match name.strip_suffix(FROM_FILE) {
+            Some(name) => overlay(&table, name, &secret(name, value)?)?,
+            None => overlay(&table, name, value)?,
+        };
     }
     let settings = Settings::deserialize_table(table)
         .map_err(|error| SettingsError::Conflict(error.to_string()))?;
@@ -139,6 +152,13 @@ fn check(settings: &Settings) -> Result<(), SettingsError> {
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&settings.log.filter) {
         return conflict(format!("log.filter: {error}"));
     }
+    let (deadline, broker) = (settings.worker.deadline_minutes, &settings.amqp);
+    if deadline.get().saturating_mul(2) > broker.consumer_timeout_minutes.get() {
+        return conflict(format!(
+            "worker.deadline_minutes is {deadline}: it must be at most half of \
+             amqp.consumer_timeout_minutes, or the broker takes chunks away that are being exported"
+        ));
+    }
     let tombstone = u64::from(settings.coordinator.tombstone_minutes.get());
     if tombstone <= u64::from(settings.worker.deadline_minutes.get()) {
         return conflict(
@@ -206,6 +226,18 @@ mod tests {
     }
 
     #[test]
+    fn secrets_may_come_from_files() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("queue");
+        std::fs::write(&path, "amqp://me:secret@h/\n").unwrap();
+        let name = "SLUICE_PORTS__QUEUE_FILE";
+        let settings = from("", &[(name, path.to_str().unwrap())]).unwrap();
+        assert_eq!(settings.ports.queue.reveal(), "amqp://me:secret@h/");
+        let missing = from("", &[(name, "/no/such")]).unwrap_err().to_string();
+        assert!(missing.contains(name), "{missing}");
+    }
+
+    #[test]
     fn unknown_and_wrong_settings_are_refused_with_their_place() {
         let text = |error: SettingsError| error.to_string();
         let wrong = text(from("[server]\nlissten = 1", &[]).unwrap_err());
@@ -231,6 +263,7 @@ mod tests {
             "[log]\nfilter = \"foo=bar=baz\"",
             "[server]\nshortest_poll_seconds = 99",
             "[coordinator]\ntombstone_minutes = 5",
+            "[worker]\ndeadline_minutes = 20",
             "[tenants.default]\nchunk_mib = 5",
         ] {
             assert!(
@@ -251,6 +284,11 @@ mod tests {
         expected.tenants.insert(name, tenant);
         // Shown in the file although their default is to be found out at the start.
         expected.server.public_url = Some("http://127.0.0.1:8080".to_owned());
+        expected.s3.endpoint = Some("https://s3.example.org".to_owned());
+        expected.s3.public_endpoint = Some("https://files.example.org".to_owned());
+        expected.s3.access_key_id = Some("AKIAEXAMPLE".to_owned());
+        expected.s3.kms_key_id = Some("alias/sluice".to_owned());
+        expected.admin.listen = Some("127.0.0.1:9090".parse().unwrap());
         expected.worker.slots = std::num::NonZeroU32::new(2);
         assert_eq!(sample, expected);
         let text = std::fs::read_to_string(&path).unwrap();

@@ -8,7 +8,9 @@ use crate::{LogFormat, LogSection, SettingsError};
 
 /// Starts logging. A second call changes nothing.
 pub fn start(log: &LogSection) -> Result<(), SettingsError> {
-    let filter = EnvFilter::try_new(&log.filter)
+    // A message that nobody could be given is logged by lapin with its body, and told by us without.
+    let quiet = format!("lapin=error,{}", log.filter);
+    let filter = EnvFilter::try_new(quiet)
         .map_err(|error| SettingsError::Conflict(format!("log.filter: {error}")))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -5,6 +5,7 @@ mod clock;
 mod entropy;
 mod faults;
 mod faulty;
+mod program;
 mod source;
 mod stack;
 
@@ -12,5 +13,6 @@ pub use clock::{ManualClock, PausedClock};
 pub use entropy::SeededEntropy;
 pub use faults::{Faults, When};
 pub use faulty::Faulty;
+pub use program::program;
 pub use source::SmallSource;
 pub use stack::stack;

@@ -7,6 +7,10 @@ use std::path::Path;
 /// # Panics
 ///
 /// When the stack is not up: `cargo xtask test` brings it up.
+#[expect(
+    clippy::panic,
+    reason = "a test without its servers should end, and say why"
+)]
 pub fn stack(name: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/stack/env");
     let text = std::fs::read_to_string(path).unwrap_or_default();

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use sluice_engine::{Advance, Export, Rebuild, drive};
+use sluice_engine::{Advance, Export, Pace, Rebuild, drive};
+use sluice_engine::{Ports, Tenants};
 use sluice_model::{Hint, Lane};
 use sluice_ports::{Queue, Settle};
+use sluice_runtime::Settings;
+use sluice_wiring::{Deployment, Role, SourceProgress};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +24,19 @@ pub struct CoordinatorSettings {
     pub width: usize,
 }
 
+impl CoordinatorSettings {
+    /// As the settings say.
+    pub fn of(settings: &Settings) -> Self {
+        let section = &settings.coordinator;
+        let seconds = |number: u32| Duration::from_secs(u64::from(number));
+        Self {
+            sweep_every: seconds(section.sweep_seconds.get()),
+            reconcile_every: seconds(section.reconcile_seconds.get()),
+            width: usize::try_from(section.width.get()).unwrap_or(1),
+        }
+    }
+}
+
 /// The steps that a coordinator takes.
 pub struct Coordinator {
     /// Moves jobs along.
@@ -33,6 +49,33 @@ pub struct Coordinator {
     pub queue: Arc<dyn Queue>,
 }
 
+impl Coordinator {
+    /// Moves the jobs of a deployment.
+    pub fn new(ports: &Ports, tenants: &Tenants, settings: &Settings) -> Self {
+        let limits = Deployment::export_limits(settings);
+        Self {
+            advance: Advance::new(ports, tenants, Deployment::advance_limits(settings)),
+            export: Export::new(ports, tenants, limits),
+            rebuild: Rebuild::new(ports, tenants),
+            queue: ports.queue.clone(),
+        }
+    }
+}
+
+/// The process: opens what the settings name and coordinates until told to stop.
+pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
+    let no_bar = Arc::new(|_: &str, _: &SourceProgress| {});
+    let data = settings.data_dir.clone();
+    let deployment = Deployment::open(&settings, Role::Service, &data, no_bar).await?;
+    let admin = sluice_runtime::start_admin(&settings, deployment.readiness(), &stop).await?;
+    let coordinator = Coordinator::new(&deployment.ports, &deployment.tenants, &settings);
+    tracing::info!("coordinating");
+    run(coordinator, CoordinatorSettings::of(&settings), stop).await;
+    deployment.close().await;
+    admin.await?;
+    Ok(())
+}
+
 /// Coordinates until told to stop.
 pub async fn run(coordinator: Coordinator, settings: CoordinatorSettings, stop: CancellationToken) {
     let coordinator = Arc::new(coordinator);
@@ -40,20 +83,28 @@ pub async fn run(coordinator: Coordinator, settings: CoordinatorSettings, stop: 
         drive(
             Arc::clone(&coordinator.queue),
             Lane::Jobs,
-            settings.width,
+            pace(settings.width),
             stop.clone(),
             advance(&coordinator),
         ),
         drive(
             Arc::clone(&coordinator.queue),
             Lane::Dead,
-            1,
+            pace(1),
             stop.clone(),
             bury(&coordinator),
         ),
         sweep(Arc::clone(&coordinator), settings.sweep_every, stop.clone()),
         reconcile(coordinator, settings.reconcile_every, stop),
     );
+}
+
+/// Looking at a job is short; what is cut short is done again.
+fn pace(width: usize) -> Pace {
+    Pace {
+        width,
+        grace: Duration::from_secs(10),
+    }
 }
 
 type Handled = BoxFuture<'static, Settle>;

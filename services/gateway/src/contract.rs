@@ -11,8 +11,8 @@ use actix_web::{App, web};
 use serde_json::{Value, json};
 use sluice_coordinator::{Coordinator, CoordinatorSettings};
 use sluice_engine::{
-    Advance, AdvanceLimits, Duplicates, Export, ExportLimits, Policy, PollLimits, Ports, Rebuild,
-    Tenant, Tenants,
+    Advance, AdvanceLimits, Duplicates, Export, ExportLimits, Pace, Policy, PollLimits, Ports,
+    Rebuild, Tenant, Tenants,
 };
 use sluice_local::{MemoryBlobs, MemoryIndex, MemoryQueue};
 use sluice_ports::{Blobs, Index, Queue};
@@ -141,7 +141,11 @@ impl Site {
         };
         let (queue, stop) = (self.ports.queue.clone(), self.stop.clone());
         tokio::spawn(sluice_coordinator::run(coordinator, settings, stop.clone()));
-        tokio::spawn(sluice_worker::run(export, queue, 2, stop));
+        let pace = Pace {
+            width: 2,
+            grace: Duration::ZERO,
+        };
+        tokio::spawn(sluice_worker::run(export, queue, pace, stop));
     }
 
     async fn send(&self, request: TestRequest) -> Got {

@@ -22,12 +22,16 @@ mod status;
 
 pub use links::{LinkKey, Links};
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{App, HttpServer, web};
+use anyhow::Context;
 use sluice_engine::{Cancel, Kickoff, PollLimits, Ports, Serve, Tenants};
 use sluice_model::TenantId;
+use sluice_runtime::Settings;
+use sluice_wiring::{Deployment, Role, SourceProgress};
 use tokio_util::sync::CancellationToken;
 
 /// What a gateway is told.
@@ -44,6 +48,28 @@ pub struct GatewaySettings {
     pub polls: PollLimits,
     /// How long open requests may take to finish at a stop.
     pub drain: Duration,
+}
+
+impl GatewaySettings {
+    /// As the settings say; `address` is where it listens.
+    pub fn of(settings: &Settings, address: SocketAddr) -> Self {
+        let server = &settings.server;
+        let seconds = |number: u32| Duration::from_secs(u64::from(number));
+        let public_url = server.public_url.clone();
+        Self {
+            public_url: public_url.unwrap_or_else(|| format!("http://{address}")),
+            link_life: seconds(server.link_minutes.get()) * 60,
+            max_body: usize::try_from(server.max_body_kib.get())
+                .unwrap_or(usize::MAX)
+                .saturating_mul(1024),
+            polls: PollLimits {
+                shortest: seconds(server.shortest_poll_seconds.get()),
+                longest: seconds(server.longest_poll_seconds.get()),
+                burst: server.poll_burst.get(),
+            },
+            drain: seconds(server.drain_seconds),
+        }
+    }
 }
 
 /// Everything that a handler needs.
@@ -75,6 +101,29 @@ impl Gateway {
     fn base(&self, tenant: &TenantId) -> String {
         format!("{}/{tenant}/fhir", self.settings.public_url)
     }
+}
+
+/// The process: opens what the settings name and answers until told to stop.
+pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
+    let listen = settings.server.listen;
+    let listener = TcpListener::bind(listen)
+        .with_context(|| format!("listening on {listen} (server.listen)"))?;
+    let address = listener.local_addr()?;
+    let no_bar = Arc::new(|_: &str, _: &SourceProgress| {});
+    let data = settings.data_dir.clone();
+    let deployment = Deployment::open(&settings, Role::Service, &data, no_bar).await?;
+    let admin = sluice_runtime::start_admin(&settings, deployment.readiness(), &stop).await?;
+    let ports = &deployment.ports;
+    // Links are the store's own; nothing is ever signed with this.
+    let mut key = [0; 32];
+    ports.entropy.fill(&mut key)?;
+    let gateway_settings = GatewaySettings::of(&settings, address);
+    let gateway = Gateway::new(ports, &deployment.tenants, LinkKey(key), gateway_settings);
+    tracing::info!(%address, "answering");
+    run(gateway, listener, stop).await.context("serving HTTP")?;
+    deployment.close().await;
+    admin.await?;
+    Ok(())
 }
 
 /// Serves until told to stop, then lets open requests finish.

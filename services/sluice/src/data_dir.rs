@@ -44,16 +44,6 @@ impl DataDir {
         }
     }
 
-    /// Where objects go.
-    pub(crate) fn objects(&self) -> PathBuf {
-        self.root.join("objects")
-    }
-
-    /// Where indexes of data folders go that cannot hold their own.
-    pub(crate) fn indexes(&self) -> PathBuf {
-        self.root.join("indexes")
-    }
-
     /// The key that signs file links, made once, so that links outlive a restart.
     pub(crate) fn link_key(&self, entropy: &dyn Entropy) -> anyhow::Result<LinkKey> {
         let path = self.root.join("link-key");

@@ -1,7 +1,6 @@
 //! `sluice doctor`: tries everything that `serve` needs, and says plainly what is wrong.
 
 use std::net::TcpListener;
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
@@ -9,7 +8,7 @@ use bytes::Bytes;
 use clap::Args;
 use sluice_ports::{Blobs, Creation, Entropy};
 use sluice_runtime::Settings;
-use sluice_wiring::{SystemClock, SystemEntropy};
+use sluice_wiring::{Adapters, Finding, SystemClock, SystemEntropy};
 
 use crate::data_dir::DataDir;
 use crate::serve::SettingsArgs;
@@ -62,6 +61,17 @@ impl Report {
     }
 }
 
+impl Report {
+    fn found(&mut self, found: Finding) {
+        let Finding { what, refuse, text } = found;
+        if refuse {
+            self.note::<()>(what, Err(anyhow::anyhow!(text)), |()| String::new());
+        } else {
+            print(&format!("warn  {what}: {text}"));
+        }
+    }
+}
+
 async fn examine(report: &mut Report, settings: &Settings) {
     let listen = settings.server.listen;
     let free = TcpListener::bind(listen).with_context(|| format!("listening on {listen}"));
@@ -73,14 +83,7 @@ async fn examine(report: &mut Report, settings: &Settings) {
     };
     let key = data.link_key(&SystemEntropy);
     report.note("link key", key, |_| "there".into());
-    let objects = probe_objects(settings, &data.objects()).await;
-    report.note("objects", objects, |()| {
-        "written, read, deleted, and a second create was refused".into()
-    });
-    let index = sluice_wiring::index(&settings.ports.index, Arc::new(SystemClock));
-    report.note("index", index, |_| settings.ports.index.clone());
-    let queue = sluice_wiring::queue(&settings.ports.queue);
-    report.note("queue", queue, |_| settings.ports.queue.clone());
+    examine_servers(report, settings).await;
     if settings.tenants.is_empty() {
         let none: anyhow::Result<()> = Err(anyhow::anyhow!(
             "none is set; use --data DIR or [tenants.default]"
@@ -88,7 +91,7 @@ async fn examine(report: &mut Report, settings: &Settings) {
         report.note("tenants", none, |()| String::new());
     }
     for (tenant, section) in &settings.tenants {
-        let (uri, indexes) = (section.source.clone(), data.indexes());
+        let (uri, indexes) = (section.source.clone(), settings.data_dir.join("indexes"));
         let opened = tokio::task::spawn_blocking(move || {
             sluice_wiring::source(&uri, &indexes, Arc::new(SystemClock), |_| {})
         });
@@ -109,13 +112,37 @@ async fn examine(report: &mut Report, settings: &Settings) {
     }
 }
 
+/// The same that a service tries when it starts.
+async fn examine_servers(report: &mut Report, settings: &Settings) {
+    let (mut adapters, objects) = (Adapters::default(), settings.data_dir.join("objects"));
+    let store = sluice_wiring::blobs(settings, &objects, &mut adapters).await;
+    let place = &settings.ports.blobs;
+    if let Some(store) = report.note("objects", store, |_| place.clone()) {
+        report.note(
+            "create-only writes",
+            probe_objects(store.as_ref()).await,
+            |()| "a second create was refused".into(),
+        );
+    }
+    let index = sluice_wiring::index(settings, Arc::new(SystemClock), &mut adapters).await;
+    report.note("index", index, |_| settings.ports.index.to_string());
+    let entropy = Arc::new(SystemEntropy);
+    let queue = sluice_wiring::queue(settings, 1, entropy, &mut adapters).await;
+    report.note("queue", queue, |_| settings.ports.queue.to_string());
+    match sluice_wiring::probe(&adapters, &SystemClock).await {
+        Ok(findings) => findings.into_iter().for_each(|found| report.found(found)),
+        Err(error) => {
+            report.note::<()>("servers", Err(error), |()| String::new());
+        }
+    }
+}
+
 /// The journal relies on create-only writes, so they are tried and not believed.
-async fn probe_objects(settings: &Settings, objects: &Path) -> anyhow::Result<()> {
-    let store = sluice_wiring::blobs(&settings.ports.blobs, objects)?;
+async fn probe_objects(store: &dyn Blobs) -> anyhow::Result<()> {
     let mut id = [0; 8];
     SystemEntropy.fill(&mut id)?;
     let key = format!("doctor/{:016x}", u64::from_le_bytes(id));
-    let probed = probe(store.as_ref(), &key).await;
+    let probed = probe(store, &key).await;
     store.delete(&[key]).await?;
     probed
 }

@@ -37,19 +37,12 @@ enum Command {
     Doctor(doctor::DoctorArgs),
 }
 
-/// Threads for work that blocks: files, hashing, compression.
-const BLOCKING_THREADS: usize = 64;
-
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .max_blocking_threads(BLOCKING_THREADS)
-        .build();
-    match runtime {
+    match sluice_runtime::runtime() {
         Ok(runtime) => runtime.block_on(command(cli.command)),
-        Err(error) => failed(&error.into()),
+        Err(error) => failed(&error),
     }
 }
 

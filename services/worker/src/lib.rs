@@ -1,18 +1,46 @@
 //! Drives chunks: takes hints from the queue and exports what they name, a slot each.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use sluice_engine::{Export, drive};
+use sluice_engine::{Export, Pace, drive};
 use sluice_model::Lane;
 use sluice_ports::Queue;
+use sluice_runtime::Settings;
+use sluice_wiring::{Deployment, Role, SourceProgress};
 use tokio_util::sync::CancellationToken;
 
-/// Exports chunks, `slots` at a time, until told to stop; then finishes those in hand.
-pub async fn run(export: Export, queue: Arc<dyn Queue>, slots: usize, stop: CancellationToken) {
+/// Exports chunks until told to stop; then finishes those in hand, if that takes no longer than the
+/// pace allows.
+pub async fn run(export: Export, queue: Arc<dyn Queue>, pace: Pace, stop: CancellationToken) {
     let export = Arc::new(export);
-    drive(queue, Lane::Chunks, slots, stop, move |hint, attempt| {
+    drive(queue, Lane::Chunks, pace, stop, move |hint, attempt| {
         let export = Arc::clone(&export);
         async move { export.run(hint, attempt).await }
     })
     .await;
+}
+
+/// The pace of a worker with so many slots.
+pub fn pace(slots: usize, settings: &Settings) -> Pace {
+    Pace {
+        width: slots,
+        grace: Duration::from_secs(u64::from(settings.worker.drain_seconds)),
+    }
+}
+
+/// The process: opens what the settings name and exports until told to stop.
+pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
+    let no_bar = Arc::new(|_: &str, _: &SourceProgress| {});
+    let data = settings.data_dir.clone();
+    let deployment = Deployment::open(&settings, Role::Service, &data, no_bar).await?;
+    let admin = sluice_runtime::start_admin(&settings, deployment.readiness(), &stop).await?;
+    let (ports, limits) = (&deployment.ports, Deployment::export_limits(&settings));
+    let export = Export::new(ports, &deployment.tenants, limits);
+    let pace = pace(deployment.slots, &settings);
+    tracing::info!(slots = pace.width, "exporting");
+    run(export, ports.queue.clone(), pace, stop).await;
+    deployment.close().await;
+    admin.await?;
+    Ok(())
 }

@@ -72,7 +72,8 @@ fn start(tools: &install::Tools) -> anyhow::Result<Vec<(String, String)>> {
     Ok(settings)
 }
 
-fn is_up() -> bool {
+/// Whether all of its servers run.
+pub(crate) fn is_up() -> bool {
     let pids = Pids::read(&home());
     env_file().exists() && !pids.is_empty() && pids.iter().all(|(_, pid)| process::is_alive(*pid))
 }

@@ -11,4 +11,5 @@ mod probing;
 mod proxy;
 mod refusals;
 mod scratch;
+mod temporary;
 mod uploads;

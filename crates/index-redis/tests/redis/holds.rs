@@ -49,17 +49,18 @@ async fn of_a_hundred_processes_one_holds_a_lease() {
 }
 
 #[tokio::test]
-async fn a_claim_is_not_prolonged_by_repeating_it() {
+async fn only_its_holder_prolongs_a_claim() {
     on_shared("claim-life", |place| async move {
-        let short = Duration::from_millis(800);
-        for _ in 0..3 {
-            let mine = place.index.claim("x", &job(1), short).await.unwrap();
-            assert_eq!(mine, None);
-            tokio::time::sleep(Duration::from_millis(400)).await;
-        }
-        // 1.2 s have passed: it ran out after 0.8 s and was taken anew then.
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        assert_eq!(place.index.claim("x", &job(2), LONG).await.unwrap(), None);
+        let (index, short) = (&place.index, Duration::from_secs(2));
+        assert_eq!(index.claim("x", &job(1), short).await.unwrap(), None);
+        let holder = index.claim("x", &job(2), LONG).await.unwrap();
+        assert_eq!(holder, Some(job(1)));
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        assert_eq!(index.claim("x", &job(2), short).await.unwrap(), None);
+        assert_eq!(index.claim("x", &job(2), LONG).await.unwrap(), None);
+        tokio::time::sleep(Duration::from_millis(2500)).await;
+        let holder = index.claim("x", &job(1), LONG).await.unwrap();
+        assert_eq!(holder, Some(job(2)));
     })
     .await;
 }

@@ -152,11 +152,9 @@ impl Side<'_> {
     async fn look(&self) -> Result<String, PortError> {
         let jobs = self.index.jobs().await?;
         let marked = self.index.is_marked().await?;
-        let mut text = format!("{jobs:?} {marked}");
-        for number in 0..2 {
-            text.push_str(&format!("\n{:?}", self.index.get(&job(number)).await?));
-        }
-        Ok(text)
+        let first = self.index.get(&job(0)).await?;
+        let second = self.index.get(&job(1)).await?;
+        Ok(format!("{jobs:?} {marked}\n{first:?}\n{second:?}"))
     }
 }
 

@@ -20,18 +20,21 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(extra: &[&str]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
         for _ in 0..5 {
             let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
             let port = free.local_addr().unwrap().port();
             drop(free);
+            let folder = tempfile::tempdir().unwrap();
             let mut child = spawn(port, folder.path(), extra);
-            if is_up(&mut child, port).await {
-                return Self {
-                    child,
-                    port,
-                    folder,
-                };
+            let up = is_up(&mut child, port).await;
+            // Made first, so that one that does not come up is ended too.
+            let server = Self {
+                child,
+                port,
+                folder,
+            };
+            if up {
+                return server;
             }
         }
         unreachable!("redis-server did not start five times");
@@ -90,6 +93,7 @@ fn spawn(port: u16, folder: &std::path::Path, extra: &[&str]) -> Child {
         .args(extra)
         .current_dir(folder)
         .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .spawn()
         .unwrap()
 }
@@ -100,14 +104,22 @@ async fn is_up(child: &mut Child, port: u16) -> bool {
         if child.try_wait().unwrap().is_some() {
             return false;
         }
-        if let Ok(mut connection) = client.get_multiplexed_async_connection().await {
-            let ping: redis::RedisResult<String> =
-                redis::cmd("PING").query_async(&mut connection).await;
-            if ping.is_ok() {
-                return true;
-            }
+        if answers(&client).await {
+            return true;
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     false
+}
+
+/// Whether it is there, even if it wants a password first.
+async fn answers(client: &redis::Client) -> bool {
+    let ping: redis::RedisResult<String> = match client.get_multiplexed_async_connection().await {
+        Ok(mut connection) => redis::cmd("PING").query_async(&mut connection).await,
+        Err(error) => Err(error),
+    };
+    match ping {
+        Ok(_) => true,
+        Err(error) => error.code() == Some("NOAUTH"),
+    }
 }

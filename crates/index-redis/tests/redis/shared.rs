@@ -13,7 +13,7 @@ use sluice_model::{JobId, JobRef, Tally};
 use sluice_ports::{Index, JobStatus, Planned};
 
 /// Longer than any test.
-pub(crate) const LONG: Duration = Duration::from_secs(3600);
+pub(crate) const LONG: Duration = Duration::from_hours(1);
 
 /// What a test gets.
 #[derive(Clone)]

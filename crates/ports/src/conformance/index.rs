@@ -12,6 +12,10 @@ const STALE: Duration = Duration::from_secs(5);
 const SHORT: Duration = Duration::from_secs(2);
 
 /// Runs the suite on an index that holds nothing of `tenant`.
+///
+/// # Panics
+///
+/// When the index does not do what an index must.
 pub async fn index(index: &dyn Index, tenant: &TenantId, pass: Pass<'_>) -> Result<(), PortError> {
     let job = |number: u8| JobRef {
         tenant: tenant.clone(),

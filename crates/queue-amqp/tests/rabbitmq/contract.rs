@@ -7,14 +7,16 @@ use sluice_model::Lane;
 use sluice_ports::{Queue, Settle};
 use tokio::task::JoinSet;
 
-use crate::rig::{Rig, advance, chunk, connect, eventually, options, receive};
+use crate::rig::{PATIENCE, Rig, advance, chunk, connect, eventually, options, receive};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn keeps_the_contract_of_the_port() {
     let rig = Rig::new("contract").await;
     let tenant = "hospital".parse().unwrap();
-    sluice_ports::conformance::queue(rig.queue.as_ref(), &tenant)
+    let suite = sluice_ports::conformance::queue(rig.queue.as_ref(), &tenant);
+    tokio::time::timeout(PATIENCE, suite)
         .await
+        .unwrap()
         .unwrap();
     rig.finish().await;
 }

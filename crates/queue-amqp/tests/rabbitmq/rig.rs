@@ -12,7 +12,7 @@ use sluice_testkit::SeededEntropy;
 use crate::management;
 
 /// Only so that a failing test ends.
-const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) struct Rig {
     pub(crate) options: AmqpOptions,

@@ -1,6 +1,12 @@
 //! Every setting, its unit and its default. `deploy/sluice.toml` explains each to an operator; a
 //! test holds the two together.
 
+mod adapters;
+mod secret;
+
+pub use adapters::{AdminSection, AmqpSection, EncryptionSetting, RedisSection, S3Section};
+pub use secret::Secret;
+
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64};
@@ -23,6 +29,14 @@ pub struct Settings {
     pub coordinator: CoordinatorSection,
     /// Exporting chunks.
     pub worker: WorkerSection,
+    /// Redis, if the index is there.
+    pub redis: RedisSection,
+    /// RabbitMQ, if the queue is there.
+    pub amqp: AmqpSection,
+    /// S3, if the objects are there.
+    pub s3: S3Section,
+    /// Health, for operators.
+    pub admin: AdminSection,
     /// Logging.
     pub log: LogSection,
     /// The organizations served, by the first part of their FHIR base URL.
@@ -37,6 +51,10 @@ impl Default for Settings {
             server: ServerSection::default(),
             coordinator: CoordinatorSection::default(),
             worker: WorkerSection::default(),
+            redis: RedisSection::default(),
+            amqp: AmqpSection::default(),
+            s3: S3Section::default(),
+            admin: AdminSection::default(),
             log: LogSection::default(),
             tenants: BTreeMap::new(),
         }
@@ -47,19 +65,20 @@ impl Default for Settings {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PortsSection {
-    /// Status and progress: `memory:`.
-    pub index: String,
-    /// Hints: `memory:`.
-    pub queue: String,
-    /// Journal and data: `file:DIR`; without DIR, `objects` below the data directory.
+    /// Status and progress: `memory:` or `redis://…`.
+    pub index: Secret,
+    /// Hints: `memory:` or `amqp://…`.
+    pub queue: Secret,
+    /// Journal and data: `file:DIR`, without DIR `objects` below the data directory; or
+    /// `s3://BUCKET[/PREFIX]`.
     pub blobs: String,
 }
 
 impl Default for PortsSection {
     fn default() -> Self {
         Self {
-            index: "memory:".to_owned(),
-            queue: "memory:".to_owned(),
+            index: Secret::new("memory:"),
+            queue: Secret::new("memory:"),
             blobs: "file:".to_owned(),
         }
     }
@@ -145,6 +164,8 @@ pub struct WorkerSection {
     pub lease_seconds: NonZeroU32,
     /// Waits between tries; after the last try the chunk is given up.
     pub retry_seconds: Vec<u32>,
+    /// How long chunks in hand may take at a stop.
+    pub drain_seconds: u32,
 }
 
 impl Default for WorkerSection {
@@ -154,6 +175,7 @@ impl Default for WorkerSection {
             deadline_minutes: nonzero(10),
             lease_seconds: nonzero(30),
             retry_seconds: vec![1, 5, 30, 120],
+            drain_seconds: 60,
         }
     }
 }

@@ -1,0 +1,57 @@
+//! Boots a service: arguments, settings, logging, signals, and then what it does.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Settings, environment, load, on_signal, start_logging};
+
+/// Threads for work that blocks: files, hashing, compression.
+const BLOCKING_THREADS: usize = 64;
+
+/// Settings come from a file and from `SLUICE_*` variables; deploy/sluice.toml explains each.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The settings file
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Runs a service until a signal or an error ends it.
+pub fn boot<F, W>(run: F) -> ExitCode
+where
+    F: FnOnce(Settings, CancellationToken) -> W,
+    W: Future<Output = anyhow::Result<()>>,
+{
+    let arguments = Arguments::parse();
+    let ended = runtime().and_then(|runtime| {
+        runtime.block_on(async {
+            let settings = load(arguments.config.as_deref(), &environment())?;
+            start_logging(&settings.log)?;
+            let stop = CancellationToken::new();
+            on_signal(&stop)?;
+            run(settings, stop).await
+        })
+    });
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _nobody_listens = writeln!(std::io::stderr(), "sluice: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The runtime that every process has.
+pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()
+        .context("starting threads")
+}

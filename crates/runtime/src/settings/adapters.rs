@@ -1,0 +1,116 @@
+//! Settings of the servers behind the ports.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Secret, nonzero};
+
+/// Redis.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RedisSection {
+    /// What every key begins with.
+    pub prefix: String,
+    /// How long an answer may take.
+    pub response_milliseconds: NonZeroU32,
+}
+
+impl Default for RedisSection {
+    fn default() -> Self {
+        Self {
+            prefix: "sluice".to_owned(),
+            response_milliseconds: nonzero(2000),
+        }
+    }
+}
+
+/// RabbitMQ.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AmqpSection {
+    /// What every queue's name begins with.
+    pub prefix: String,
+    /// How long the broker may take to confirm a message.
+    pub confirm_seconds: NonZeroU32,
+    /// The broker's delivery acknowledgement timeout, as it is configured there.
+    pub consumer_timeout_minutes: NonZeroU32,
+}
+
+impl Default for AmqpSection {
+    fn default() -> Self {
+        Self {
+            prefix: "sluice".to_owned(),
+            confirm_seconds: nonzero(10),
+            consumer_timeout_minutes: nonzero(30),
+        }
+    }
+}
+
+/// How objects are encrypted at rest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EncryptionSetting {
+    /// As the bucket says.
+    #[default]
+    Bucket,
+    /// With keys of the store.
+    SseS3,
+    /// With a key of the key management service.
+    SseKms,
+}
+
+/// S3-compatible storage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct S3Section {
+    /// The store's URL; unset means AWS's own.
+    pub endpoint: Option<String>,
+    /// The store's URL as clients reach it; unset means the same.
+    pub public_endpoint: Option<String>,
+    /// The region.
+    pub region: String,
+    /// Whether the bucket is in the path rather than in the host name.
+    pub path_style: bool,
+    /// The public half of the keys; unset means what the environment provides (IRSA and others).
+    pub access_key_id: Option<String>,
+    /// The secret half.
+    pub secret_access_key: Secret,
+    /// The size of a part.
+    pub part_mib: NonZeroU32,
+    /// Parts of one file sent at a time.
+    pub parts_in_flight: NonZeroU32,
+    /// How objects are encrypted at rest.
+    pub encryption: EncryptionSetting,
+    /// The key for `sse-kms`; unset means the account's own.
+    pub kms_key_id: Option<String>,
+    /// Leave checksums out where S3 does not demand them, for old stores.
+    pub checksums_when_required: bool,
+}
+
+impl Default for S3Section {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            public_endpoint: None,
+            region: "us-east-1".to_owned(),
+            path_style: false,
+            access_key_id: None,
+            secret_access_key: Secret::default(),
+            part_mib: nonzero(8),
+            parts_in_flight: nonzero(3),
+            encryption: EncryptionSetting::Bucket,
+            kms_key_id: None,
+            checksums_when_required: false,
+        }
+    }
+}
+
+/// Health and metrics, for operators.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AdminSection {
+    /// Where to listen; unset means not at all.
+    pub listen: Option<SocketAddr>,
+}

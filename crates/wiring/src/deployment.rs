@@ -1,0 +1,223 @@
+//! What a process is made of, opened as its settings say.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use futures::FutureExt;
+use sluice_engine::{AdvanceLimits, Duplicates, ExportLimits, Policy, Ports, Tenant, Tenants};
+use sluice_ports::{Clock, Entropy};
+use sluice_runtime::{DuplicatesSetting, Readiness, Settings, TenantSection};
+
+use crate::open::{blobs, index, queue, source};
+use crate::{Adapters, Finding, OpenSource, SourceProgress, SystemClock, SystemEntropy, probe};
+
+/// What a process is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// One service among others: everything it shares must be outside of it.
+    Service,
+    /// All services in one process.
+    AllInOne,
+}
+
+/// An opened deployment.
+pub struct Deployment {
+    /// Its ports.
+    pub ports: Ports,
+    /// Its tenants.
+    pub tenants: Tenants,
+    /// Chunks exported at once by this process, if it exports.
+    pub slots: usize,
+    adapters: Adapters,
+}
+
+/// Told how far the loading of a tenant's source is.
+type OnLoad<'a> = &'a (dyn Fn(&str, &SourceProgress) + Send + Sync);
+
+impl Deployment {
+    /// Opens everything and tries what it rests on. `data` is where local parts keep what they
+    /// keep. Blocks nobody while sources are loaded.
+    pub async fn open(
+        settings: &Settings,
+        role: Role,
+        data: &Path,
+        on_load: Arc<dyn Fn(&str, &SourceProgress) + Send + Sync>,
+    ) -> anyhow::Result<Self> {
+        if settings.tenants.is_empty() {
+            bail!("no tenant is set; set [tenants.default] source, or use serve --data DIR");
+        }
+        if role == Role::Service {
+            refuse_local_parts(settings)?;
+        }
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
+        let (slots, mut adapters) = (slots(settings), Adapters::default());
+        let ports = Ports {
+            blobs: blobs(settings, &data.join("objects"), &mut adapters).await?,
+            index: index(settings, clock.clone(), &mut adapters).await?,
+            queue: queue(settings, slots, entropy.clone(), &mut adapters).await?,
+            clock,
+            entropy,
+        };
+        insist(probe(&adapters, ports.clock.as_ref()).await?)?;
+        let tenants = open_tenants(settings, data, &ports, on_load).await?;
+        Ok(Self {
+            ports,
+            tenants,
+            slots,
+            adapters,
+        })
+    }
+
+    /// Whether what the process needs is there now.
+    pub fn readiness(&self) -> Readiness {
+        let (ports, adapters) = (self.ports.clone(), self.adapters.clone());
+        Arc::new(move || {
+            let (ports, adapters) = (ports.clone(), adapters.clone());
+            async move {
+                let mut missing = Vec::new();
+                if let Some(Err(error)) = adapters.amqp.as_ref().map(|amqp| amqp.check()) {
+                    missing.push(format!("queue: {}", error.action));
+                }
+                if let Err(error) = ports.index.is_marked().await {
+                    missing.push(format!("index: {}", error.action));
+                }
+                if let Err(error) = ports.blobs.head("readiness").await {
+                    missing.push(format!("objects: {}", error.action));
+                }
+                missing
+            }
+            .boxed()
+        })
+    }
+
+    /// Gives back what is held at the servers.
+    pub async fn close(&self) {
+        if let Some(amqp) = &self.adapters.amqp {
+            amqp.close().await;
+        }
+    }
+}
+
+fn refuse_local_parts(settings: &Settings) -> anyhow::Result<()> {
+    let ports = &settings.ports;
+    for (name, uri, instead) in [
+        ("index", ports.index.reveal(), "redis://"),
+        ("queue", ports.queue.reveal(), "amqp://"),
+        ("blobs", ports.blobs.as_str(), "s3://"),
+    ] {
+        if uri.starts_with("memory:") || uri.starts_with("file:") {
+            bail!(
+                "ports.{name} is {uri}, which only one process can use; the separate services need \
+                 {instead}… there, and `sluice serve` is all of them in one process"
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Warns of what should be better and refuses what cannot work.
+fn insist(findings: Vec<Finding>) -> anyhow::Result<()> {
+    let mut refused = Vec::new();
+    for finding in findings {
+        if finding.refuse {
+            refused.push(finding.text);
+        } else {
+            tracing::warn!(what = finding.what, "{}", finding.text);
+        }
+    }
+    if refused.is_empty() {
+        return Ok(());
+    }
+    bail!("{}", refused.join("\n"))
+}
+
+/// Chunks exported at once: what is set, or one a processor.
+fn slots(settings: &Settings) -> usize {
+    let processors = || std::thread::available_parallelism().map_or(1, usize::from);
+    let slots = settings.worker.slots;
+    slots.map_or_else(processors, |slots| {
+        usize::try_from(slots.get()).unwrap_or(1)
+    })
+}
+
+async fn open_tenants(
+    settings: &Settings,
+    data: &Path,
+    ports: &Ports,
+    on_load: Arc<dyn Fn(&str, &SourceProgress) + Send + Sync>,
+) -> anyhow::Result<Tenants> {
+    let mut tenants = Vec::new();
+    for (id, section) in &settings.tenants {
+        let (uri, clock) = (section.source.clone(), ports.clock.clone());
+        let (indexes, name) = (data.join("indexes"), id.to_string());
+        let on_load = on_load.clone();
+        let open = move || {
+            let tell: OnLoad<'_> = &*on_load;
+            source(&uri, &indexes, clock, |progress| tell(&name, &progress))
+        };
+        let OpenSource { source, catalog } = tokio::task::spawn_blocking(open)
+            .await?
+            .with_context(|| format!("tenant {id}"))?;
+        tracing::info!(
+            tenant = %id, resources = catalog.resources, files = catalog.files,
+            skipped = catalog.skipped, ignored = catalog.ignored.len(), "source ready"
+        );
+        let policy = policy(section);
+        tenants.push((id.clone(), Tenant { source, policy }));
+    }
+    Ok(tenants.into_iter().collect())
+}
+
+fn policy(section: &TenantSection) -> Policy {
+    let hours = |hours: u32| Duration::from_hours(u64::from(hours));
+    Policy {
+        chunk_bytes: section.chunk_mib.get().saturating_mul(1 << 20),
+        file_bytes: section.file_mib.get().saturating_mul(1 << 20),
+        retention: hours(section.retention_hours.get()),
+        give_up_after: hours(section.give_up_hours.get()),
+        duplicates: match section.duplicates {
+            DuplicatesSetting::Allow => Duplicates::Allow,
+            DuplicatesSetting::Reject => Duplicates::Reject,
+            DuplicatesSetting::Join => Duplicates::Join,
+        },
+        most_running: (section.most_running > 0).then_some(section.most_running),
+        weight: section.weight.get(),
+        gzip: section.gzip,
+        failed_percent: section.failed_percent,
+    }
+}
+
+fn seconds(number: impl Into<u32>) -> Duration {
+    Duration::from_secs(u64::from(number.into()))
+}
+
+impl Deployment {
+    /// How long and how often chunks are exported.
+    pub fn export_limits(settings: &Settings) -> ExportLimits {
+        let worker = &settings.worker;
+        ExportLimits {
+            deadline: seconds(worker.deadline_minutes) * 60,
+            lease: seconds(worker.lease_seconds),
+            retries: worker
+                .retry_seconds
+                .iter()
+                .map(|wait| seconds(*wait))
+                .collect(),
+            ..ExportLimits::default()
+        }
+    }
+
+    /// How much is handed out and how long things are kept.
+    pub fn advance_limits(settings: &Settings) -> AdvanceLimits {
+        let section = &settings.coordinator;
+        AdvanceLimits {
+            window: section.window.get(),
+            stale_after: seconds(section.stale_seconds),
+            tombstone: seconds(section.tombstone_minutes) * 60,
+            ..AdvanceLimits::default()
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Boots.
+
+fn main() -> std::process::ExitCode {
+    sluice_runtime::boot(sluice_worker::serve)
+}
