@@ -1,0 +1,210 @@
+//! Single faults in mid-export, each followed by the same check that the export is exact.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use sluice_client::Level;
+
+use crate::data::{assert_same, expected, export_to, lines, sample};
+use crate::flow::manifest_of;
+use crate::site::{Service, Site, curl, status};
+
+const SYSTEM: Level = Level::System;
+
+struct Case {
+    home: tempfile::TempDir,
+    folder: PathBuf,
+    site: Site,
+}
+
+impl Case {
+    fn new(name: &str) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("data");
+        sample(120, 5, &folder);
+        let mut site = Site::new(name, &[("one", &folder)]);
+        site.set("SLUICE_TENANTS__ONE__DUPLICATES", "join");
+        site.start_all(1, 2, 2);
+        Self { home, folder, site }
+    }
+
+    /// Exports everything while something goes wrong after so many milliseconds.
+    async fn through<F: Future<Output = ()>>(&self, after: u64, fault: F) {
+        let out = self.home.path().join("out");
+        let export = export_to(&self.site, "one", &SYSTEM, &out);
+        let fault = async {
+            tokio::time::sleep(Duration::from_millis(after)).await;
+            fault.await;
+        };
+        let (exported, ()) = tokio::join!(export, fault);
+        exported.unwrap();
+        let expected = expected(&self.folder, &SYSTEM).await;
+        assert_same(&lines(&out), &expected, &self.site.name);
+    }
+}
+
+/// Everything the index holds goes, twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn e2_the_index_is_flushed_in_mid_export() {
+    let case = Case::new("e2");
+    case.through(900, async {
+        case.site.flush_index();
+        tokio::time::sleep(Duration::from_millis(900)).await;
+        case.site.flush_index();
+    })
+    .await;
+    // E3: after completion the same files are there.
+    let url = format!("{}/$export?_type=Patient", case.site.base("one"));
+    let (job, before) = manifest_of(&url);
+    case.site.flush_index();
+    let after: serde_json::Value = serde_json::from_str(&curl(&["-s", &job])).unwrap();
+    let files = |manifest: &serde_json::Value| manifest["output"][0]["extension"].clone();
+    assert_eq!(files(&before), files(&after));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn d4_the_broker_forgets_everything() {
+    let case = Case::new("d4");
+    case.through(900, async { case.site.delete_queues() }).await;
+}
+
+/// C1, C2, C3: whatever a worker was at.
+#[tokio::test(flavor = "multi_thread")]
+async fn c2_workers_are_killed_in_mid_upload() {
+    let case = Case::new("c2");
+    case.through(700, async {
+        for number in 0..4 {
+            case.site.start((Service::Worker, number + 2));
+            case.site.kill((Service::Worker, number));
+            tokio::time::sleep(Duration::from_millis(450)).await;
+        }
+    })
+    .await;
+}
+
+/// C10: the zombie wakes up when its chunk has long been done by another.
+#[tokio::test(flavor = "multi_thread")]
+async fn c10_a_worker_that_slept_changes_nothing() {
+    let case = Case::new("c10");
+    case.through(800, async {
+        case.site.signal((Service::Worker, 0), Signal::STOP);
+        tokio::time::sleep(Duration::from_secs(12)).await;
+        case.site.signal((Service::Worker, 0), Signal::CONT);
+    })
+    .await;
+}
+
+/// B3: a coordinator sleeps through its leases and goes on.
+#[tokio::test(flavor = "multi_thread")]
+async fn b3_two_coordinators_own_one_job() {
+    let case = Case::new("b3");
+    case.through(300, async {
+        case.site.signal((Service::Coordinator, 0), Signal::STOP);
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        case.site.signal((Service::Coordinator, 0), Signal::CONT);
+    })
+    .await;
+}
+
+/// B1, B5, B6: coordinators die while they plan, hand out and finish.
+#[tokio::test(flavor = "multi_thread")]
+async fn b6_coordinators_are_killed_again_and_again() {
+    let case = Case::new("b6");
+    case.through(150, async {
+        for number in 0..8 {
+            case.site.start((Service::Coordinator, number + 2));
+            case.site.kill((Service::Coordinator, number));
+            tokio::time::sleep(Duration::from_millis(300)).await;
+        }
+    })
+    .await;
+}
+
+/// A2, A4: the gateway dies under kick-offs and polls; one export for all who asked for the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a4_the_gateway_is_killed_under_a_client() {
+    let case = Case::new("a4");
+    case.through(500, async {
+        for number in 0..3 {
+            case.site.kill((Service::Gateway, number));
+            case.site.start((Service::Gateway, number + 1));
+            case.site.wait_for_gateway();
+            tokio::time::sleep(Duration::from_millis(600)).await;
+        }
+    })
+    .await;
+}
+
+/// A11: a hundred at once, two gateways' worth of races, one export.
+#[tokio::test(flavor = "multi_thread")]
+async fn a11_the_same_request_at_once_is_one_export() {
+    let case = Case::new("a11");
+    let url = format!(
+        "{}/Patient/$export?_type=Patient,Observation",
+        case.site.base("one")
+    );
+    let asks: Vec<_> = (0..40)
+        .map(|_| {
+            let url = url.clone();
+            tokio::task::spawn_blocking(move || {
+                let answer = curl(&["-si", "-H", "Prefer: respond-async", &url]);
+                let location = answer
+                    .lines()
+                    .find_map(|line| line.strip_prefix("content-location: "));
+                location
+                    .unwrap_or_else(|| panic!("{answer}"))
+                    .trim()
+                    .to_owned()
+            })
+        })
+        .collect();
+    let mut jobs = Vec::new();
+    for ask in asks {
+        jobs.push(ask.await.unwrap());
+    }
+    jobs.sort_unstable();
+    jobs.dedup();
+    assert_eq!(jobs.len(), 1);
+}
+
+/// F13: DELETE in mid-export: gone at once, and nothing is there or reappears.
+#[tokio::test(flavor = "multi_thread")]
+async fn f13_a_deleted_export_leaves_nothing() {
+    let mut case = Case::new("f13");
+    case.site.set("SLUICE_COORDINATOR__TOMBSTONE_MINUTES", "11");
+    let url = format!("{}/$export", case.site.base("one"));
+    let answer = curl(&["-si", "-H", "Prefer: respond-async", &url]);
+    let job = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("content-location: "));
+    let job = job.unwrap().trim().to_owned();
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    let deleted = curl(&[
+        "-s",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        "-X",
+        "DELETE",
+        &job,
+    ]);
+    assert_eq!(deleted, "202");
+    assert_eq!(status(&job), "404");
+    let again = curl(&[
+        "-s",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        "-X",
+        "DELETE",
+        &job,
+    ]);
+    assert_eq!(again, "404");
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(status(&job), "404");
+    }
+}

@@ -1,0 +1,13 @@
+//! The three services as processes of their own, any number of each, over real RabbitMQ, Redis and
+//! S3; and what happens when parts of that die. Rows of the fault matrix are named where they are.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what surprises a test should end it"
+)]
+
+mod data;
+mod faults;
+mod flow;
+mod kills;
+mod site;

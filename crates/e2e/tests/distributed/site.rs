@@ -1,0 +1,254 @@
+//! A deployment of its own on the shared servers: own queues, own keys, own part of the bucket.
+
+use std::collections::BTreeMap;
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard};
+use std::thread::sleep;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use rustix::process::{Pid, Signal, kill_process};
+use sluice_testkit::{program, stack};
+
+/// A service.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Service {
+    Gateway,
+    Coordinator,
+    Worker,
+}
+
+impl Service {
+    fn program(self) -> &'static str {
+        match self {
+            Self::Gateway => "sluice-gateway",
+            Self::Coordinator => "sluice-coordinator",
+            Self::Worker => "sluice-worker",
+        }
+    }
+}
+
+/// One process: a service and its number.
+pub(crate) type Name = (Service, usize);
+
+/// Processes and what they are told.
+pub(crate) struct Site {
+    pub(crate) name: String,
+    port: u16,
+    variables: BTreeMap<String, String>,
+    running: Mutex<BTreeMap<Name, Child>>,
+    home: tempfile::TempDir,
+}
+
+/// The stack's settings that services read as they are.
+const FROM_STACK: [&str; 7] = [
+    "SLUICE_PORTS__QUEUE",
+    "SLUICE_PORTS__INDEX",
+    "SLUICE_S3__ENDPOINT",
+    "SLUICE_S3__REGION",
+    "SLUICE_S3__PATH_STYLE",
+    "SLUICE_S3__ACCESS_KEY_ID",
+    "SLUICE_S3__SECRET_ACCESS_KEY",
+];
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a name that no earlier run had needs the real time"
+)]
+fn nanos() -> u128 {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH);
+    now.map_or(0, |since| since.as_nanos())
+}
+
+impl Site {
+    /// A deployment whose tenants have these folders.
+    pub(crate) fn new(name: &str, tenants: &[(&str, &Path)]) -> Self {
+        let name = format!("{name}-{}", nanos());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut site = Self {
+            port: listener.local_addr().unwrap().port(),
+            variables: BTreeMap::new(),
+            running: Mutex::default(),
+            home: tempfile::tempdir().unwrap(),
+            name: name.clone(),
+        };
+        drop(listener);
+        for setting in FROM_STACK {
+            site.set(setting, &stack(setting));
+        }
+        let bucket = stack("SLUICE_PORTS__BLOBS");
+        site.set("SLUICE_PORTS__BLOBS", &format!("{bucket}/{name}"));
+        site.set("SLUICE_REDIS__PREFIX", &name);
+        site.set("SLUICE_AMQP__PREFIX", &name);
+        site.set("SLUICE_SERVER__LISTEN", &format!("127.0.0.1:{}", site.port));
+        site.set("SLUICE_COORDINATOR__SWEEP_SECONDS", "2");
+        site.set("SLUICE_COORDINATOR__STALE_SECONDS", "6");
+        site.set("SLUICE_WORKER__LEASE_SECONDS", "4");
+        site.set("SLUICE_WORKER__SLOTS", "1");
+        site.set("SLUICE_WORKER__DRAIN_SECONDS", "10");
+        for (tenant, folder) in tenants {
+            let tenant = tenant.to_uppercase();
+            let source = format!("ndjson:{}", folder.display());
+            site.set(&format!("SLUICE_TENANTS__{tenant}__SOURCE"), &source);
+            site.set(&format!("SLUICE_TENANTS__{tenant}__CHUNK_MIB"), "1");
+        }
+        site
+    }
+
+    /// Sets a variable of every process that is started from now on.
+    pub(crate) fn set(&mut self, name: &str, value: &str) {
+        self.variables.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// The FHIR base of a tenant.
+    pub(crate) fn base(&self, tenant: &str) -> String {
+        format!("http://127.0.0.1:{}/{tenant}/fhir", self.port)
+    }
+
+    fn running(&self) -> MutexGuard<'_, BTreeMap<Name, Child>> {
+        self.running.lock().unwrap()
+    }
+
+    /// Starts a process.
+    pub(crate) fn start(&self, (service, number): Name) {
+        let log = self.home.path().join(format!("{service:?}-{number}.log"));
+        let log = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(log)
+            .unwrap();
+        let data = self.home.path().join(format!("{service:?}-{number}"));
+        let child = Command::new(program(service.program()))
+            .envs(&self.variables)
+            .env("SLUICE_DATA_DIR", data)
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        self.running().insert((service, number), child);
+    }
+
+    /// Starts so many of each, and waits until requests are answered.
+    pub(crate) fn start_all(&self, gateways: usize, coordinators: usize, workers: usize) {
+        for (service, count) in [
+            (Service::Gateway, gateways),
+            (Service::Coordinator, coordinators),
+            (Service::Worker, workers),
+        ] {
+            for number in 0..count {
+                self.start((service, number));
+            }
+        }
+        self.wait_for_gateway();
+    }
+
+    /// Waits until requests are answered.
+    pub(crate) fn wait_for_gateway(&self) {
+        for _ in 0..600 {
+            if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                return;
+            }
+            sleep(Duration::from_millis(100));
+        }
+        panic!("the gateway does not answer:\n{}", self.logs());
+    }
+
+    /// The last lines that every process wrote.
+    pub(crate) fn logs(&self) -> String {
+        let mut text = String::new();
+        for entry in std::fs::read_dir(self.home.path()).unwrap().flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|ending| ending == "log") {
+                let log = std::fs::read_to_string(&path).unwrap_or_default();
+                let lines: Vec<&str> = log.lines().collect();
+                let last = lines[lines.len().saturating_sub(40)..].join("\n");
+                text += &format!("== {}\n{last}\n", path.display());
+            }
+        }
+        text
+    }
+
+    /// `kill -9`.
+    pub(crate) fn kill(&self, name: Name) {
+        let mut child = self.running().remove(&name).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Sends a signal.
+    pub(crate) fn signal(&self, name: Name, signal: Signal) {
+        let running = self.running();
+        kill_process(Pid::from_child(&running[&name]), signal).unwrap();
+    }
+
+    /// Asks a process to stop; whether it ended well.
+    pub(crate) fn stop(&self, name: Name) -> bool {
+        self.signal(name, Signal::TERM);
+        let mut child = self.running().remove(&name).unwrap();
+        child.wait().unwrap().success()
+    }
+
+    /// The processes that run.
+    pub(crate) fn names(&self) -> Vec<Name> {
+        self.running().keys().copied().collect()
+    }
+
+    /// Removes everything of this deployment from Redis: what FLUSHALL would, were it alone there.
+    pub(crate) fn flush_index(&self) {
+        let url = stack("SLUICE_PORTS__INDEX");
+        let script = "local cursor = '0' repeat local found = redis.call('SCAN', cursor, 'MATCH', \
+                      ARGV[1], 'COUNT', 1000) cursor = found[1] for _, key in ipairs(found[2]) do \
+                      redis.call('DEL', key) end until cursor == '0'";
+        let pattern = format!("{}*", self.name);
+        let done = Command::new("redis-cli")
+            .args(["-u", &url, "EVAL", script, "0", &pattern])
+            .output()
+            .unwrap();
+        assert!(done.status.success());
+    }
+
+    /// Deletes every queue of this deployment with what is in it.
+    pub(crate) fn delete_queues(&self) {
+        let management = stack("STACK_RABBITMQ_MANAGEMENT");
+        let list = curl(&["-s", &format!("{management}/api/queues/%2f?columns=name")]);
+        let queues: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap();
+        for queue in queues {
+            let queue = queue["name"].as_str().unwrap();
+            if queue.starts_with(&self.name) {
+                curl(&[
+                    "-s",
+                    "-X",
+                    "DELETE",
+                    &format!("{management}/api/queues/%2f/{queue}"),
+                ]);
+            }
+        }
+    }
+}
+
+/// What curl prints.
+pub(crate) fn curl(words: &[&str]) -> String {
+    let done = Command::new("curl").args(words).output().unwrap();
+    String::from_utf8_lossy(&done.stdout).into_owned()
+}
+
+/// The HTTP status of a GET.
+pub(crate) fn status(url: &str) -> String {
+    curl(&["-s", "-o", "/dev/null", "-w", "%{http_code}", url])
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.logs());
+        }
+        for (_, mut child) in std::mem::take(&mut *self.running()) {
+            let _has_ended = child.kill();
+            let _has_ended = child.wait();
+        }
+        self.delete_queues();
+        self.flush_index();
+    }
+}
