@@ -3,6 +3,7 @@
 
 mod clock;
 mod entropy;
+mod fault_proxy;
 mod faults;
 mod faulty;
 mod program;
@@ -11,6 +12,7 @@ mod stack;
 
 pub use clock::{ManualClock, PausedClock};
 pub use entropy::SeededEntropy;
+pub use fault_proxy::{Behaviour, FaultProxy};
 pub use faults::{Faults, When};
 pub use faulty::Faulty;
 pub use program::program;

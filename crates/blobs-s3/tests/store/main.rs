@@ -11,5 +11,4 @@ mod probing;
 mod proxy;
 mod refusals;
 mod scratch;
-mod temporary;
 mod uploads;

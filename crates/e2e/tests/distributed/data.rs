@@ -95,3 +95,16 @@ pub(crate) fn assert_same(found: &[String], expected: &[String], what: &str) {
     );
     assert!(found == expected, "{what}: the lines differ");
 }
+
+/// A client whose kick-off is lost with its gateway asks again; everything later it goes on with.
+pub(crate) async fn exported(site: &Site, level: &Level, out: &Path) {
+    let mut failures = Vec::new();
+    for _ in 0..60 {
+        match export_to(site, "one", level, out).await {
+            Ok(_) => return,
+            Err(error) => failures.push(error.to_string()),
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+    }
+    panic!("an export does not end: {failures:?}");
+}

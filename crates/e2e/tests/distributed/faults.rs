@@ -6,7 +6,9 @@ use std::time::Duration;
 use rustix::process::Signal;
 use sluice_client::Level;
 
-use crate::data::{assert_same, expected, export_to, lines, sample};
+use sluice_testkit::{Behaviour, FaultProxy, stack};
+
+use crate::data::{assert_same, expected, exported, lines, sample};
 use crate::flow::manifest_of;
 use crate::site::{Service, Site, curl, status};
 
@@ -20,25 +22,30 @@ struct Case {
 
 impl Case {
     fn new(name: &str) -> Self {
+        let case = Self::prepared(name);
+        case.site.start_all(1, 2, 2);
+        case
+    }
+
+    /// Not started yet.
+    fn prepared(name: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("data");
         sample(120, 5, &folder);
         let mut site = Site::new(name, &[("one", &folder)]);
         site.set("SLUICE_TENANTS__ONE__DUPLICATES", "join");
-        site.start_all(1, 2, 2);
         Self { home, folder, site }
     }
 
     /// Exports everything while something goes wrong after so many milliseconds.
     async fn through<F: Future<Output = ()>>(&self, after: u64, fault: F) {
         let out = self.home.path().join("out");
-        let export = export_to(&self.site, "one", &SYSTEM, &out);
+        let export = exported(&self.site, &SYSTEM, &out);
         let fault = async {
             tokio::time::sleep(Duration::from_millis(after)).await;
             fault.await;
         };
-        let (exported, ()) = tokio::join!(export, fault);
-        exported.unwrap();
+        tokio::join!(export, fault);
         let expected = expected(&self.folder, &SYSTEM).await;
         assert_same(&lines(&out), &expected, &self.site.name);
     }
@@ -203,8 +210,87 @@ async fn f13_a_deleted_export_leaves_nothing() {
         &job,
     ]);
     assert_eq!(again, "404");
+    let id = job.rsplit('/').next().unwrap();
     for _ in 0..3 {
-        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
         assert_eq!(status(&job), "404");
+        let left = case.site.objects(&format!("one/{id}/")).await;
+        let only_its_name = left
+            .iter()
+            .all(|key| key.ends_with("/job.json") || key.ends_with("/cancel"));
+        assert!(only_its_name, "{left:?}");
     }
+}
+
+/// C6: the broker closes every connection while chunks are being exported.
+#[tokio::test(flavor = "multi_thread")]
+async fn c6_every_connection_to_the_broker_is_closed() {
+    let case = Case::new("c6");
+    case.through(700, async {
+        for _ in 0..3 {
+            case.site.close_connections();
+            tokio::time::sleep(Duration::from_millis(600)).await;
+        }
+    })
+    .await;
+}
+
+/// Puts a proxy before one of the servers, and tells the site to go through it.
+async fn proxied(case: &mut Case, setting: &str) -> FaultProxy {
+    let url = stack(setting);
+    let place = url.rsplit_once("//").unwrap().1;
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place);
+    let server = place.split('/').next().unwrap();
+    let proxy = FaultProxy::before(server).await.unwrap();
+    let through = url.replace(server, &proxy.address().to_string());
+    case.site.set(setting, &through);
+    proxy
+}
+
+async fn misbehaving(name: &str, setting: &str, behaviour: Behaviour, time: Duration) {
+    let mut case = Case::prepared(name);
+    let proxy = proxied(&mut case, setting).await;
+    case.site.start_all(1, 2, 2);
+    case.through(900, proxy.misbehave(behaviour, time)).await;
+}
+
+/// E1: Redis cannot be reached for a while.
+#[tokio::test(flavor = "multi_thread")]
+async fn e1_redis_is_down_in_mid_export() {
+    let time = Duration::from_secs(10);
+    misbehaving("e1", "SLUICE_PORTS__INDEX", Behaviour::HangUp, time).await;
+}
+
+/// E9: Redis does not answer for a while.
+#[tokio::test(flavor = "multi_thread")]
+async fn e9_redis_is_silent_in_mid_export() {
+    let time = Duration::from_secs(10);
+    misbehaving("e9", "SLUICE_PORTS__INDEX", Behaviour::Silent, time).await;
+}
+
+/// D1, D2: the broker cannot be reached for a while.
+#[tokio::test(flavor = "multi_thread")]
+async fn d1_the_broker_is_down_in_mid_export() {
+    let time = Duration::from_secs(10);
+    misbehaving("d1", "SLUICE_PORTS__QUEUE", Behaviour::HangUp, time).await;
+}
+
+/// D3: the broker's connections are half open.
+#[tokio::test(flavor = "multi_thread")]
+async fn d3_the_broker_is_silent_in_mid_export() {
+    let time = Duration::from_secs(25);
+    misbehaving("d3", "SLUICE_PORTS__QUEUE", Behaviour::Silent, time).await;
+}
+
+/// F1: storage answers 503 for a while. Clients fetch through it too, and come back.
+#[tokio::test(flavor = "multi_thread")]
+async fn f1_storage_is_busy_in_mid_export() {
+    let time = Duration::from_secs(8);
+    misbehaving("f1", "SLUICE_S3__ENDPOINT", Behaviour::Unavailable, time).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f1_storage_is_silent_for_20_seconds() {
+    let time = Duration::from_secs(20);
+    misbehaving("f1s", "SLUICE_S3__ENDPOINT", Behaviour::Silent, time).await;
 }

@@ -6,7 +6,7 @@ use sluice_client::Level;
 use sluice_testkit::SeededEntropy;
 use tokio::time::Instant;
 
-use crate::data::{assert_same, expected, export_to, lines, sample};
+use crate::data::{assert_same, expected, exported, lines, sample};
 use crate::site::{Service, Site};
 
 /// How long processes are killed, and how often.
@@ -29,7 +29,7 @@ async fn h5_random_kills_for_a_minute() {
     let clients = levels.iter().map(|level| {
         let (site, home) = (&site, home.path());
         async move {
-            let expected = expected(&site_folder(home), level).await;
+            let expected = expected(&home.join("data"), level).await;
             let (mut exports, mut resources) = (0, 0);
             while begun.elapsed() < STORM {
                 let out = home.join(format!("{level:?}-{exports}"));
@@ -51,23 +51,6 @@ async fn h5_random_kills_for_a_minute() {
         exports >= 3 && kills >= 20,
         "{exports} exports, {kills} kills"
     );
-}
-
-fn site_folder(home: &std::path::Path) -> std::path::PathBuf {
-    home.join("data")
-}
-
-/// A client whose kick-off is lost with its gateway asks again; everything later it goes on with.
-async fn exported(site: &Site, level: &Level, out: &std::path::Path) {
-    let mut failures = Vec::new();
-    for _ in 0..30 {
-        match export_to(site, "one", level, out).await {
-            Ok(_) => return,
-            Err(error) => failures.push(error.to_string()),
-        }
-        tokio::time::sleep(Duration::from_millis(500)).await;
-    }
-    panic!("an export does not end: {failures:?}");
 }
 
 async fn storm(site: &Site, begun: Instant) -> usize {

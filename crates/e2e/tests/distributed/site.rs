@@ -9,6 +9,8 @@ use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::process::{Pid, Signal, kill_process};
+use sluice_blobs_s3::{S3Blobs, S3Credentials, S3Options};
+use sluice_ports::Blobs;
 use sluice_testkit::{program, stack};
 
 /// A service.
@@ -207,6 +209,48 @@ impl Site {
             .output()
             .unwrap();
         assert!(done.status.success());
+    }
+
+    /// Has the broker close every connection of this deployment.
+    pub(crate) fn close_connections(&self) {
+        let management = stack("STACK_RABBITMQ_MANAGEMENT");
+        let columns = "columns=name,client_properties.connection_name";
+        let list = curl(&["-s", &format!("{management}/api/connections?{columns}")]);
+        let connections: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap();
+        for connection in connections {
+            let given = &connection["client_properties"]["connection_name"];
+            if given
+                .as_str()
+                .is_some_and(|given| given.starts_with(&self.name))
+            {
+                let name = connection["name"].as_str().unwrap();
+                let name = name.replace(' ', "%20").replace('>', "%3E");
+                curl(&[
+                    "-s",
+                    "-X",
+                    "DELETE",
+                    &format!("{management}/api/connections/{name}"),
+                ]);
+            }
+        }
+    }
+
+    /// The keys below a prefix in this deployment's part of the bucket.
+    pub(crate) async fn objects(&self, prefix: &str) -> Vec<String> {
+        let options = S3Options {
+            prefix: self.name.clone(),
+            endpoint: Some(stack("SLUICE_S3__ENDPOINT")),
+            path_style: true,
+            credentials: S3Credentials::Static {
+                access_key_id: stack("SLUICE_S3__ACCESS_KEY_ID"),
+                secret_access_key: stack("SLUICE_S3__SECRET_ACCESS_KEY"),
+                session_token: None,
+            },
+            ..S3Options::new("sluice", stack("SLUICE_S3__REGION"))
+        };
+        let store = S3Blobs::connect(options).await.unwrap();
+        let found = store.list(prefix, None, 1000).await.unwrap();
+        found.into_iter().map(|found| found.key).collect()
     }
 
     /// Deletes every queue of this deployment with what is in it.
