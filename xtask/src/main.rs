@@ -55,9 +55,7 @@ fn test(words: &[&str]) -> anyhow::Result<()> {
     });
     let was_up = stack::is_up();
     stack::up()?;
-    // Tests of whole systems start the programs by their path.
-    let tested =
-        run::cargo(&["build", "--locked", "--workspace", "--bins"]).and_then(|()| run::cargo(&all));
+    let tested = run::cargo(&all);
     if !was_up {
         stack::down()?;
     }

@@ -2,12 +2,13 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, try_unfold};
+use sluice_fhir::Instant;
 use sluice_ports::{BlobInfo, BlobWriter, Blobs, ByteStream, Creation, Link, PortError, PortKind};
 
 use crate::S3Blobs;
@@ -110,6 +111,16 @@ impl Blobs for S3Blobs {
 
     async fn link(&self, key: &str, life: Duration) -> Result<Option<Link>, PortError> {
         self.shared.sign(key, life).await.map(Some)
+    }
+
+    async fn sweep_unfinished(
+        &self,
+        older_than: Duration,
+        now: Instant,
+    ) -> Result<usize, PortError> {
+        let since = u64::try_from(now.millis()).unwrap_or(0);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_millis(since);
+        self.sweep_uploads(older_than, now).await
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), PortError> {

@@ -130,7 +130,7 @@ impl World {
         let forever = CancellationToken::new();
         let pace = Pace {
             width: 2,
-            grace: Duration::from_secs(60),
+            grace: Duration::from_mins(1),
         };
         let worker = sluice_worker::run(export(), self.ports.queue.clone(), pace, forever.clone());
         self.running.spawn(worker);

@@ -1,6 +1,8 @@
 //! Fills the index from the journal: at start, when the index was lost, and for a single job that
 //! is asked for and not known.
 
+use std::time::Duration;
+
 use futures::{StreamExt, TryStreamExt};
 use sluice_model::{JobRecord, JobRef, JobState, TenantId, layout};
 use sluice_ports::{JobStatus, Planned, PortError};
@@ -13,6 +15,9 @@ use crate::{Journal, Ports, Tenants};
 
 /// Jobs or receipts read at once.
 const READS: usize = 16;
+
+/// No chunk is written for so long.
+const UNFINISHED: Duration = Duration::from_hours(24);
 
 /// Fills the index from the journal.
 #[derive(Clone)]
@@ -42,6 +47,16 @@ impl Rebuild {
         // Afterwards: whoever dies before has rebuilt half of it.
         self.ports.index.mark().await?;
         Ok(Some(added))
+    }
+
+    /// Frees what writers that died left unfinished in the store.
+    pub async fn sweep_unfinished(&self) -> Result<(), PortError> {
+        let now = self.ports.clock.now();
+        let freed = self.ports.blobs.sweep_unfinished(UNFINISHED, now).await?;
+        if freed > 0 {
+            tracing::info!(freed, "uploads of writers that died are freed");
+        }
+        Ok(())
     }
 
     /// Adds every job that the index does not know, and removes what is left of jobs that are no

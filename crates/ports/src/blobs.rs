@@ -6,6 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use sluice_fhir::Instant;
 
 use crate::PortError;
 
@@ -67,6 +68,16 @@ pub trait Blobs: Send + Sync {
     /// `None` when the store has no such links. A key that ends in `.ndjson` is served as
     /// `application/fhir+ndjson`, and with `.gz` behind that as its gzip `Content-Encoding`.
     async fn link(&self, key: &str, life: Duration) -> Result<Option<Link>, PortError>;
+    /// Frees what writers that died left unfinished, if they began more than `older_than` ago; says
+    /// how many. A store that loses such by itself has nothing to do.
+    async fn sweep_unfinished(
+        &self,
+        older_than: Duration,
+        now: Instant,
+    ) -> Result<usize, PortError> {
+        let _nothing_to_do = (older_than, now);
+        Ok(0)
+    }
     /// Deletes objects; those that are not there are fine.
     async fn delete(&self, keys: &[String]) -> Result<(), PortError>;
 }

@@ -104,7 +104,7 @@ async fn wait_for(told: &mut watch::Receiver<Behaviour>, is_it: impl Fn(Behaviou
 }
 
 async fn unavailable(client: &mut TcpStream) -> io::Result<()> {
-    let mut request = [0; 16 * 1024];
+    let mut request = vec![0; 16 * 1024];
     let _some_of_it = client.read(&mut request).await?;
     let body = "<Error><Code>SlowDown</Code><Message>told to by a test</Message></Error>";
     let answer = format!(

@@ -78,6 +78,15 @@ impl Blobs for Faulty<dyn Blobs> {
         self.faults.around(self.inner.link(key, life)).await
     }
 
+    async fn sweep_unfinished(
+        &self,
+        older_than: Duration,
+        now: Instant,
+    ) -> Result<usize, PortError> {
+        let swept = self.inner.sweep_unfinished(older_than, now);
+        self.faults.around(swept).await
+    }
+
     async fn delete(&self, keys: &[String]) -> Result<(), PortError> {
         self.faults.around(self.inner.delete(keys)).await
     }

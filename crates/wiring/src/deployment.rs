@@ -34,7 +34,7 @@ pub struct Deployment {
 }
 
 /// Told how far the loading of a tenant's source is.
-type OnLoad<'a> = &'a (dyn Fn(&str, &SourceProgress) + Send + Sync);
+pub type OnLoad = Arc<dyn Fn(&str, &SourceProgress) + Send + Sync>;
 
 impl Deployment {
     /// Opens everything and tries what it rests on. `data` is where local parts keep what they
@@ -43,7 +43,7 @@ impl Deployment {
         settings: &Settings,
         role: Role,
         data: &Path,
-        on_load: Arc<dyn Fn(&str, &SourceProgress) + Send + Sync>,
+        on_load: OnLoad,
     ) -> anyhow::Result<Self> {
         if settings.tenants.is_empty() {
             bail!("no tenant is set; set [tenants.default] source, or use serve --data DIR");
@@ -147,17 +147,14 @@ async fn open_tenants(
     settings: &Settings,
     data: &Path,
     ports: &Ports,
-    on_load: Arc<dyn Fn(&str, &SourceProgress) + Send + Sync>,
+    on_load: OnLoad,
 ) -> anyhow::Result<Tenants> {
     let mut tenants = Vec::new();
     for (id, section) in &settings.tenants {
         let (uri, clock) = (section.source.clone(), ports.clock.clone());
         let (indexes, name) = (data.join("indexes"), id.to_string());
         let on_load = on_load.clone();
-        let open = move || {
-            let tell: OnLoad<'_> = &*on_load;
-            source(&uri, &indexes, clock, |progress| tell(&name, &progress))
-        };
+        let open = move || source(&uri, &indexes, clock, |progress| on_load(&name, &progress));
         let OpenSource { source, catalog } = tokio::task::spawn_blocking(open)
             .await?
             .with_context(|| format!("tenant {id}"))?;

@@ -66,7 +66,8 @@ impl Coordinator {
 pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     let no_bar = Arc::new(|_: &str, _: &SourceProgress| {});
     let data = settings.data_dir.clone();
-    let deployment = Deployment::open(&settings, Role::Service, &data, no_bar).await?;
+    let opening = Deployment::open(&settings, Role::Service, &data, no_bar);
+    let deployment = Box::pin(opening).await?;
     let admin = sluice_runtime::start_admin(&settings, deployment.readiness(), &stop).await?;
     let coordinator = Coordinator::new(&deployment.ports, &deployment.tenants, &settings);
     tracing::info!("coordinating");
@@ -146,6 +147,9 @@ async fn reconcile(coordinator: Arc<Coordinator>, every: Duration, stop: Cancell
             Ok(0) => {}
             Ok(jobs) => tracing::warn!(jobs, "jobs were missing from the index"),
             Err(error) => tracing::warn!(error = error.chain(), "reconciling failed"),
+        }
+        if let Err(error) = coordinator.rebuild.sweep_unfinished().await {
+            tracing::warn!(error = error.chain(), "freeing unfinished uploads failed");
         }
     }
 }

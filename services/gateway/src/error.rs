@@ -73,23 +73,25 @@ impl From<Issue> for ApiError {
 
 impl ApiError {
     fn issues(&self) -> Vec<Issue> {
-        let (code, text) = match self {
-            Self::Invalid(issues) => return issues.clone(),
-            Self::JobFailed(issue) => return vec![issue.clone()],
-            Self::UnknownPatients(ids) => return ids.iter().map(unknown_patient).collect(),
-            Self::Port(error) => return vec![trouble(error)],
-            Self::BodyTooLarge(limit) => return vec![too_large(*limit)],
-            Self::TooFast(wait) => return vec![too_fast(*wait)],
-            Self::Duplicate(job) => return vec![duplicate(job)],
-            Self::TooManyRunning(most) => return vec![too_many(*most)],
-            Self::KeyReused => (
-                IssueCode::Conflict,
-                "this Idempotency-Key was sent with another request; send a new one",
-            ),
-            Self::NothingHere => (
-                IssueCode::NotFound,
-                "there is nothing at this path; [base]/metadata lists what is served",
-            ),
+        match self {
+            Self::Invalid(issues) => issues.clone(),
+            Self::JobFailed(issue) => vec![issue.clone()],
+            Self::UnknownPatients(ids) => ids.iter().map(unknown_patient).collect(),
+            Self::Port(error) => vec![trouble(error)],
+            Self::BodyTooLarge(limit) => vec![too_large(*limit)],
+            Self::TooFast(wait) => vec![too_fast(*wait)],
+            Self::Duplicate(job) => vec![duplicate(job)],
+            Self::TooManyRunning(most) => vec![too_many(*most)],
+            other => {
+                let (code, text) = other.fixed();
+                vec![Issue::error(code, text)]
+            }
+        }
+    }
+
+    /// What is said in the same words each time.
+    fn fixed(&self) -> (IssueCode, &'static str) {
+        match self {
             Self::WrongMethod(_) => (
                 IssueCode::NotSupported,
                 "this method does not work here; [base]/metadata lists what is served",
@@ -101,6 +103,33 @@ impl ApiError {
             Self::WrongBodyType => (
                 IssueCode::NotSupported,
                 "the body must be JSON; send Content-Type: application/fhir+json",
+            ),
+            Self::KeyReused => (
+                IssueCode::Conflict,
+                "this Idempotency-Key was sent with another request; send a new one",
+            ),
+            Self::BadLink => (
+                IssueCode::Forbidden,
+                "this link is not whole; use it exactly as the manifest gives it",
+            ),
+            Self::LinkExpired => (
+                IssueCode::Expired,
+                "this link has expired; ask the status URL for a manifest with fresh links",
+            ),
+            Self::RangeOutside(_) => (
+                IssueCode::Invalid,
+                "the Range header asks for bytes outside the file",
+            ),
+            missing => missing.nothing_there(),
+        }
+    }
+
+    /// The same, where there is nothing.
+    fn nothing_there(&self) -> (IssueCode, &'static str) {
+        match self {
+            Self::NothingHere => (
+                IssueCode::NotFound,
+                "there is nothing at this path; [base]/metadata lists what is served",
             ),
             Self::UnknownTenant => (
                 IssueCode::NotFound,
@@ -122,20 +151,11 @@ impl ApiError {
                 IssueCode::NotFound,
                 "there is no such file, or its export was deleted or has expired",
             ),
-            Self::BadLink => (
-                IssueCode::Forbidden,
-                "this link is not whole; use it exactly as the manifest gives it",
+            _ => (
+                IssueCode::Exception,
+                "something failed; tell the operator the X-Request-Id of this answer",
             ),
-            Self::LinkExpired => (
-                IssueCode::Expired,
-                "this link has expired; ask the status URL for a manifest with fresh links",
-            ),
-            Self::RangeOutside(_) => (
-                IssueCode::Invalid,
-                "the Range header asks for bytes outside the file",
-            ),
-        };
-        vec![Issue::error(code, text)]
+        }
     }
 }
 

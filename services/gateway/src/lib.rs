@@ -111,7 +111,8 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let address = listener.local_addr()?;
     let no_bar = Arc::new(|_: &str, _: &SourceProgress| {});
     let data = settings.data_dir.clone();
-    let deployment = Deployment::open(&settings, Role::Service, &data, no_bar).await?;
+    let opening = Deployment::open(&settings, Role::Service, &data, no_bar);
+    let deployment = Box::pin(opening).await?;
     let admin = sluice_runtime::start_admin(&settings, deployment.readiness(), &stop).await?;
     let ports = &deployment.ports;
     // Links are the store's own; nothing is ever signed with this.

@@ -24,7 +24,7 @@ pub(crate) struct DoctorArgs {
 pub(crate) async fn run(args: DoctorArgs) -> anyhow::Result<()> {
     let mut report = Report::default();
     if let Some(settings) = report.note("settings", args.settings.load(), |_| "read".into()) {
-        examine(&mut report, &settings).await;
+        Box::pin(examine(&mut report, &settings)).await;
     }
     if report.problems == 0 {
         print("everything is ready for `sluice serve`");
@@ -83,7 +83,7 @@ async fn examine(report: &mut Report, settings: &Settings) {
     };
     let key = data.link_key(&SystemEntropy);
     report.note("link key", key, |_| "there".into());
-    examine_servers(report, settings).await;
+    Box::pin(examine_servers(report, settings)).await;
     if settings.tenants.is_empty() {
         let none: anyhow::Result<()> = Err(anyhow::anyhow!(
             "none is set; use --data DIR or [tenants.default]"

@@ -1,21 +1,17 @@
 //! Gateway, coordinator and worker in one process over local adapters: what `serve` and `demo` run.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 
 use anyhow::Context;
 use sluice_coordinator::{Coordinator, CoordinatorSettings};
 use sluice_engine::{Export, Rebuild};
 use sluice_gateway::{Gateway, GatewaySettings};
 use sluice_runtime::Settings;
-use sluice_wiring::{Deployment, Role, SourceProgress};
+use sluice_wiring::{Deployment, OnLoad, Role};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::data_dir::DataDir;
-
-/// Told how far the loading of a tenant's source is.
-pub(crate) type OnLoad = Arc<dyn Fn(&str, &SourceProgress) + Send + Sync>;
 
 /// A running server.
 pub(crate) struct Embedded {
@@ -44,7 +40,8 @@ pub(crate) async fn start(
         .with_context(|| format!("listening on {}", settings.server.listen))?;
     let address = listener.local_addr()?;
     let folder = &settings.data_dir;
-    let deployment = Deployment::open(settings, Role::AllInOne, folder, on_load).await?;
+    let opening = Deployment::open(settings, Role::AllInOne, folder, on_load);
+    let deployment = Box::pin(opening).await?;
     let (ports, tenants) = (&deployment.ports, &deployment.tenants);
     let key = data.link_key(ports.entropy.as_ref())?;
     let jobs = Rebuild::new(ports, tenants)

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use anyhow::bail;
 use clap::Args;
 use sluice_runtime::Settings;
+use sluice_wiring::OnLoad;
 use tokio_util::sync::CancellationToken;
 
-use crate::embedded::{self, OnLoad};
+use crate::embedded;
 use crate::terminal::{LoadBar, say};
 
 /// The setting that `--data` stands for.

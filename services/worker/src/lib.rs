@@ -33,7 +33,8 @@ pub fn pace(slots: usize, settings: &Settings) -> Pace {
 pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
     let no_bar = Arc::new(|_: &str, _: &SourceProgress| {});
     let data = settings.data_dir.clone();
-    let deployment = Deployment::open(&settings, Role::Service, &data, no_bar).await?;
+    let opening = Deployment::open(&settings, Role::Service, &data, no_bar);
+    let deployment = Box::pin(opening).await?;
     let admin = sluice_runtime::start_admin(&settings, deployment.readiness(), &stop).await?;
     let (ports, limits) = (&deployment.ports, Deployment::export_limits(&settings));
     let export = Export::new(ports, &deployment.tenants, limits);

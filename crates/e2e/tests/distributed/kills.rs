@@ -10,7 +10,7 @@ use crate::data::{assert_same, expected, exported, lines, sample};
 use crate::site::{Service, Site};
 
 /// How long processes are killed, and how often.
-const STORM: Duration = Duration::from_secs(60);
+const STORM: Duration = Duration::from_mins(1);
 const EVERY: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread")]

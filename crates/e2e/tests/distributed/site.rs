@@ -1,6 +1,7 @@
 //! A deployment of its own on the shared servers: own queues, own keys, own part of the bucket.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -166,7 +167,8 @@ impl Site {
                 let log = std::fs::read_to_string(&path).unwrap_or_default();
                 let lines: Vec<&str> = log.lines().collect();
                 let last = lines[lines.len().saturating_sub(40)..].join("\n");
-                text += &format!("== {}\n{last}\n", path.display());
+                let name = path.display().to_string();
+                text.extend(["== ", &name, "\n", last.as_str(), "\n"]);
             }
         }
         text
@@ -286,7 +288,7 @@ pub(crate) fn status(url: &str) -> String {
 impl Drop for Site {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}", self.logs());
+            let _nobody_listens = writeln!(std::io::stderr(), "{}", self.logs());
         }
         for (_, mut child) in std::mem::take(&mut *self.running()) {
             let _has_ended = child.kill();

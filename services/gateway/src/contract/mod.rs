@@ -1,0 +1,220 @@
+//! The HTTP contract, over the real engine with everything in memory.
+
+mod discovery;
+mod files;
+mod kickoff;
+mod status;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{Service, ServiceResponse};
+use actix_web::http::{StatusCode, header};
+use actix_web::test::{TestRequest, init_service, read_body};
+use actix_web::{App, web};
+use serde_json::{Value, json};
+use sluice_coordinator::{Coordinator, CoordinatorSettings};
+use sluice_engine::{
+    Advance, AdvanceLimits, Export, ExportLimits, Pace, Policy, PollLimits, Ports, Rebuild, Tenant,
+    Tenants,
+};
+use sluice_local::{MemoryBlobs, MemoryIndex, MemoryQueue};
+use sluice_ports::{Blobs, Index, Queue};
+use sluice_testkit::{Faults, Faulty, ManualClock, SeededEntropy, SmallSource};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Gateway, GatewaySettings, LinkKey, request_id, routes};
+
+const PUBLIC: &str = "https://bulk.example.org";
+const EXPORT: &str = "/default/fhir/Patient/$export";
+
+/// A gateway, and on demand the rest of a server behind it.
+struct Site {
+    gateway: web::Data<Gateway>,
+    ports: Ports,
+    tenants: Tenants,
+    clock: Arc<ManualClock>,
+    source: Arc<SmallSource>,
+    stop: CancellationToken,
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+/// An answer, read.
+struct Got {
+    status: StatusCode,
+    headers: header::HeaderMap,
+    body: web::Bytes,
+}
+
+impl Got {
+    fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap()
+    }
+
+    /// The code of the first issue; every failure must have one, and say something.
+    fn issue(&self) -> String {
+        assert_eq!(self.header("content-type"), "application/fhir+json");
+        let outcome = self.json();
+        assert_eq!(outcome["resourceType"], "OperationOutcome");
+        let issue = &outcome["issue"][0];
+        assert!(issue["details"]["text"].as_str().unwrap().len() > 10);
+        issue["code"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Site {
+    fn new(faults: &Faults) -> Self {
+        Self::with(faults, Policy::default())
+    }
+
+    /// A tenant that wants something special.
+    fn wanting(policy: Policy) -> Self {
+        Self::with(&Faults::default(), policy)
+    }
+
+    fn with(faults: &Faults, policy: Policy) -> Self {
+        let clock = Arc::new(ManualClock::default());
+        let index: Arc<dyn Index> = Arc::new(MemoryIndex::new(clock.clone()));
+        let queue: Arc<dyn Queue> = Arc::new(MemoryQueue::default());
+        let blobs: Arc<dyn Blobs> = Arc::new(MemoryBlobs::default());
+        let ports = Ports {
+            blobs: Arc::new(Faulty::new(blobs, faults)),
+            index,
+            queue,
+            clock: clock.clone(),
+            entropy: Arc::new(SeededEntropy::new(1)),
+        };
+        let source = Arc::new(SmallSource::of(3, 40));
+        let policy = Policy {
+            chunk_bytes: 2_000,
+            file_bytes: 4_000,
+            retention: Duration::from_hours(2),
+            ..policy
+        };
+        let tenant = Tenant {
+            source: source.clone(),
+            policy,
+        };
+        let tenants: Tenants = [("default".parse().unwrap(), tenant)].into_iter().collect();
+        let settings = GatewaySettings {
+            public_url: PUBLIC.to_owned(),
+            link_life: Duration::from_mins(10),
+            max_body: 2_000,
+            polls: PollLimits::default(),
+            drain: Duration::ZERO,
+        };
+        let gateway = Gateway::new(&ports, &tenants, LinkKey([5; 32]), settings);
+        Self {
+            gateway: web::Data::new(gateway),
+            ports,
+            tenants,
+            clock,
+            source,
+            stop: CancellationToken::new(),
+        }
+    }
+
+    fn quiet() -> Self {
+        Self::new(&Faults::default())
+    }
+
+    /// Starts coordinator and worker.
+    fn work(&self) {
+        let export = Export::new(&self.ports, &self.tenants, ExportLimits::default());
+        let coordinator = Coordinator {
+            advance: Advance::new(&self.ports, &self.tenants, AdvanceLimits::default()),
+            export: export.clone(),
+            rebuild: Rebuild::new(&self.ports, &self.tenants),
+            queue: self.ports.queue.clone(),
+        };
+        let settings = CoordinatorSettings {
+            sweep_every: Duration::from_secs(15),
+            reconcile_every: Duration::from_mins(5),
+            width: 2,
+        };
+        let (queue, stop) = (self.ports.queue.clone(), self.stop.clone());
+        tokio::spawn(sluice_coordinator::run(coordinator, settings, stop.clone()));
+        let pace = Pace {
+            width: 2,
+            grace: Duration::ZERO,
+        };
+        tokio::spawn(sluice_worker::run(export, queue, pace, stop));
+    }
+
+    async fn send(&self, request: TestRequest) -> Got {
+        let app = App::new()
+            .app_data(self.gateway.clone())
+            .wrap(actix_web::middleware::from_fn(request_id::wrap))
+            .configure(routes::configure);
+        let app = init_service(app).await;
+        let response = app.call(request.to_request()).await.unwrap();
+        let got = read(response).await;
+        assert!(!got.header("x-request-id").is_empty());
+        if got.status.is_client_error() || got.status.is_server_error() {
+            got.issue();
+        }
+        got
+    }
+
+    async fn get(&self, url: &str) -> Got {
+        self.send(TestRequest::get().uri(local(url))).await
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Got {
+        let request = TestRequest::post().uri(path);
+        let kind = (header::CONTENT_TYPE, "application/fhir+json");
+        self.send(request.insert_header(kind).set_payload(body.to_string()))
+            .await
+    }
+
+    /// Kicks off, and polls as told until the manifest is there.
+    async fn export(&self, path: &str) -> (String, Value) {
+        let started = self.get(path).await;
+        assert_eq!(started.status, StatusCode::ACCEPTED);
+        let status = started.header("content-location").to_owned();
+        let manifest = self.finish(&status).await;
+        (status, manifest)
+    }
+
+    async fn finish(&self, status: &str) -> Value {
+        loop {
+            let got = self.get(status).await;
+            if got.status == StatusCode::OK {
+                return got.json();
+            }
+            assert_eq!(got.status, StatusCode::ACCEPTED);
+            let told = got.header("retry-after").parse().unwrap();
+            self.clock.pass(Duration::from_secs(told));
+            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+}
+
+async fn read(response: ServiceResponse<impl MessageBody>) -> Got {
+    Got {
+        status: response.status(),
+        headers: response.headers().clone(),
+        body: read_body(response).await,
+    }
+}
+
+fn local(url: &str) -> &str {
+    url.strip_prefix(PUBLIC).unwrap_or(url)
+}
+
+fn parameters(list: &Value) -> Value {
+    json!({ "resourceType": "Parameters", "parameter": list })
+}
