@@ -31,7 +31,10 @@ pub(crate) fn command(word: &str) -> anyhow::Result<()> {
     match word {
         "up" => up(),
         "down" => down(),
-        "status" => status(),
+        "status" => {
+            status();
+            Ok(())
+        }
         other => bail!("cargo xtask stack {other}: there are up, down and status"),
     }
 }
@@ -92,11 +95,11 @@ pub(crate) fn down() -> anyhow::Result<()> {
     }
 }
 
-fn status() -> anyhow::Result<()> {
+fn status() {
     let pids = Pids::read(&home());
     if pids.is_empty() {
         say("stack: down");
-        return Ok(());
+        return;
     }
     for (name, pid) in pids.iter() {
         let state = if process::is_alive(*pid) {
@@ -109,7 +112,6 @@ fn status() -> anyhow::Result<()> {
     say(fs::read_to_string(env_file())
         .unwrap_or_default()
         .trim_end());
-    Ok(())
 }
 
 /// A folder of one server, made anew.
