@@ -45,6 +45,8 @@ enum Broken {
     Connection(ExportError),
     /// The bytes are wrong: begin again.
     Bytes(String),
+    /// The server has no parts of this file, as one that keeps it packed: begin again, and whole.
+    NoParts(ExportError),
     /// Nothing will help.
     Final(ExportError),
 }
@@ -53,6 +55,8 @@ enum Broken {
 struct Part {
     path: PathBuf,
     etag: Option<String>,
+    /// The server has no parts of this file.
+    whole_only: bool,
 }
 
 impl Downloads<'_> {
@@ -65,7 +69,11 @@ impl Downloads<'_> {
         remember: &(dyn Fn(Option<String>) -> Result<(), ExportError> + Sync),
     ) -> Result<Fetched, ExportError> {
         let path = self.folder.join(format!("{}.part", wanted.name));
-        let mut part = Part { path, etag };
+        let mut part = Part {
+            path,
+            etag,
+            whole_only: false,
+        };
         let (mut tries, mut wrong_before) = (0, false);
         loop {
             match self.attempt(wanted, &mut part, remember).await {
@@ -80,7 +88,7 @@ impl Downloads<'_> {
                     }
                     wrong_before = true;
                 }
-                Err(Broken::Connection(error)) => {
+                Err(Broken::Connection(error) | Broken::NoParts(error)) => {
                     tries += 1;
                     if tries >= TRIES {
                         return Err(error);
@@ -141,7 +149,10 @@ impl Downloads<'_> {
             }
             StatusCode::OK => Check::default(),
             StatusCode::RANGE_NOT_SATISFIABLE | StatusCode::PARTIAL_CONTENT => {
-                return Err(Broken::Bytes("the server has no such part".to_owned()));
+                part.whole_only = true;
+                let reason = "the server has no such part";
+                let error = ExportError::broken_off("downloading a file", reason);
+                return Err(Broken::NoParts(error));
             }
             StatusCode::UNAUTHORIZED
             | StatusCode::FORBIDDEN
@@ -161,7 +172,7 @@ impl Downloads<'_> {
     /// Sees again what an earlier try left, if it can be gone on with: its version must be known,
     /// or a hash that will tell in the end.
     async fn what_is_there(&self, wanted: &Wanted, part: &Part) -> Result<Check, Broken> {
-        if part.etag.is_none() && wanted.entry.sha256().is_none() {
+        if part.whole_only || (part.etag.is_none() && wanted.entry.sha256().is_none()) {
             return Ok(Check::default());
         }
         match Check::of(&part.path).await {

@@ -94,7 +94,9 @@ impl Advance {
                 "the index had lost its jobs and is made from the journal"
             );
         }
-        for job in self.ports.index.jobs().await? {
+        let jobs = self.ports.index.jobs().await?;
+        self.shares.keep_only(&jobs);
+        for job in jobs {
             if stop.is_cancelled() {
                 return Ok(());
             }

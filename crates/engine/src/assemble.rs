@@ -10,7 +10,7 @@ use sluice_model::{
 };
 use sluice_ports::{Creation, PortError, PortKind};
 
-use crate::duplicates::release;
+use crate::duplicates::{is_key, release};
 use crate::{Journal, Policy, Ports};
 
 /// Receipts read at once.
@@ -157,7 +157,8 @@ async fn publish(
     let published = theirs.as_ref().unwrap_or(manifest);
     let state = state_of(published);
     ports.index.end(job, state, published.completed_at).await?;
-    release(ports, job, &record.claims).await;
+    let names = record.claims.iter().filter(|name| !is_key(name));
+    release(ports, job, names).await;
     if mine {
         tracing::info!(%job, ?state, files = published.output.len(), "job ended");
     }

@@ -57,7 +57,7 @@ impl Cancel {
             .index
             .end(job, JobState::Cancelled, tombstone.at)
             .await?;
-        release(&self.ports, job, &record.claims).await;
+        release(&self.ports, job, record.claims.iter()).await;
         let _sweep_finds_it = self
             .ports
             .queue

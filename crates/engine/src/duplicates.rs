@@ -6,10 +6,10 @@ use std::time::Duration;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sluice_fhir::{Instant, Level, ResourceType};
-use sluice_model::{JobRef, Scope};
+use sluice_model::{JobRef, JobState, Scope};
 use sluice_ports::{PortError, PortKind};
 
-use crate::{Journal, KickoffError, Ports, Rebuild};
+use crate::{Journal, KickoffError, Policy, Ports, Rebuild};
 
 /// What a tenant wants done about a request that is the same as one still running.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +28,14 @@ const LOOKS: u32 = 20;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
 /// How long a name is kept for a job that is not stored yet; a gateway that died loses it then.
 const WHILE_STORING: Duration = Duration::from_secs(30);
+
+/// What the name of an `Idempotency-Key` begins with.
+const KEY: &str = "key/";
+
+/// Whether a name stays its job's when that has ended: a key does, for as long as the job is there.
+pub(crate) fn is_key(name: &str) -> bool {
+    name.starts_with(KEY)
+}
 
 /// Everything that tells two requests apart, in one order.
 #[derive(Serialize)]
@@ -78,7 +86,7 @@ impl Names {
 
     /// One job an `Idempotency-Key`.
     pub(crate) fn key(&self, key: &str) -> String {
-        format!("key/{}/{}", self.owner, digest(key.as_bytes()))
+        format!("{KEY}{}/{}", self.owner, digest(key.as_bytes()))
     }
 
     /// One job a place, as many places as a client may have exports running.
@@ -106,8 +114,8 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// Claims a name; answers the job that has it, if that one runs. A job that has ended, or that
-    /// never came to be, has no claim.
+    /// Claims a name; answers the job that has it, if that one runs, or if it has ended and the name
+    /// is a key. A job that was withdrawn, or that never came to be, has no claim.
     pub(crate) async fn claim(&mut self, name: String) -> Result<Option<JobRef>, PortError> {
         for _ in 0..LOOKS {
             let index = &self.ports.index;
@@ -120,7 +128,7 @@ impl<'a> Claims<'a> {
                 None => self.rebuild.job(&other).await?,
             };
             match status {
-                Some(status) if status.state.is_running() => return Ok(Some(other)),
+                Some(status) if owns(&name, status.state) => return Ok(Some(other)),
                 Some(_) => index.unclaim(&name, &other).await?,
                 // It is being stored at this moment, or its gateway died and the name runs out.
                 None => tokio::time::sleep(BETWEEN_LOOKS).await,
@@ -158,31 +166,44 @@ impl<'a> Claims<'a> {
     }
 
     /// Keeps the names for as long as the job may run.
-    pub(crate) async fn keep(&self, life: Duration) -> Result<(), PortError> {
-        keep(self.ports, self.job, &self.names, life).await
+    pub(crate) async fn keep(&self, policy: &Policy) -> Result<(), PortError> {
+        keep(self.ports, self.job, self.names.iter(), policy).await
     }
 
     /// Gives everything back. What fails runs out.
     pub(crate) async fn give_back(self) {
-        release(self.ports, self.job, &self.names).await;
+        release(self.ports, self.job, self.names.iter()).await;
     }
 }
 
-/// Claims the names of a stored job, or keeps them longer.
-pub(crate) async fn keep(
+fn owns(name: &str, state: JobState) -> bool {
+    state.is_running() || (is_key(name) && state != JobState::Cancelled)
+}
+
+/// Claims names for a stored job, or keeps them longer.
+pub(crate) async fn keep<'n>(
     ports: &Ports,
     job: &JobRef,
-    names: &[String],
-    life: Duration,
+    names: impl Iterator<Item = &'n String>,
+    policy: &Policy,
 ) -> Result<(), PortError> {
     for name in names {
+        let life = if is_key(name) {
+            policy.give_up_after + policy.retention
+        } else {
+            policy.give_up_after
+        };
         let _who_has_it_was_first = ports.index.claim(name, job, life).await?;
     }
     Ok(())
 }
 
-/// Gives a job's names back. What fails runs out.
-pub(crate) async fn release(ports: &Ports, job: &JobRef, names: &[String]) {
+/// Gives names back. What fails runs out.
+pub(crate) async fn release<'n>(
+    ports: &Ports,
+    job: &JobRef,
+    names: impl Iterator<Item = &'n String>,
+) {
     for name in names {
         if let Err(error) = ports.index.unclaim(name, job).await {
             tracing::debug!(%job, error = error.chain(), "a name is given back when it runs out");

@@ -9,7 +9,8 @@ use sluice_model::{
     WrittenFile, layout,
 };
 use sluice_ports::{Creation, Lease, PortError, PortKind, Settle};
-use tokio::time::Instant;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use crate::chunk_files::{ChunkFiles, FileForm};
 use crate::{Journal, Ports, Tenant, Tenants};
@@ -53,7 +54,14 @@ struct Task<'a> {
     tenant: &'a Tenant,
     chunk: ChunkId,
     planned: PlannedChunk,
-    lease: Option<Lease>,
+    /// Absent when the index could not be asked for one.
+    lease: Mutex<Option<Lease>>,
+}
+
+/// What a worker keeps in sight while it writes.
+struct Watch {
+    ticks: Interval,
+    so_far: Tally,
 }
 
 impl Export {
@@ -110,11 +118,11 @@ impl Export {
             tenant,
             chunk,
             planned,
-            lease,
+            lease: Mutex::new(lease),
         };
         let done = self.write_and_commit(&task).await;
-        if let Some(lease) = &task.lease {
-            let _runs_out_anyway = self.ports.index.release(lease).await;
+        if let Some(lease) = task.lease.into_inner() {
+            let _runs_out_anyway = self.ports.index.release(&lease).await;
         }
         done
     }
@@ -156,37 +164,84 @@ impl Export {
         committed.map(|_| ())
     }
 
-    /// Copies blocks to files; false when the job was withdrawn meanwhile.
+    /// Copies blocks to files; false when the job was withdrawn meanwhile, or another has the chunk.
     async fn write(&self, task: &Task<'_>, files: &mut ChunkFiles) -> Result<bool, PortError> {
         let (source, slice) = (&task.tenant.source, &task.planned.slice);
         let mut blocks = source.read(&task.record.scope, slice).await?;
-        let mut noted = Instant::now();
-        while let Some(block) = blocks.next().await {
-            files.add(block?).await?;
-            if noted.elapsed() >= self.limits.progress_every {
-                noted = Instant::now();
-                if self.is_withdrawn(task, files.tally()).await {
-                    return Ok(false);
+        let every = self.limits.progress_every;
+        let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut watch = Watch {
+            ticks,
+            so_far: Tally::default(),
+        };
+        loop {
+            let Some(next) = self.beside(task, &mut watch, blocks.next()).await else {
+                return Ok(false);
+            };
+            let Some(block) = next else {
+                return Ok(true);
+            };
+            let Some(added) = self.beside(task, &mut watch, files.add(block?)).await else {
+                return Ok(false);
+            };
+            added?;
+            watch.so_far = files.tally();
+        }
+    }
+
+    /// Works, and says so now and then however long the work takes; `None` when there is no more
+    /// use in it.
+    async fn beside<T>(
+        &self,
+        task: &Task<'_>,
+        watch: &mut Watch,
+        work: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                done = &mut work => return Some(done),
+                _ = watch.ticks.tick() => {
+                    if self.is_pointless(task, watch.so_far).await {
+                        return None;
+                    }
                 }
             }
         }
-        Ok(true)
     }
 
-    /// Tells the index how far the chunk is; its silence changes nothing.
-    async fn is_withdrawn(&self, task: &Task<'_>, so_far: Tally) -> bool {
+    /// Keeps the chunk, and tells the index how far it is; its silence changes nothing.
+    async fn is_pointless(&self, task: &Task<'_>, so_far: Tally) -> bool {
         let (job, index) = (&task.record.name, &self.ports.index);
+        if self.is_another_at_it(task).await {
+            return true;
+        }
         let _remark = index
             .chunk_progress(job, task.chunk.ordinal(), so_far)
             .await;
-        if let Some(lease) = &task.lease
-            && let Ok(false) = index.renew(lease, self.limits.lease).await
-        {
-            // It was silent for so long that another has the chunk now.
-            return true;
-        }
         let status = index.get(job).await.ok().flatten();
         status.is_some_and(|status| !status.state.is_running())
+    }
+
+    /// A lease that ran out, or that the index lost, is taken again.
+    async fn is_another_at_it(&self, task: &Task<'_>) -> bool {
+        let (index, life) = (&self.ports.index, self.limits.lease);
+        let mut held = task.lease.lock().await;
+        let Some(lease) = held.as_ref() else {
+            return false;
+        };
+        if !matches!(index.renew(lease, life).await, Ok(false)) {
+            return false;
+        }
+        match index.lease(&lease.name, life).await {
+            Ok(Some(again)) => {
+                *held = Some(again);
+                false
+            }
+            Ok(None) => true,
+            Err(_) => false,
+        }
     }
 
     /// The first receipt wins; false when another worker's did.

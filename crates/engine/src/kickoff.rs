@@ -4,7 +4,7 @@ use sluice_fhir::{Level, ResourceType, compartment, parameters};
 use sluice_model::{JobId, JobRecord, JobRef, Scope, TenantId, Version, layout};
 use sluice_ports::{Creation, JobStatus, PopulationError, PortError, PortKind};
 
-use crate::duplicates::{Claims, Duplicates, Names, fingerprint};
+use crate::duplicates::{Claims, Duplicates, Names, fingerprint, keep};
 use crate::{Journal, Policy, Ports, Rebuild, Tenant, Tenants};
 
 /// A request whose parameters are checked.
@@ -89,6 +89,7 @@ impl Kickoff {
             Ok(None) => self.store(record, &claims, &tenant.policy).await,
             Ok(Some(same)) => {
                 claims.give_back().await;
+                self.bind(&request, &same, &tenant.policy).await?;
                 return Ok(same);
             }
             Err(error) => Err(error),
@@ -98,6 +99,20 @@ impl Kickoff {
             return Err(error);
         }
         Ok(job)
+    }
+
+    /// A key that came with a request that was joined to another's is that job's from now on.
+    async fn bind(
+        &self,
+        request: &KickoffRequest,
+        same: &JobRef,
+        policy: &Policy,
+    ) -> Result<(), PortError> {
+        let Some(key) = &request.idempotency_key else {
+            return Ok(());
+        };
+        let key = Names::of(same, request.client.as_deref()).key(key);
+        keep(&self.ports, same, [key].iter(), policy).await
     }
 
     async fn record(
@@ -143,7 +158,7 @@ impl Kickoff {
             let taken = PortError::new(PortKind::Transient, "storing a job under a new id");
             return Err(taken.into());
         }
-        if let Err(error) = claims.keep(policy.give_up_after).await {
+        if let Err(error) = claims.keep(policy).await {
             let error = error.chain();
             tracing::warn!(job = %record.name, error, "a job may be asked for twice");
         }

@@ -8,7 +8,7 @@ use sluice_model::{JobRecord, JobRef, JobState, TenantId, layout};
 use sluice_ports::{JobStatus, Planned, PortError};
 
 use crate::assemble::state_of;
-use crate::duplicates::keep;
+use crate::duplicates::{is_key, keep};
 use crate::expire::purge_leftovers;
 use crate::plan::planned_by;
 use crate::{Journal, Ports, Tenants};
@@ -85,7 +85,11 @@ impl Rebuild {
         if self.job(&job).await?.is_some() {
             return Ok(true);
         }
-        purge_leftovers(&self.journal, &job).await?;
+        // The journal alone may say that a job is no more: what the index does not know, it may
+        // have lost at this very moment.
+        if self.journal.job(&job).await?.is_none() {
+            purge_leftovers(&self.journal, &job).await?;
+        }
         Ok(false)
     }
 
@@ -96,16 +100,20 @@ impl Rebuild {
         };
         let status = self.status(&record).await?;
         let is_running = status.state.is_running();
-        self.ports.index.insert(job, status).await?;
+        self.ports.index.insert(job, status.clone()).await?;
         if is_running {
             // After the insertion: a chunk that ends from here on marks itself.
             self.progress(job).await?;
-            if let Some(tenant) = self.tenants.get(&job.tenant) {
-                let life = tenant.policy.give_up_after;
-                keep(&self.ports, job, &record.claims, life).await?;
-            }
         }
-        self.ports.index.get(job).await
+        if let Some(tenant) = self.tenants.get(&job.tenant) {
+            let names = record
+                .claims
+                .iter()
+                .filter(|name| is_running || is_key(name));
+            keep(&self.ports, job, names, &tenant.policy).await?;
+        }
+        let indexed = self.ports.index.get(job).await?;
+        Ok(Some(indexed.unwrap_or(status)))
     }
 
     async fn status(&self, record: &JobRecord) -> Result<JobStatus, PortError> {

@@ -2,7 +2,7 @@
 //! job cannot use goes to the others. So a huge job does not starve a small one, and a lone one
 //! has all of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sluice_model::JobRef;
@@ -41,6 +41,12 @@ impl Shares {
     /// Notes that a job is live no more.
     pub(crate) fn forget(&self, job: &JobRef) {
         self.jobs().remove(job);
+    }
+
+    /// Forgets all but these.
+    pub(crate) fn keep_only(&self, listed: &[JobRef]) {
+        let listed: BTreeSet<&JobRef> = listed.iter().collect();
+        self.jobs().retain(|job, _| listed.contains(job));
     }
 
     /// The share of a job in a window.

@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
@@ -10,8 +11,11 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{Settings, environment, load, on_signal, start_logging};
 
-/// Threads for work that blocks: files, hashing, compression.
-const BLOCKING_THREADS: usize = 64;
+/// Threads for work that blocks: files, hashing, compression. A slot of a worker holds one while it
+/// reads and needs another to write, so there are far more than the most slots.
+const BLOCKING_THREADS: usize = 256;
+/// How long work that blocks may take at the end.
+const LAST_WAIT: Duration = Duration::from_secs(2);
 
 /// Settings come from a file and from `SLUICE_*` variables; deploy/sluice.toml explains each.
 #[derive(Parser)]
@@ -29,14 +33,12 @@ where
     W: Future<Output = anyhow::Result<()>>,
 {
     let arguments = Arguments::parse();
-    let ended = runtime().and_then(|runtime| {
-        runtime.block_on(async {
-            let settings = load(arguments.config.as_deref(), &environment())?;
-            start_logging(&settings.log)?;
-            let stop = CancellationToken::new();
-            on_signal(&stop)?;
-            run(settings, stop).await
-        })
+    let ended = block_on(async {
+        let settings = load(arguments.config.as_deref(), &environment())?;
+        start_logging(&settings.log)?;
+        let stop = CancellationToken::new();
+        on_signal(&stop)?;
+        run(settings, stop).await
     });
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,11 +49,15 @@ where
     }
 }
 
-/// The runtime that every process has.
-pub fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread()
+/// Runs to the end on the runtime that every process has. What still blocks a thread then, such as
+/// the loading of a folder, is not waited for.
+pub fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .max_blocking_threads(BLOCKING_THREADS)
         .build()
-        .context("starting threads")
+        .context("starting threads")?;
+    let ended = runtime.block_on(work);
+    runtime.shutdown_timeout(LAST_WAIT);
+    ended
 }

@@ -8,7 +8,7 @@ mod settings;
 mod shutdown;
 
 pub use admin::{Readiness, start_admin};
-pub use boot::{boot, runtime};
+pub use boot::{block_on, boot};
 pub use load::{SettingsError, environment, load};
 pub use logging::start as start_logging;
 pub use settings::{

@@ -25,6 +25,8 @@ pub enum SettingsError {
 }
 
 const PREFIX: &str = "SLUICE_";
+/// Chunks that one process exports at once, at most: each holds threads and memory.
+const MOST_SLOTS: u32 = 64;
 
 /// A variable that ends so names a file that holds the value, as orchestrators hand out secrets.
 const FROM_FILE: &str = "_FILE";
@@ -124,8 +126,11 @@ fn insert(table: &mut Table, keys: &[&str], value: Value) -> Option<()> {
     Some(())
 }
 
+fn conflict(text: String) -> Result<(), SettingsError> {
+    Err(SettingsError::Conflict(text))
+}
+
 fn check(settings: &Settings) -> Result<(), SettingsError> {
-    let conflict = |text: String| Err(SettingsError::Conflict(text));
     let server = &settings.server;
     if !server.listen.ip().is_loopback() {
         return conflict(format!(
@@ -152,6 +157,34 @@ fn check(settings: &Settings) -> Result<(), SettingsError> {
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&settings.log.filter) {
         return conflict(format!("log.filter: {error}"));
     }
+    check_work(settings)?;
+    for (name, tenant) in &settings.tenants {
+        if tenant.source.is_empty() {
+            return conflict(format!(
+                "tenants.{name}.source is not set: it says where the resources come from, such as \
+                 ndjson:DIR"
+            ));
+        }
+        if tenant.failed_percent > 100 {
+            return conflict(format!(
+                "tenants.{name}.failed_percent is {}: it must be 0 to 100",
+                tenant.failed_percent
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_work(settings: &Settings) -> Result<(), SettingsError> {
+    if settings
+        .worker
+        .slots
+        .is_some_and(|slots| slots.get() > MOST_SLOTS)
+    {
+        return conflict(format!(
+            "worker.slots is more than {MOST_SLOTS}; run more workers instead"
+        ));
+    }
     let (deadline, broker) = (settings.worker.deadline_minutes, &settings.amqp);
     if deadline.get().saturating_mul(2) > broker.consumer_timeout_minutes.get() {
         return conflict(format!(
@@ -166,20 +199,6 @@ fn check(settings: &Settings) -> Result<(), SettingsError> {
              worker still writes for an export whose name is forgotten"
                 .to_owned(),
         );
-    }
-    for (name, tenant) in &settings.tenants {
-        if tenant.source.is_empty() {
-            return conflict(format!(
-                "tenants.{name}.source is not set: it says where the resources come from, such as \
-                 ndjson:DIR"
-            ));
-        }
-        if tenant.failed_percent > 100 {
-            return conflict(format!(
-                "tenants.{name}.failed_percent is {}: it must be 0 to 100",
-                tenant.failed_percent
-            ));
-        }
     }
     Ok(())
 }

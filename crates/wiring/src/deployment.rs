@@ -11,7 +11,7 @@ use sluice_ports::{Clock, Entropy};
 use sluice_runtime::{DuplicatesSetting, Readiness, Settings, TenantSection};
 
 use crate::open::{blobs, index, queue, source};
-use crate::{Adapters, Finding, OpenSource, SourceProgress, SystemClock, SystemEntropy, probe};
+use crate::{Finding, OpenSource, Servers, SourceProgress, SystemClock, SystemEntropy};
 
 /// What a process is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Deployment {
     pub tenants: Tenants,
     /// Chunks exported at once by this process, if it exports.
     pub slots: usize,
-    adapters: Adapters,
+    servers: Servers,
 }
 
 /// Told how far the loading of a tenant's source is.
@@ -53,34 +53,31 @@ impl Deployment {
         }
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
-        let (slots, mut adapters) = (slots(settings), Adapters::default());
+        let (slots, mut servers) = (slots(settings), Servers::default());
         let ports = Ports {
-            blobs: blobs(settings, &data.join("objects"), &mut adapters).await?,
-            index: index(settings, clock.clone(), &mut adapters).await?,
-            queue: queue(settings, slots, entropy.clone(), &mut adapters).await?,
+            blobs: blobs(settings, &data.join("objects"), &mut servers).await?,
+            index: index(settings, clock.clone(), &mut servers).await?,
+            queue: queue(settings, slots, entropy.clone(), &mut servers).await?,
             clock,
             entropy,
         };
-        insist(probe(&adapters, ports.clock.as_ref()).await?)?;
+        insist(servers.probe(ports.clock.as_ref()).await?)?;
         let tenants = open_tenants(settings, data, &ports, on_load).await?;
         Ok(Self {
             ports,
             tenants,
             slots,
-            adapters,
+            servers,
         })
     }
 
     /// Whether what the process needs is there now.
     pub fn readiness(&self) -> Readiness {
-        let (ports, adapters) = (self.ports.clone(), self.adapters.clone());
+        let (ports, servers) = (self.ports.clone(), self.servers.clone());
         Arc::new(move || {
-            let (ports, adapters) = (ports.clone(), adapters.clone());
+            let (ports, servers) = (ports.clone(), servers.clone());
             async move {
-                let mut missing = Vec::new();
-                if let Some(Err(error)) = adapters.amqp.as_ref().map(|amqp| amqp.check()) {
-                    missing.push(format!("queue: {}", error.action));
-                }
+                let mut missing = servers.missing();
                 if let Err(error) = ports.index.is_marked().await {
                     missing.push(format!("index: {}", error.action));
                 }
@@ -95,9 +92,7 @@ impl Deployment {
 
     /// Gives back what is held at the servers.
     pub async fn close(&self) {
-        if let Some(amqp) = &self.adapters.amqp {
-            amqp.close().await;
-        }
+        self.servers.close().await;
     }
 }
 

@@ -1,11 +1,34 @@
 //! Turns settings into adapters. The only crate that sees every adapter.
+//!
+//! Those whose other side is a server come with the feature `servers`. A newcomer's `sluice` does
+//! without, as the AWS SDK takes longer to build than all the rest.
 
 mod deployment;
 mod open;
-mod probe;
+#[cfg(feature = "servers")]
+mod servers;
+#[cfg(not(feature = "servers"))]
+#[path = "no_servers.rs"]
+#[expect(
+    clippy::unused_async,
+    clippy::unused_self,
+    reason = "it stands in for what must wait"
+)]
+mod servers;
 
 pub use deployment::{Deployment, OnLoad, Role};
-pub use open::{Adapters, OpenSource, blobs, index, queue, source};
-pub use probe::{Finding, probe};
+pub use open::{OpenSource, blobs, index, queue, source};
+pub use servers::Servers;
 pub use sluice_local::ndjson::{Catalog, LoadProgress as SourceProgress};
 pub use sluice_local::{SystemClock, SystemEntropy};
+
+/// Something that an operator should know of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// What it is about.
+    pub what: &'static str,
+    /// Whether nothing works until it is mended.
+    pub refuse: bool,
+    /// What is wrong and what to do.
+    pub text: String,
+}

@@ -6,56 +6,29 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
-use sluice_blobs_s3::{S3Blobs, S3Credentials, S3Encryption, S3Options};
-use sluice_index_redis::{RedisIndex, RedisOptions};
 use sluice_local::ndjson::{LoadProgress, NdjsonOptions, NdjsonSource};
 use sluice_local::{DirectoryBlobs, MemoryIndex, MemoryQueue};
-use sluice_ports::{Blobs, Clock, Entropy, Index, PortError, Queue, Source};
-use sluice_queue_amqp::{AmqpOptions, AmqpQueue};
-use sluice_runtime::{EncryptionSetting, S3Section, Settings};
+use sluice_ports::{Blobs, Clock, Entropy, Index, Queue, Source};
+use sluice_runtime::Settings;
 
-use crate::Catalog;
-
-/// Adapters that can do more than their port says.
-#[derive(Clone, Default)]
-pub struct Adapters {
-    pub(crate) redis: Option<Arc<RedisIndex>>,
-    pub(crate) amqp: Option<Arc<AmqpQueue>>,
-    pub(crate) s3: Option<Arc<S3Blobs>>,
-}
-
-/// What an error says, with all its causes, and on what.
-fn told(what: &str) -> impl Fn(PortError) -> anyhow::Error + '_ {
-    move |error| anyhow::anyhow!("{what}: {}", error.chain())
-}
+use crate::{Catalog, Servers};
 
 /// The index that the settings name.
 pub async fn index(
     settings: &Settings,
     clock: Arc<dyn Clock>,
-    adapters: &mut Adapters,
+    servers: &mut Servers,
 ) -> anyhow::Result<Arc<dyn Index>> {
     let address = &settings.ports.index;
-    let uri = address.reveal();
-    if uri == "memory:" {
-        return Ok(Arc::new(MemoryIndex::new(clock)));
+    match address.reveal() {
+        "memory:" => Ok(Arc::new(MemoryIndex::new(clock))),
+        uri if uri.starts_with("redis://") || uri.starts_with("rediss://") => {
+            servers.index(settings).await
+        }
+        _ => bail!("ports.index is {address}: there are memory:, redis:// and rediss://"),
     }
-    if !uri.starts_with("redis://") && !uri.starts_with("rediss://") {
-        bail!("ports.index is {address}: this build knows memory:, redis:// and rediss://");
-    }
-    let wait = u64::from(settings.redis.response_milliseconds.get());
-    let options = RedisOptions {
-        prefix: settings.redis.prefix.clone(),
-        response_timeout: Duration::from_millis(wait),
-        ..RedisOptions::new(uri)
-    };
-    let redis = RedisIndex::connect(options).await;
-    let redis = Arc::new(redis.map_err(told(&format!("ports.index {address}")))?);
-    adapters.redis = Some(Arc::clone(&redis));
-    Ok(redis)
 }
 
 /// The queue that the settings name, for a process that exports so many chunks at once.
@@ -63,80 +36,38 @@ pub async fn queue(
     settings: &Settings,
     slots: usize,
     entropy: Arc<dyn Entropy>,
-    adapters: &mut Adapters,
+    servers: &mut Servers,
 ) -> anyhow::Result<Arc<dyn Queue>> {
     let address = &settings.ports.queue;
-    let uri = address.reveal();
-    if uri == "memory:" {
-        return Ok(Arc::new(MemoryQueue::default()));
+    match address.reveal() {
+        "memory:" => Ok(Arc::new(MemoryQueue::default())),
+        uri if uri.starts_with("amqp://") || uri.starts_with("amqps://") => {
+            servers.queue(settings, slots, entropy).await
+        }
+        _ => bail!("ports.queue is {address}: there are memory:, amqp:// and amqps://"),
     }
-    if !uri.starts_with("amqp://") && !uri.starts_with("amqps://") {
-        bail!("ports.queue is {address}: this build knows memory:, amqp:// and amqps://");
-    }
-    let options = AmqpOptions {
-        prefix: settings.amqp.prefix.clone(),
-        prefetch: u16::try_from(slots).unwrap_or(u16::MAX),
-        confirm_timeout: Duration::from_secs(u64::from(settings.amqp.confirm_seconds.get())),
-        ..AmqpOptions::new(uri)
-    };
-    let amqp = AmqpQueue::connect(options, entropy).await;
-    let amqp = Arc::new(amqp.map_err(told(&format!("ports.queue {address}")))?);
-    adapters.amqp = Some(Arc::clone(&amqp));
-    Ok(amqp)
 }
 
 /// The object store that the settings name; `objects` is where `file:` alone puts it.
 pub async fn blobs(
     settings: &Settings,
     objects: &Path,
-    adapters: &mut Adapters,
+    servers: &mut Servers,
 ) -> anyhow::Result<Arc<dyn Blobs>> {
     let uri = settings.ports.blobs.as_str();
-    if let Some(folder) = uri.strip_prefix("file:") {
-        let folder = match folder {
-            "" => objects,
-            folder => Path::new(folder),
-        };
-        let store = DirectoryBlobs::open(folder);
-        return Ok(Arc::new(store.map_err(told(uri))?));
+    if let Some(place) = uri.strip_prefix("s3://") {
+        return servers.blobs(place, settings).await;
     }
-    let Some(place) = uri.strip_prefix("s3://") else {
-        bail!("ports.blobs is {uri:?}: this build knows file:DIR and s3://BUCKET[/PREFIX]");
+    let Some(folder) = uri.strip_prefix("file:") else {
+        bail!("ports.blobs is {uri:?}: there are file:DIR and s3://BUCKET[/PREFIX]");
     };
-    let store = S3Blobs::connect(s3_options(place, &settings.s3)).await;
-    let store = Arc::new(store.map_err(told(&format!("ports.blobs {uri}")))?);
-    adapters.s3 = Some(Arc::clone(&store));
-    Ok(store)
-}
-
-fn s3_options(place: &str, section: &S3Section) -> S3Options {
-    let (bucket, prefix) = place.split_once('/').unwrap_or((place, ""));
-    let size = |number: u32| usize::try_from(number).unwrap_or(usize::MAX);
-    let credentials = match &section.access_key_id {
-        Some(id) => S3Credentials::Static {
-            access_key_id: id.clone(),
-            secret_access_key: section.secret_access_key.reveal().to_owned(),
-            session_token: None,
-        },
-        None => S3Credentials::Environment,
+    let folder = match folder {
+        "" => objects,
+        folder => Path::new(folder),
     };
-    S3Options {
-        prefix: prefix.to_owned(),
-        endpoint: section.endpoint.clone(),
-        public_endpoint: section.public_endpoint.clone(),
-        path_style: section.path_style,
-        credentials,
-        part_bytes: size(section.part_mib.get()).saturating_mul(1 << 20),
-        parts_in_flight: size(section.parts_in_flight.get()),
-        encryption: match section.encryption {
-            EncryptionSetting::Bucket => S3Encryption::BucketDefault,
-            EncryptionSetting::SseS3 => S3Encryption::Sse,
-            EncryptionSetting::SseKms => S3Encryption::Kms {
-                key_id: section.kms_key_id.clone(),
-            },
-        },
-        checksums_when_required: section.checksums_when_required,
-        ..S3Options::new(bucket, &section.region)
+    match DirectoryBlobs::open(folder) {
+        Ok(store) => Ok(Arc::new(store)),
+        Err(error) => bail!("{} {}", error.chain(), folder.display()),
     }
 }
 

@@ -67,7 +67,10 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let no_bar = Arc::new(|_: &str, _: &SourceProgress| {});
     let data = settings.data_dir.clone();
     let opening = Deployment::open(&settings, Role::Service, &data, no_bar);
-    let deployment = Box::pin(opening).await?;
+    let Some(opened) = stop.run_until_cancelled(Box::pin(opening)).await else {
+        return Ok(());
+    };
+    let deployment = opened?;
     let admin = sluice_runtime::start_admin(&settings, deployment.readiness(), &stop).await?;
     let coordinator = Coordinator::new(&deployment.ports, &deployment.tenants, &settings);
     tracing::info!("coordinating");
@@ -131,7 +134,9 @@ async fn sweep(coordinator: Arc<Coordinator>, every: Duration, stop: Cancellatio
     let mut ticks = tokio::time::interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        if let Err(error) = coordinator.advance.sweep(&stop).await {
+        // Cut short anywhere, it is done again by whoever comes next.
+        let sweep = coordinator.advance.sweep(&stop);
+        if let Some(Err(error)) = stop.run_until_cancelled(sweep).await {
             tracing::warn!(error = error.chain(), "a sweep failed");
         }
     }
@@ -143,12 +148,14 @@ async fn reconcile(coordinator: Arc<Coordinator>, every: Duration, stop: Cancell
     // The first tick comes at once; whoever starts this has just compared.
     ticks.tick().await;
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
-        match coordinator.rebuild.all().await {
-            Ok(0) => {}
-            Ok(jobs) => tracing::warn!(jobs, "jobs were missing from the index"),
-            Err(error) => tracing::warn!(error = error.chain(), "reconciling failed"),
+        let all = coordinator.rebuild.all();
+        match stop.run_until_cancelled(all).await {
+            Some(Ok(0)) | None => {}
+            Some(Ok(jobs)) => tracing::warn!(jobs, "jobs were missing from the index"),
+            Some(Err(error)) => tracing::warn!(error = error.chain(), "reconciling failed"),
         }
-        if let Err(error) = coordinator.rebuild.sweep_unfinished().await {
+        let unfinished = coordinator.rebuild.sweep_unfinished();
+        if let Some(Err(error)) = stop.run_until_cancelled(unfinished).await {
             tracing::warn!(error = error.chain(), "freeing unfinished uploads failed");
         }
     }

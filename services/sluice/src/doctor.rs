@@ -8,7 +8,7 @@ use bytes::Bytes;
 use clap::Args;
 use sluice_ports::{Blobs, Creation, Entropy};
 use sluice_runtime::Settings;
-use sluice_wiring::{Adapters, Finding, SystemClock, SystemEntropy};
+use sluice_wiring::{Finding, Servers, SystemClock, SystemEntropy};
 
 use crate::data_dir::DataDir;
 use crate::serve::SettingsArgs;
@@ -73,9 +73,12 @@ impl Report {
 }
 
 async fn examine(report: &mut Report, settings: &Settings) {
-    let listen = settings.server.listen;
-    let free = TcpListener::bind(listen).with_context(|| format!("listening on {listen}"));
-    report.note("address", free, |_| format!("{listen} is free"));
+    // Beside a service that runs, its address is taken and should be.
+    if settings.ports.index.reveal() == "memory:" {
+        let listen = settings.server.listen;
+        let free = TcpListener::bind(listen).with_context(|| format!("listening on {listen}"));
+        report.note("address", free, |_| format!("{listen} is free"));
+    }
     let data = DataDir::open(&settings.data_dir);
     let place = settings.data_dir.display().to_string();
     let Some(data) = report.note("data directory", data, |_| format!("{place} is ours")) else {
@@ -114,8 +117,8 @@ async fn examine(report: &mut Report, settings: &Settings) {
 
 /// The same that a service tries when it starts.
 async fn examine_servers(report: &mut Report, settings: &Settings) {
-    let (mut adapters, objects) = (Adapters::default(), settings.data_dir.join("objects"));
-    let store = sluice_wiring::blobs(settings, &objects, &mut adapters).await;
+    let (mut servers, objects) = (Servers::default(), settings.data_dir.join("objects"));
+    let store = sluice_wiring::blobs(settings, &objects, &mut servers).await;
     let place = &settings.ports.blobs;
     if let Some(store) = report.note("objects", store, |_| place.clone()) {
         report.note(
@@ -124,12 +127,12 @@ async fn examine_servers(report: &mut Report, settings: &Settings) {
             |()| "a second create was refused".into(),
         );
     }
-    let index = sluice_wiring::index(settings, Arc::new(SystemClock), &mut adapters).await;
+    let index = sluice_wiring::index(settings, Arc::new(SystemClock), &mut servers).await;
     report.note("index", index, |_| settings.ports.index.to_string());
     let entropy = Arc::new(SystemEntropy);
-    let queue = sluice_wiring::queue(settings, 1, entropy, &mut adapters).await;
+    let queue = sluice_wiring::queue(settings, 1, entropy, &mut servers).await;
     report.note("queue", queue, |_| settings.ports.queue.to_string());
-    match sluice_wiring::probe(&adapters, &SystemClock).await {
+    match servers.probe(&SystemClock).await {
         Ok(findings) => findings.into_iter().for_each(|found| report.found(found)),
         Err(error) => {
             report.note::<()>("servers", Err(error), |()| String::new());

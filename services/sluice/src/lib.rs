@@ -40,10 +40,8 @@ enum Command {
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
-    match sluice_runtime::runtime() {
-        Ok(runtime) => runtime.block_on(command(cli.command)),
-        Err(error) => failed(&error),
-    }
+    let ended = sluice_runtime::block_on(async { Ok(command(cli.command).await) });
+    ended.unwrap_or_else(|error| failed(&error))
 }
 
 async fn command(command: Command) -> ExitCode {

@@ -34,7 +34,10 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let no_bar = Arc::new(|_: &str, _: &SourceProgress| {});
     let data = settings.data_dir.clone();
     let opening = Deployment::open(&settings, Role::Service, &data, no_bar);
-    let deployment = Box::pin(opening).await?;
+    let Some(opened) = stop.run_until_cancelled(Box::pin(opening)).await else {
+        return Ok(());
+    };
+    let deployment = opened?;
     let admin = sluice_runtime::start_admin(&settings, deployment.readiness(), &stop).await?;
     let (ports, limits) = (&deployment.ports, Deployment::export_limits(&settings));
     let export = Export::new(ports, &deployment.tenants, limits);

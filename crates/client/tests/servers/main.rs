@@ -334,6 +334,26 @@ async fn a_broken_connection_is_gone_on_with_from_the_byte_where_it_broke() {
     assert_eq!(second.headers["if-range"], "\"v1\"");
 }
 
+/// A store that keeps the file packed has no part of it to give, however often the connection
+/// breaks; that is no reason to call its bytes wrong.
+#[tokio::test]
+async fn a_file_that_is_stored_packed_is_fetched_whole_again() {
+    let entry = json!([{ "type": "Patient", "url": "/p", "count": 400,
+        "extension": ours(&PATIENTS.repeat(200)) }]);
+    let test = Test::new(&json!({ "output": entry }));
+    let packed = gzip(&PATIENTS.repeat(200));
+    let whole = answer(200, packed.clone()).with("Content-Encoding", "gzip");
+    let broken = whole.clone().cut_after(packed.len() - 20);
+    let part = answer(206, &packed[9..])
+        .with("Content-Encoding", "gzip")
+        .with("Content-Range", "bytes 9-99/999");
+    let no_part = answer(416, "");
+    let answers = [broken.clone(), part, broken, no_part, whole];
+    test.server.on("GET /p", answers);
+    test.run().await.unwrap();
+    assert_eq!(test.file("Patient.1.ndjson"), PATIENTS.repeat(200));
+}
+
 /// The file changed meanwhile, so the server sends all of it: nothing of the part is kept.
 #[tokio::test]
 async fn a_changed_file_is_fetched_anew() {

@@ -51,20 +51,25 @@ impl Case {
     }
 }
 
-/// Everything the index holds goes, twice.
+/// Everything the index holds goes, again and again, also while it is made from the bucket.
 #[tokio::test(flavor = "multi_thread")]
 async fn e2_the_index_is_flushed_in_mid_export() {
-    let case = Case::new("e2");
-    case.through(900, async {
-        case.site.flush_index();
-        tokio::time::sleep(Duration::from_millis(900)).await;
-        case.site.flush_index();
-    })
-    .await;
+    let mut case = Case::prepared("e2");
+    case.site.set("SLUICE_COORDINATOR__RECONCILE_SECONDS", "1");
+    case.site.start_all(1, 2, 2);
+    let case = &case;
+    let storm = |flushes: u32| async move {
+        for _ in 0..flushes {
+            case.site.flush_index();
+            tokio::time::sleep(Duration::from_millis(40)).await;
+        }
+    };
+    case.through(900, storm(30)).await;
     // E3: after completion the same files are there.
     let url = format!("{}/$export?_type=Patient", case.site.base("one"));
     let (job, before) = manifest_of(&url);
-    case.site.flush_index();
+    storm(60).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
     let after: serde_json::Value = serde_json::from_str(&curl(&["-s", &job])).unwrap();
     let files = |manifest: &serde_json::Value| manifest["output"][0]["extension"].clone();
     assert_eq!(files(&before), files(&after));

@@ -105,6 +105,14 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// Whether it stays as long as the files do; the rest is trouble that may pass.
+    pub(super) fn is_of_the_content(&self) -> bool {
+        matches!(
+            self,
+            Self::Line { .. } | Self::Empty(_) | Self::Duplicate { .. }
+        )
+    }
+
     /// Puts an action and a path to an I/O error.
     pub(super) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

@@ -142,9 +142,10 @@ impl Shared {
         let fresh = match Generation::open(&self.options, &|_| {}) {
             Ok(fresh) => Arc::new(fresh),
             Err(error) => {
+                let stays = error.is_of_the_content();
                 let error = load(error);
                 tracing::error!(error = error.chain(), "the data folder cannot be loaded");
-                *lock(&self.failed) = Some((now, error.chain()));
+                *lock(&self.failed) = stays.then(|| (now, error.chain()));
                 return Err(error);
             }
         };

@@ -129,7 +129,7 @@ pub struct CoordinatorSection {
     pub sweep_seconds: NonZeroU32,
     /// Between two comparisons of the index with the journal.
     pub reconcile_seconds: NonZeroU32,
-    /// Chunks of one job handed out at once.
+    /// Chunks handed out at once, divided among the jobs that run.
     pub window: NonZeroU32,
     /// A chunk without a sign of life for this long is handed out again.
     pub stale_seconds: NonZeroU32,

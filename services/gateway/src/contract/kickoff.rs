@@ -164,6 +164,18 @@ async fn an_idempotency_key_gives_one_export_under_every_policy() {
             (reused.status, reused.issue().as_str()),
             (StatusCode::UNPROCESSABLE_ENTITY, "conflict")
         );
+        site.work();
+        let location = first.header("content-location").to_owned();
+        site.finish(&location).await;
+        let later = site.send(with(EXPORT, "a")).await;
+        assert_eq!(
+            later.header("content-location"),
+            location,
+            "ended, and its own"
+        );
+        site.send(TestRequest::delete().uri(local(&location))).await;
+        let after = site.send(with(EXPORT, "a")).await;
+        assert_ne!(after.header("content-location"), location, "deleted");
         let empty = site.send(with(EXPORT, "")).await;
         assert_eq!(empty.status, StatusCode::BAD_REQUEST);
     }
