@@ -35,12 +35,24 @@ impl Service {
 /// One process: a service and its number.
 pub(crate) type Name = (Service, usize);
 
+/// A process and where it says how it is.
+struct Running {
+    child: Child,
+    admin: u16,
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
 /// Processes and what they are told.
 pub(crate) struct Site {
     pub(crate) name: String,
     port: u16,
     variables: BTreeMap<String, String>,
-    running: Mutex<BTreeMap<Name, Child>>,
+    running: Mutex<BTreeMap<Name, Running>>,
     home: tempfile::TempDir,
 }
 
@@ -68,15 +80,13 @@ impl Site {
     /// A deployment whose tenants have these folders.
     pub(crate) fn new(name: &str, tenants: &[(&str, &Path)]) -> Self {
         let name = format!("{name}-{}", nanos());
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let mut site = Self {
-            port: listener.local_addr().unwrap().port(),
+            port: free_port(),
             variables: BTreeMap::new(),
             running: Mutex::default(),
             home: tempfile::tempdir().unwrap(),
             name: name.clone(),
         };
-        drop(listener);
         for setting in FROM_STACK {
             site.set(setting, &stack(setting));
         }
@@ -109,7 +119,7 @@ impl Site {
         format!("http://127.0.0.1:{}/{tenant}/fhir", self.port)
     }
 
-    fn running(&self) -> MutexGuard<'_, BTreeMap<Name, Child>> {
+    fn running(&self) -> MutexGuard<'_, BTreeMap<Name, Running>> {
         self.running.lock().unwrap()
     }
 
@@ -122,18 +132,21 @@ impl Site {
             .open(log)
             .unwrap();
         let data = self.home.path().join(format!("{service:?}-{number}"));
+        let admin = free_port();
         let child = Command::new(program(service.program()))
             .envs(&self.variables)
+            .env("SLUICE_ADMIN__LISTEN", format!("127.0.0.1:{admin}"))
             .env("SLUICE_DATA_DIR", data)
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
             .spawn()
             .unwrap();
-        self.running().insert((service, number), child);
+        self.running()
+            .insert((service, number), Running { child, admin });
     }
 
-    /// Starts so many of each, and waits until requests are answered.
+    /// Starts so many of each, and waits until all are ready.
     pub(crate) fn start_all(&self, gateways: usize, coordinators: usize, workers: usize) {
         for (service, count) in [
             (Service::Gateway, gateways),
@@ -144,18 +157,26 @@ impl Site {
                 self.start((service, number));
             }
         }
+        let admins: Vec<u16> = self.running().values().map(|one| one.admin).collect();
+        for admin in admins {
+            self.wait_for(&format!("http://127.0.0.1:{admin}/readyz"));
+        }
         self.wait_for_gateway();
     }
 
     /// Waits until requests are answered.
     pub(crate) fn wait_for_gateway(&self) {
-        for _ in 0..600 {
-            if std::net::TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+        self.wait_for(&format!("{}/metadata", self.base("one")));
+    }
+
+    fn wait_for(&self, url: &str) {
+        for _ in 0..1200 {
+            if status(url) == "200" {
                 return;
             }
             sleep(Duration::from_millis(100));
         }
-        panic!("the gateway does not answer:\n{}", self.logs());
+        panic!("{url} does not answer:\n{}", self.logs());
     }
 
     /// The last lines that every process wrote.
@@ -176,22 +197,22 @@ impl Site {
 
     /// `kill -9`.
     pub(crate) fn kill(&self, name: Name) {
-        let mut child = self.running().remove(&name).unwrap();
-        child.kill().unwrap();
-        child.wait().unwrap();
+        let mut killed = self.running().remove(&name).unwrap();
+        killed.child.kill().unwrap();
+        killed.child.wait().unwrap();
     }
 
     /// Sends a signal.
     pub(crate) fn signal(&self, name: Name, signal: Signal) {
         let running = self.running();
-        kill_process(Pid::from_child(&running[&name]), signal).unwrap();
+        kill_process(Pid::from_child(&running[&name].child), signal).unwrap();
     }
 
     /// Asks a process to stop; whether it ended well.
     pub(crate) fn stop(&self, name: Name) -> bool {
         self.signal(name, Signal::TERM);
-        let mut child = self.running().remove(&name).unwrap();
-        child.wait().unwrap().success()
+        let mut stopped = self.running().remove(&name).unwrap();
+        stopped.child.wait().unwrap().success()
     }
 
     /// The processes that run.
@@ -290,9 +311,9 @@ impl Drop for Site {
         if std::thread::panicking() {
             let _nobody_listens = writeln!(std::io::stderr(), "{}", self.logs());
         }
-        for (_, mut child) in std::mem::take(&mut *self.running()) {
-            let _has_ended = child.kill();
-            let _has_ended = child.wait();
+        for (_, mut running) in std::mem::take(&mut *self.running()) {
+            let _has_ended = running.child.kill();
+            let _has_ended = running.child.wait();
         }
         self.delete_queues();
         self.flush_index();
