@@ -8,7 +8,6 @@ mod canary;
 mod connect;
 mod creation;
 mod failure;
-mod finding;
 mod label;
 mod layout;
 mod link;
@@ -21,5 +20,5 @@ mod sweep;
 mod writer;
 
 pub use connect::S3Blobs;
-pub use finding::{Finding, Severity};
 pub use options::{LEAST_PART_BYTES, S3Credentials, S3Encryption, S3Options};
+pub use sluice_ports::{Finding, Severity};

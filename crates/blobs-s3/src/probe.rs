@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use crate::S3Blobs;
 use crate::canary::{AsLink, Secret, StoreClock};
 use crate::failure::{failed, status};
-use crate::finding::Finding;
 use crate::layout::Layout;
+use sluice_ports::Finding;
 
 const BODY: &[u8] = b"sluice canary";
 /// `Date` counts whole seconds.

@@ -19,8 +19,8 @@ use sluice_ports::{PortError, PortKind};
 
 use crate::keys::Keys;
 use crate::link::Link;
-pub use crate::probe::{Finding, Severity};
 use crate::scripts::Scripts;
+pub use sluice_ports::{Finding, Severity};
 
 /// Where Redis is and how long to wait for it. No `Debug`: the address may hold a password.
 #[derive(Clone)]

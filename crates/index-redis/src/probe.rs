@@ -5,27 +5,9 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use sluice_fhir::Instant;
-use sluice_ports::PortError;
+use sluice_ports::{Finding, PortError, Severity};
 
 use crate::RedisIndex;
-
-/// How much a finding matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// Say so and go on.
-    Warning,
-    /// Do not start.
-    Refuse,
-}
-
-/// Something about this Redis that should be changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// How much it matters.
-    pub severity: Severity,
-    /// What is wrong and what to do about it.
-    pub text: String,
-}
 
 /// More skew than this is worth a remark. Nothing depends on it: scripts ask Redis for the time.
 const SKEW: Duration = Duration::from_secs(5);
@@ -39,7 +21,7 @@ impl RedisIndex {
         let mut findings = match info {
             Ok(info) => examine(&parse(&info)),
             Err(error) if error.is_transient() => return Err(error),
-            Err(_) => vec![warning(
+            Err(_) => vec![Finding::warning(
                 "INFO is forbidden, so the settings of redis could not be looked at: make sure \
                  that it is 6.2 or newer, with maxmemory-policy noeviction and appendonly yes",
             )],
@@ -69,7 +51,7 @@ fn version(info: &HashMap<&str, &str>) -> Option<Finding> {
     let mut parts = version.split('.').map(|part| part.parse().unwrap_or(0_u32));
     let found = (parts.next().unwrap_or(0), parts.next().unwrap_or(0));
     (found < (6, 2)).then(|| {
-        refusal(format!(
+        Finding::refuse(format!(
             "redis is {version}, and 6.2 or newer is needed: upgrade it"
         ))
     })
@@ -100,7 +82,7 @@ fn eviction(info: &HashMap<&str, &str>) -> Option<Finding> {
 fn persistence(info: &HashMap<&str, &str>) -> Option<Finding> {
     match info.get("aof_enabled") {
         Some(&"1") => None,
-        Some(_) => Some(warning(
+        Some(_) => Some(Finding::warning(
             "appendonly is off, so that after a restart every job must be rebuilt from storage; \
              set appendonly yes and appendfsync everysec",
         )),
@@ -110,13 +92,15 @@ fn persistence(info: &HashMap<&str, &str>) -> Option<Finding> {
 
 fn role(info: &HashMap<&str, &str>) -> Option<Finding> {
     (info.get("role") == Some(&"slave")).then(|| {
-        refusal("this redis is a replica and takes no writes; give the address of the primary")
+        Finding::refuse(
+            "this redis is a replica and takes no writes; give the address of the primary",
+        )
     })
 }
 
 fn cluster(info: &HashMap<&str, &str>) -> Option<Finding> {
     (info.get("cluster_enabled") == Some(&"1")).then(|| {
-        warning(
+        Finding::warning(
             "this redis is a node of a cluster, and keys on other nodes cannot be reached; give \
              the address of one without cluster mode, or of a proxy",
         )
@@ -127,7 +111,7 @@ fn skew(here: Instant, there: Instant) -> Option<Finding> {
     let apart = here.since(there).max(there.since(here));
     (apart > SKEW).then(|| {
         let side = if there > here { "ahead" } else { "behind" };
-        warning(format!(
+        Finding::warning(format!(
             "the clock of redis is {} s {side}; set both by NTP",
             apart.as_secs()
         ))
@@ -135,23 +119,9 @@ fn skew(here: Instant, there: Instant) -> Option<Finding> {
 }
 
 fn unseen(what: &str, want: &str) -> Finding {
-    warning(format!(
+    Finding::warning(format!(
         "redis does not tell {what}; make sure that it is {want}"
     ))
-}
-
-fn warning(text: impl Into<String>) -> Finding {
-    Finding {
-        severity: Severity::Warning,
-        text: text.into(),
-    }
-}
-
-fn refusal(text: impl Into<String>) -> Finding {
-    Finding {
-        severity: Severity::Refuse,
-        text: text.into(),
-    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ mod fault_proxy;
 mod faults;
 mod faulty;
 mod program;
+mod refused;
 mod source;
 mod stack;
 
@@ -16,5 +17,6 @@ pub use fault_proxy::{Behaviour, FaultProxy};
 pub use faults::{Faults, When};
 pub use faulty::Faulty;
 pub use program::program;
+pub use refused::refuses_what_cannot_work;
 pub use source::SmallSource;
 pub use stack::stack;

@@ -9,6 +9,8 @@ use futures::FutureExt;
 use sluice_engine::{AdvanceLimits, Duplicates, ExportLimits, Policy, Ports, Tenant, Tenants};
 use sluice_ports::{Clock, Entropy};
 use sluice_runtime::{DuplicatesSetting, Readiness, Settings, TenantSection};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
 use crate::open::{blobs, index, queue, source};
 use crate::{Finding, OpenSource, Servers, SourceProgress, SystemClock, SystemEntropy};
@@ -35,6 +37,38 @@ pub struct Deployment {
 
 /// Told how far the loading of a tenant's source is.
 pub type OnLoad = Arc<dyn Fn(&str, &SourceProgress) + Send + Sync>;
+
+/// A service that is about to do its work.
+pub struct Service {
+    /// What it is made of.
+    pub deployment: Deployment,
+    admin: JoinHandle<()>,
+}
+
+impl Service {
+    /// Opens what a service among others is made of, and its admin port; `None` when it was told
+    /// to stop meanwhile.
+    pub async fn open(
+        settings: &Settings,
+        stop: &CancellationToken,
+    ) -> anyhow::Result<Option<Self>> {
+        let nobody_looks: OnLoad = Arc::new(|_, _| {});
+        let data = &settings.data_dir;
+        let opening = Deployment::open(settings, Role::Service, data, nobody_looks);
+        let Some(opened) = stop.run_until_cancelled(Box::pin(opening)).await else {
+            return Ok(None);
+        };
+        let deployment = opened?;
+        let admin = sluice_runtime::start_admin(settings, deployment.readiness(), stop).await?;
+        Ok(Some(Self { deployment, admin }))
+    }
+
+    /// Gives everything back, after the work is done.
+    pub async fn close(self) -> anyhow::Result<()> {
+        self.deployment.close().await;
+        Ok(self.admin.await?)
+    }
+}
 
 impl Deployment {
     /// Opens everything and tries what it rests on. `data` is where local parts keep what they

@@ -16,7 +16,7 @@ mod servers;
 )]
 mod servers;
 
-pub use deployment::{Deployment, OnLoad, Role};
+pub use deployment::{Deployment, OnLoad, Role, Service};
 pub use open::{OpenSource, blobs, index, queue, source};
 pub use servers::Servers;
 pub use sluice_local::ndjson::{Catalog, LoadProgress as SourceProgress};

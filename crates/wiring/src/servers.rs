@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use sluice_blobs_s3::{S3Blobs, S3Credentials, S3Encryption, S3Options};
 use sluice_index_redis::{RedisIndex, RedisOptions};
-use sluice_ports::{Blobs, Clock, Entropy, Index, PortError, Queue};
+use sluice_ports::{Blobs, Clock, Entropy, Index, PortError, Queue, Severity};
 use sluice_queue_amqp::{AmqpOptions, AmqpQueue};
 use sluice_runtime::{EncryptionSetting, S3Section, Settings};
 
@@ -83,7 +83,7 @@ impl Servers {
             for found in s3.probe(now).await.map_err(told("objects"))? {
                 findings.push(Finding {
                     what: "objects",
-                    refuse: found.severity == sluice_blobs_s3::Severity::Refuse,
+                    refuse: found.severity == Severity::Refuse,
                     text: found.text,
                 });
             }
@@ -92,7 +92,7 @@ impl Servers {
             for found in redis.probe(clock.now()).await.map_err(told("index"))? {
                 findings.push(Finding {
                     what: "index",
-                    refuse: found.severity == sluice_index_redis::Severity::Refuse,
+                    refuse: found.severity == Severity::Refuse,
                     text: found.text,
                 });
             }

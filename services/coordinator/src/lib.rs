@@ -9,7 +9,7 @@ use sluice_engine::{Ports, Tenants};
 use sluice_model::{Hint, Lane};
 use sluice_ports::{Queue, Settle};
 use sluice_runtime::Settings;
-use sluice_wiring::{Deployment, Role, SourceProgress};
+use sluice_wiring::{Deployment, Service};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -64,20 +64,14 @@ impl Coordinator {
 
 /// The process: opens what the settings name and coordinates until told to stop.
 pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
-    let no_bar = Arc::new(|_: &str, _: &SourceProgress| {});
-    let data = settings.data_dir.clone();
-    let opening = Deployment::open(&settings, Role::Service, &data, no_bar);
-    let Some(opened) = stop.run_until_cancelled(Box::pin(opening)).await else {
+    let Some(service) = Service::open(&settings, &stop).await? else {
         return Ok(());
     };
-    let deployment = opened?;
-    let admin = sluice_runtime::start_admin(&settings, deployment.readiness(), &stop).await?;
-    let coordinator = Coordinator::new(&deployment.ports, &deployment.tenants, &settings);
+    let Deployment { ports, tenants, .. } = &service.deployment;
+    let coordinator = Coordinator::new(ports, tenants, &settings);
     tracing::info!("coordinating");
     run(coordinator, CoordinatorSettings::of(&settings), stop).await;
-    deployment.close().await;
-    admin.await?;
-    Ok(())
+    service.close().await
 }
 
 /// Coordinates until told to stop.

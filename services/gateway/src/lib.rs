@@ -23,7 +23,6 @@ mod status;
 pub use links::{LinkKey, Links};
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::{App, HttpServer, web};
@@ -31,7 +30,7 @@ use anyhow::Context;
 use sluice_engine::{Cancel, Kickoff, PollLimits, Ports, Serve, Tenants};
 use sluice_model::TenantId;
 use sluice_runtime::Settings;
-use sluice_wiring::{Deployment, Role, SourceProgress};
+use sluice_wiring::Service;
 use tokio_util::sync::CancellationToken;
 
 /// What a gateway is told.
@@ -109,14 +108,10 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let listener = TcpListener::bind(listen)
         .with_context(|| format!("listening on {listen} (server.listen)"))?;
     let address = listener.local_addr()?;
-    let no_bar = Arc::new(|_: &str, _: &SourceProgress| {});
-    let data = settings.data_dir.clone();
-    let opening = Deployment::open(&settings, Role::Service, &data, no_bar);
-    let Some(opened) = stop.run_until_cancelled(Box::pin(opening)).await else {
+    let Some(service) = Service::open(&settings, &stop).await? else {
         return Ok(());
     };
-    let deployment = opened?;
-    let admin = sluice_runtime::start_admin(&settings, deployment.readiness(), &stop).await?;
+    let deployment = &service.deployment;
     let ports = &deployment.ports;
     // Links are the store's own; nothing is ever signed with this.
     let mut key = [0; 32];
@@ -125,9 +120,7 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let gateway = Gateway::new(ports, &deployment.tenants, LinkKey(key), gateway_settings);
     tracing::info!(%address, "answering");
     run(gateway, listener, stop).await.context("serving HTTP")?;
-    deployment.close().await;
-    admin.await?;
-    Ok(())
+    service.close().await
 }
 
 /// Serves until told to stop, then lets open requests finish.

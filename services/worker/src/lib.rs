@@ -7,7 +7,7 @@ use sluice_engine::{Export, Pace, drive};
 use sluice_model::Lane;
 use sluice_ports::Queue;
 use sluice_runtime::Settings;
-use sluice_wiring::{Deployment, Role, SourceProgress};
+use sluice_wiring::{Deployment, Service};
 use tokio_util::sync::CancellationToken;
 
 /// Exports chunks until told to stop; then finishes those in hand, if that takes no longer than the
@@ -31,20 +31,18 @@ pub fn pace(slots: usize, settings: &Settings) -> Pace {
 
 /// The process: opens what the settings name and exports until told to stop.
 pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
-    let no_bar = Arc::new(|_: &str, _: &SourceProgress| {});
-    let data = settings.data_dir.clone();
-    let opening = Deployment::open(&settings, Role::Service, &data, no_bar);
-    let Some(opened) = stop.run_until_cancelled(Box::pin(opening)).await else {
+    let Some(service) = Service::open(&settings, &stop).await? else {
         return Ok(());
     };
-    let deployment = opened?;
-    let admin = sluice_runtime::start_admin(&settings, deployment.readiness(), &stop).await?;
-    let (ports, limits) = (&deployment.ports, Deployment::export_limits(&settings));
-    let export = Export::new(ports, &deployment.tenants, limits);
-    let pace = pace(deployment.slots, &settings);
-    tracing::info!(slots = pace.width, "exporting");
+    let Deployment {
+        ports,
+        tenants,
+        slots,
+        ..
+    } = &service.deployment;
+    let export = Export::new(ports, tenants, Deployment::export_limits(&settings));
+    let pace = pace(*slots, &settings);
+    tracing::info!(slots, "exporting");
     run(export, ports.queue.clone(), pace, stop).await;
-    deployment.close().await;
-    admin.await?;
-    Ok(())
+    service.close().await
 }

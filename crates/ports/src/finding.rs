@@ -1,15 +1,15 @@
-//! What the self-test has to say.
+//! What a self-test has to say: an adapter tries what correctness rests on, and says what is wrong.
 
 /// How bad it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// An operator should know.
     Warning,
-    /// Do not start on this store.
+    /// Nothing may start on it.
     Refuse,
 }
 
-/// What is wrong with a store, and what to do about it.
+/// What is wrong, and what to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// How bad it is.
@@ -19,14 +19,16 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(crate) fn refuse(text: impl Into<String>) -> Self {
+    /// Nothing may start.
+    pub fn refuse(text: impl Into<String>) -> Self {
         Self {
             severity: Severity::Refuse,
             text: text.into(),
         }
     }
 
-    pub(crate) fn warning(text: impl Into<String>) -> Self {
+    /// An operator should know.
+    pub fn warning(text: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,
             text: text.into(),
