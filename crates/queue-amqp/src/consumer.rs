@@ -1,11 +1,13 @@
 //! Consuming one lane: a channel of its own, rebuilt whenever it ends.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::options::{
+    BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions,
+};
 use lapin::types::FieldTable;
 use lapin::{Acker, Channel, Connection, Consumer};
 use sluice_model::Lane;
@@ -26,6 +28,9 @@ use crate::wire::{self, Reading};
 /// How often a channel is looked at whose stream says nothing.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
+/// A consumer that gets nothing for so long is doubted, if it could take more.
+const DOUBT_AFTER: Duration = Duration::from_secs(10);
+
 /// Reads one lane into an inbox.
 pub(crate) struct LaneConsumer {
     pub(crate) lane: Lane,
@@ -43,6 +48,8 @@ struct Session {
     connection: Arc<Connection>,
     channel: Channel,
     deliveries: Consumer,
+    /// Messages of it that are held now.
+    held: Arc<AtomicUsize>,
 }
 
 impl LaneConsumer {
@@ -86,6 +93,7 @@ impl LaneConsumer {
             connection,
             channel,
             deliveries,
+            held: Arc::default(),
         })
     }
 
@@ -115,18 +123,54 @@ impl LaneConsumer {
 
     async fn forward(&self, session: &mut Session) -> PortError {
         let action = format!("consuming lane {}", topology::name(self.lane));
+        let (mut heard, mut doubts) = (Instant::now(), 0);
         loop {
             let next = tokio::time::timeout(LOOK_EVERY, session.deliveries.next()).await;
             match next {
-                Ok(Some(Ok(delivery))) => self.admit(session, delivery),
+                Ok(Some(Ok(delivery))) => {
+                    (heard, doubts) = (Instant::now(), 0);
+                    self.admit(session, delivery);
+                }
                 Ok(Some(Err(error))) => return PortError::transient(action, error),
                 // The broker took the consumer away: its queue is deleted, or on 4.3 a delivery
                 // took too long.
                 Ok(None) => return PortError::transient(action, "the broker ended it"),
-                Err(_) if session.channel.status().connected() => {}
-                Err(_) => return PortError::new(PortKind::Transient, action),
+                Err(_) if !session.channel.status().connected() => {
+                    return PortError::new(PortKind::Transient, action);
+                }
+                Err(_) if heard.elapsed() < DOUBT_AFTER => {}
+                Err(_) => {
+                    heard = Instant::now();
+                    doubts = match self.is_passed_over(session).await {
+                        Ok(true) => doubts + 1,
+                        Ok(false) => 0,
+                        Err(error) => return error,
+                    };
+                    // Twice, because the broker's count lags (T12).
+                    if doubts == 2 {
+                        return PortError::transient(action, "messages wait and none is given out");
+                    }
+                }
             }
         }
+    }
+
+    /// Whether messages wait although this consumer could take one. A queue that was deleted and
+    /// declared anew at the same moment can keep a consumer that looks well and gets nothing.
+    async fn is_passed_over(&self, session: &Session) -> Result<bool, PortError> {
+        if session.held.load(Ordering::SeqCst) >= usize::from(self.prefetch) {
+            return Ok(false);
+        }
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::durable()
+        };
+        let queue = self.publisher.topology.queue(self.lane);
+        let counting = session
+            .channel
+            .queue_declare(queue, passive, FieldTable::default());
+        let counted = within(self.publisher.limit, "counting a queue", counting).await?;
+        Ok(counted.message_count() > 0)
     }
 
     fn admit(&self, session: &Session, delivery: lapin::message::Delivery) {
@@ -154,7 +198,9 @@ impl LaneConsumer {
     }
 
     fn hold(&self, session: &Session, acker: Acker) -> Hold {
+        session.held.fetch_add(1, Ordering::SeqCst);
         Hold {
+            held: Arc::clone(&session.held),
             acker,
             channel: session.channel.clone(),
             connection: Arc::clone(&session.connection),

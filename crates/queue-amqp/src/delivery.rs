@@ -1,6 +1,7 @@
 //! A hint that this process holds.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -24,6 +25,8 @@ pub(crate) struct Hold {
     pub(crate) connection: Arc<Connection>,
     pub(crate) link: Arc<Link>,
     pub(crate) lane: Lane,
+    /// How many its consumer has given out; one less when this is dropped.
+    pub(crate) held: Arc<AtomicUsize>,
 }
 
 impl Hold {
@@ -63,6 +66,7 @@ impl Drop for Hold {
     /// The first poll hands the command to lapin, which goes on by itself; after a settlement it
     /// does nothing. No task is needed, so this also works while the runtime shuts down.
     fn drop(&mut self) {
+        self.held.fetch_sub(1, Ordering::SeqCst);
         let back = BasicNackOptions {
             requeue: true,
             ..BasicNackOptions::default()

@@ -45,7 +45,9 @@ impl Case {
             tokio::time::sleep(Duration::from_millis(after)).await;
             fault.await;
         };
-        tokio::join!(export, fault);
+        let both = async { tokio::join!(export, fault) };
+        let ended = tokio::time::timeout(Duration::from_mins(4), both).await;
+        assert!(ended.is_ok(), "{}: the export hangs", self.site.name);
         let expected = expected(&self.folder, &SYSTEM).await;
         assert_same(&lines(&out), &expected, &self.site.name);
     }
