@@ -7,8 +7,8 @@ use aws_sdk_s3::primitives::AggregatedBytes;
 use aws_sdk_s3::types::BucketVersioningStatus;
 use bytes::Bytes;
 use futures::TryStreamExt;
+use sluice_fhir::Instant;
 use sluice_ports::{Blobs, Creation, PortError};
-use tokio::time::Instant;
 
 use crate::S3Blobs;
 use crate::canary::{AsLink, Secret, StoreClock};
@@ -48,6 +48,29 @@ impl S3Blobs {
     }
 }
 
+impl S3Blobs {
+    /// What the store's clock shows, to half a second; nothing when it does not say.
+    pub async fn time(&self) -> Result<Option<Instant>, PortError> {
+        let clock = StoreClock::default();
+        let ask = self
+            .shared
+            .client
+            .head_bucket()
+            .bucket(self.shared.bucket());
+        let answer = ask.customize().interceptor(clock.clone()).send().await;
+        let Some(seen) = clock.seen() else {
+            return answer
+                .map(|_| None)
+                .map_err(|error| failed("asking the store for the time", error));
+        };
+        let since = (seen + DATE_STEP).duration_since(SystemTime::UNIX_EPOCH);
+        let millis = since.map_or(0, |since| since.as_millis());
+        Ok(Some(Instant::from_millis(
+            i64::try_from(millis).unwrap_or(i64::MAX),
+        )))
+    }
+}
+
 struct Canary<'a> {
     store: &'a S3Blobs,
     single: String,
@@ -73,7 +96,11 @@ impl Canary<'_> {
 
     /// The clock of the store, and whether it keeps what is deleted.
     async fn bucket(&self, now: SystemTime) -> Result<Vec<Finding>, PortError> {
-        let (shared, clock, begun) = (&self.store.shared, StoreClock::default(), Instant::now());
+        let (shared, clock, begun) = (
+            &self.store.shared,
+            StoreClock::default(),
+            tokio::time::Instant::now(),
+        );
         let ask = shared
             .client
             .get_bucket_versioning()

@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use sluice_coordinator::{Coordinator, CoordinatorSettings};
 use sluice_engine::{
     Advance, AdvanceLimits, Answer, Export, ExportLimits, Journal, Kickoff, KickoffError,
-    KickoffRequest, Pace, Policy, PollLimits, Ports, Rebuild, Serve, Tenant, Tenants,
+    KickoffRequest, Metrics, Pace, Policy, PollLimits, Ports, Rebuild, Serve, Tenant, Tenants,
 };
 use sluice_fhir::{Issue, Level, parameters};
 use sluice_local::{Habits, MemoryBlobs, MemoryIndex, MemoryQueue};
@@ -89,6 +89,7 @@ impl World {
             queue: Arc::new(Faulty::new(queue, faults)),
             clock,
             entropy: Arc::new(SeededEntropy::new(conditions.seed)),
+            metrics: Metrics::default(),
         };
         let tenant = Tenant {
             source: Arc::new(Faulty::new(source, faults)),
@@ -120,7 +121,7 @@ impl World {
             advance: Advance::new(&self.ports, &self.tenants, AdvanceLimits::default()),
             export: export(),
             rebuild: Rebuild::new(&self.ports, &self.tenants),
-            queue: self.ports.queue.clone(),
+            ports: self.ports.clone(),
         };
         let settings = CoordinatorSettings {
             sweep_every: Duration::from_secs(15),
@@ -132,7 +133,7 @@ impl World {
             width: 2,
             grace: Duration::from_mins(1),
         };
-        let worker = sluice_worker::run(export(), self.ports.queue.clone(), pace, forever.clone());
+        let worker = sluice_worker::run(export(), self.ports.clone(), pace, forever.clone());
         self.running.spawn(worker);
         self.running
             .spawn(sluice_coordinator::run(coordinator, settings, forever));

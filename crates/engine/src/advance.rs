@@ -6,8 +6,8 @@
 use std::time::Duration;
 
 use sluice_fhir::{Issue, IssueCode};
-use sluice_model::{Hint, JobRecord, JobRef, JobState};
-use sluice_ports::{JobStatus, PortError, Settle};
+use sluice_model::{Hint, JobRecord, JobRef, JobState, Lane};
+use sluice_ports::{JobStatus, PortError, Settle, Stale};
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::{Window, dispatch};
@@ -15,7 +15,7 @@ use crate::expire::{expire_if_due, purge};
 use crate::orphans::sweep_orphans;
 use crate::plan::plan_page;
 use crate::share::Shares;
-use crate::{Export, Journal, Ports, Rebuild, Tenant, Tenants, assemble};
+use crate::{Export, Journal, LiveJobs, Ports, Rebuild, Tenant, Tenants, assemble};
 
 /// How much and how long.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,9 @@ pub struct AdvanceLimits {
     pub window: u32,
     /// After this long without a sign of life a chunk is handed out again.
     pub stale_after: Duration,
+    /// One that nobody has begun is handed out again after this long only, as long as messages
+    /// wait in the queue: its own may be one of them.
+    pub unbegun_after: Duration,
     /// How long a withdrawn job's name is kept; longer than any worker can still be writing.
     pub tombstone: Duration,
     /// How long one coordinator keeps planning or finishing a job to itself.
@@ -35,6 +38,7 @@ impl Default for AdvanceLimits {
         Self {
             window: 16,
             stale_after: Duration::from_mins(1),
+            unbegun_after: Duration::from_mins(10),
             tombstone: Duration::from_hours(1),
             lease: Duration::from_mins(1),
         }
@@ -79,6 +83,7 @@ impl Advance {
         let Hint::ExportChunk(job, chunk) = hint else {
             return self.run(hint).await;
         };
+        self.ports.metrics.poisoned("queue");
         let reason = "its message was given up by the queue";
         match export.give_up(&job, chunk, reason).await {
             Ok(()) => Settle::Ack,
@@ -96,32 +101,84 @@ impl Advance {
         }
         let jobs = self.ports.index.jobs().await?;
         self.shares.keep_only(&jobs);
+        let stale = self.stale(self.is_queue_empty().await);
         for job in jobs {
             if stop.is_cancelled() {
                 return Ok(());
             }
-            self.run(Hint::AdvanceJob(job)).await;
+            if let Err(error) = self.look_at(&job, stale).await {
+                tracing::warn!(%job, error = error.chain(), "advancing a job failed; the next sweep tries again");
+            }
         }
         Ok(())
     }
 
+    /// The jobs that run, as they were when last looked at.
+    pub fn live_jobs(&self) -> LiveJobs {
+        self.shares.live_jobs(self.limits.window)
+    }
+
+    /// An empty queue holds no chunk that was handed out. One that cannot tell is not empty.
+    async fn is_queue_empty(&self) -> bool {
+        matches!(self.ports.queue.waiting(Lane::Chunks).await, Ok(0))
+    }
+
+    fn stale(&self, queue_is_empty: bool) -> Stale {
+        let silent = self.limits.stale_after;
+        let unbegun = if queue_is_empty {
+            silent
+        } else {
+            self.limits.unbegun_after.max(silent)
+        };
+        Stale { silent, unbegun }
+    }
+
     /// Does what is due for one job. Doing it twice changes nothing.
     pub async fn advance(&self, job: &JobRef) -> Result<(), PortError> {
+        self.look_at(job, self.stale(false)).await
+    }
+
+    async fn look_at(&self, job: &JobRef, stale: Stale) -> Result<(), PortError> {
         let status = match self.ports.index.get(job).await? {
             Some(status) => Some(status),
             None => self.rebuild.job(job).await?,
         };
         let (Some(status), Some(tenant)) = (status, self.tenants.get(&job.tenant)) else {
-            self.shares.forget(job);
+            let made_room = self.shares.forget(job);
+            self.pass_on(job, made_room).await;
             return Ok(());
         };
-        self.shares.see(job, &status, tenant.policy.weight);
+        let made_room = self.shares.see(job, &status, tenant.policy.weight);
+        let done = self.do_what_is_due(job, &status, (tenant, stale)).await;
+        self.pass_on(job, made_room).await;
+        done
+    }
+
+    /// Room that one job leaves is another's turn.
+    async fn pass_on(&self, job: &JobRef, made_room: bool) {
+        if !made_room {
+            return;
+        }
+        if let Some(next) = self.shares.next_but(job, self.limits.window) {
+            let hint = Hint::AdvanceJob(next);
+            let _sweep_finds_it = self.ports.send(hint.into()).await;
+        }
+    }
+
+    async fn do_what_is_due(
+        &self,
+        job: &JobRef,
+        status: &JobStatus,
+        (tenant, stale): (&Tenant, Stale),
+    ) -> Result<(), PortError> {
         match status.state {
-            JobState::Accepted | JobState::Exporting => self.work(job, &status, tenant).await,
+            JobState::Accepted | JobState::Exporting => {
+                self.work(job, status, (tenant, stale)).await
+            }
             JobState::Complete | JobState::Failed => {
                 let every = self.limits.tombstone;
                 sweep_orphans(&self.ports, &self.journal, job, every).await?;
-                let ended = (job, &status);
+                let ended = (job, status);
                 expire_if_due(&self.ports, &self.journal, ended, &tenant.policy).await
             }
             JobState::Cancelled => {
@@ -134,7 +191,7 @@ impl Advance {
         &self,
         job: &JobRef,
         status: &JobStatus,
-        tenant: &Tenant,
+        (tenant, stale): (&Tenant, Stale),
     ) -> Result<(), PortError> {
         let Some(record) = self.journal.job(job).await? else {
             return self.ports.index.remove(job).await;
@@ -154,7 +211,7 @@ impl Advance {
         if status.state == JobState::Accepted {
             self.alone("plan", job, self.plan(&record, tenant)).await?;
         }
-        self.dispatch(&record, tenant).await?;
+        self.dispatch(&record, tenant, stale).await?;
         let status = self.ports.index.get(job).await?;
         if status.is_some_and(|status| status.state == JobState::Exporting && status.is_settled()) {
             self.alone("finish", job, self.finish(&record, tenant))
@@ -192,7 +249,7 @@ impl Advance {
             if planned.sealed {
                 return Ok(());
             }
-            self.dispatch(record, tenant).await?;
+            self.dispatch(record, tenant, self.stale(false)).await?;
             let status = self.ports.index.get(job).await?;
             if status.is_none_or(|status| !status.state.is_running()) {
                 return Ok(());
@@ -214,16 +271,24 @@ impl Advance {
         assemble::fail(&self.ports, &self.journal, record, &tenant.policy, why).await
     }
 
-    async fn dispatch(&self, record: &JobRecord, tenant: &Tenant) -> Result<(), PortError> {
+    async fn dispatch(
+        &self,
+        record: &JobRecord,
+        tenant: &Tenant,
+        stale: Stale,
+    ) -> Result<(), PortError> {
         let job = &record.name;
         if let Some(status) = self.ports.index.get(job).await? {
-            self.shares.see(job, &status, tenant.policy.weight);
+            let _told_before = self.shares.see(job, &status, tenant.policy.weight);
         }
         let window = Window {
             width: self.shares.of(job, self.limits.window),
-            stale_after: self.limits.stale_after,
+            stale,
         };
-        dispatch(&self.ports, record, window).await
+        let taken = dispatch(&self.ports, record, window).await?;
+        self.shares.took(job, taken);
+        self.pass_on(job, taken > 0).await;
+        Ok(())
     }
 
     async fn finish(&self, record: &JobRecord, tenant: &Tenant) -> Result<(), PortError> {

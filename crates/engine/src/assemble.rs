@@ -161,6 +161,14 @@ async fn publish(
     release(ports, job, names).await;
     if mine {
         tracing::info!(%job, ?state, files = published.output.len(), "job ended");
+        let outcome = if state == JobState::Failed {
+            "failed"
+        } else {
+            "complete"
+        };
+        let took = published.completed_at.since(record.accepted_at);
+        let level = &record.scope.level;
+        ports.metrics.job_ended(level, outcome, Some(took));
     }
     Ok(mine)
 }

@@ -1,7 +1,7 @@
 //! Withdraws a job: from its tombstone on it answers 404, and the coordinator removes its objects.
 
 use sluice_model::{Hint, JobRef, JobState, Tombstone, TombstoneReason, Version, layout};
-use sluice_ports::{Creation, PortError};
+use sluice_ports::{Creation, Message, PortError};
 
 use crate::duplicates::release;
 use crate::{Journal, Ports};
@@ -53,16 +53,22 @@ impl Cancel {
             return Ok(Withdrawal::Unknown);
         }
         tracing::info!(%job, ?reason, "job withdrawn");
+        let outcome = match reason {
+            TombstoneReason::Deleted => "deleted",
+            TombstoneReason::Expired => "expired",
+        };
+        let level = &record.scope.level;
+        self.ports.metrics.job_ended(level, outcome, None);
         self.ports
             .index
             .end(job, JobState::Cancelled, tombstone.at)
             .await?;
         release(&self.ports, job, record.claims.iter()).await;
-        let _sweep_finds_it = self
-            .ports
-            .queue
-            .send(Hint::AdvanceJob(job.clone()).into())
-            .await;
+        let message = Message {
+            hint: Hint::AdvanceJob(job.clone()),
+            traceparent: record.traceparent,
+        };
+        let _sweep_finds_it = self.ports.send(message).await;
         Ok(Withdrawal::Withdrawn)
     }
 }

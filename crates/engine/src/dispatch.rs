@@ -1,10 +1,8 @@
 //! Step 3. Hands out chunks, a window at a time, so that no job floods the queue and a huge one
 //! does not starve a small one.
 
-use std::time::Duration;
-
 use sluice_model::{ChunkId, Hint, JobRecord};
-use sluice_ports::{Message, PortError};
+use sluice_ports::{Message, PortError, Stale};
 
 use crate::Ports;
 
@@ -13,21 +11,22 @@ use crate::Ports;
 pub(crate) struct Window {
     /// Chunks of this job.
     pub(crate) width: u32,
-    /// After this long without a sign of life a chunk is handed out again.
-    pub(crate) stale_after: Duration,
+    /// When one is handed out again.
+    pub(crate) stale: Stale,
 }
 
-/// Fills a job's window.
+/// Fills a job's window; says how many chunks that took.
 pub(crate) async fn dispatch(
     ports: &Ports,
     record: &JobRecord,
     window: Window,
-) -> Result<(), PortError> {
+) -> Result<u32, PortError> {
     let job = &record.name;
     let chunks = ports
         .index
-        .take_window(job, window.width, window.stale_after)
+        .take_window(job, window.width, window.stale)
         .await?;
+    let taken = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
     for ordinal in chunks {
         let hint = Hint::ExportChunk(job.clone(), ChunkId::from_ordinal(ordinal));
         // One that is not sent counts as handed out until it is stale, and is then sent again.
@@ -35,7 +34,7 @@ pub(crate) async fn dispatch(
             hint,
             traceparent: record.traceparent.clone(),
         };
-        ports.queue.send(message).await?;
+        ports.send(message).await?;
     }
-    Ok(())
+    Ok(taken)
 }

@@ -4,10 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_model::{Hint, Lane};
-use sluice_ports::{Queue, Settle};
+use sluice_ports::{Delivery, Settle, Settled};
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::{Metrics, Ports};
 
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
 
@@ -20,15 +23,21 @@ pub struct Pace {
     pub grace: Duration,
 }
 
-/// Runs `handle` on each message of a lane and its attempt until `stop`.
-pub async fn drive<H, F>(
-    queue: Arc<dyn Queue>,
-    lane: Lane,
-    pace: Pace,
-    stop: CancellationToken,
-    handle: H,
-) where
-    H: Fn(Hint, u32) -> F,
+/// A message to handle.
+#[derive(Clone, Debug)]
+pub struct Received {
+    /// What it says.
+    pub hint: Hint,
+    /// How often it was retried before.
+    pub attempt: u32,
+    /// The trace of what caused it.
+    pub traceparent: Option<String>,
+}
+
+/// Runs `handle` on each message of a lane until `stop`.
+pub async fn drive<H, F>(ports: Ports, lane: Lane, pace: Pace, stop: CancellationToken, handle: H)
+where
+    H: Fn(Received) -> F,
     F: Future<Output = Settle> + Send + 'static,
 {
     let room = Arc::new(Semaphore::new(pace.width));
@@ -40,7 +49,7 @@ pub async fn drive<H, F>(
         let Some(Ok(permit)) = permit.await else {
             break;
         };
-        let Some(received) = stop.run_until_cancelled(queue.receive(lane)).await else {
+        let Some(received) = stop.run_until_cancelled(ports.queue.receive(lane)).await else {
             break;
         };
         let delivery = match received {
@@ -52,21 +61,20 @@ pub async fn drive<H, F>(
                 continue;
             }
         };
-        let work = handle(delivery.hint().clone(), delivery.attempt());
-        let end = end.clone();
+        ports.metrics.received(lane, delivery.is_redelivered());
+        let work = handle(Received {
+            hint: delivery.hint().clone(),
+            attempt: delivery.attempt(),
+            traceparent: delivery.traceparent().map(str::to_owned),
+        });
+        let (end, metrics) = (end.clone(), ports.metrics.clone());
         held.spawn(async move {
-            let Some(how) = end.run_until_cancelled(work).await else {
-                // Dropped unsettled, the message goes back.
-                return drop(permit);
-            };
-            if !delivery.is_held() {
-                // It comes back by itself; what was done for it is found done (T2).
-                tracing::debug!("a hint was given to another meanwhile");
-                return drop(permit);
+            let begun = Instant::now();
+            if let Some(how) = end.run_until_cancelled(work).await {
+                settle(delivery, how, lane, &metrics).await;
+                metrics.processed(lane, begun.elapsed());
             }
-            if let Err(error) = delivery.settle(how).await {
-                tracing::warn!(error = error.chain(), "a settled hint will come back");
-            }
+            // Otherwise dropped unsettled: the message goes back.
             drop(permit);
         });
     }
@@ -79,5 +87,29 @@ pub async fn drive<H, F>(
         );
         end.cancel();
         held.wait().await;
+    }
+}
+
+/// What belongs to another meanwhile comes back by itself, and what was done for it is found done
+/// (T2).
+async fn settle(delivery: Box<dyn Delivery>, how: Settle, lane: Lane, metrics: &Metrics) {
+    let settled = if delivery.is_held() {
+        delivery.settle(how).await
+    } else {
+        Ok(Settled::Lost)
+    };
+    match settled {
+        Ok(Settled::Done) => {}
+        Ok(Settled::Lost) => {
+            tracing::debug!(?lane, "a hint was given to another meanwhile");
+            metrics.lost_before_settled(lane);
+        }
+        Err(error) => {
+            tracing::warn!(
+                ?lane,
+                error = error.chain(),
+                "a settled hint will come back"
+            );
+        }
     }
 }

@@ -8,11 +8,12 @@ use sluice_model::{
     AttemptId, ChunkId, Hint, JobRecord, JobRef, PlannedChunk, Receipt, Tally, Version,
     WrittenFile, layout,
 };
-use sluice_ports::{Creation, Lease, PortError, PortKind, Settle};
+use sluice_ports::{Creation, Lease, Message, PortError, PortKind, Settle};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use crate::chunk_files::{ChunkFiles, FileForm};
+use crate::metrics::ChunkOutcome;
 use crate::{Journal, Ports, Tenant, Tenants};
 
 /// How long and how often.
@@ -80,22 +81,26 @@ impl Export {
         let Hint::ExportChunk(job, chunk) = hint else {
             return Settle::DeadLetter;
         };
-        match self.export(&job, chunk).await {
-            Ok(()) => Settle::Ack,
+        let begun = Instant::now();
+        let (outcome, settle) = match self.export(&job, chunk).await {
+            Ok(outcome) => (outcome, Settle::Ack),
             Err(error) => self.retry_or_give_up(&job, chunk, attempt, error).await,
-        }
+        };
+        let took = begun.elapsed();
+        self.ports.metrics.chunk_tried(outcome, attempt, took);
+        settle
     }
 
-    async fn export(&self, job: &JobRef, chunk: ChunkId) -> Result<(), PortError> {
+    async fn export(&self, job: &JobRef, chunk: ChunkId) -> Result<ChunkOutcome, PortError> {
         let Some(record) = self.journal.job(job).await? else {
-            return Ok(());
+            return Ok(ChunkOutcome::Pointless);
         };
         if self.journal.tombstone(job).await?.is_some() {
-            return Ok(());
+            return Ok(ChunkOutcome::Pointless);
         }
         if let Some(receipt) = self.journal.receipt(job, chunk).await? {
-            self.report(job, &receipt).await;
-            return Ok(());
+            self.report(&record, &receipt).await;
+            return Ok(ChunkOutcome::Pointless);
         }
         let planned = self.journal.page(job, chunk.page).await?;
         let planned = planned.and_then(|page| page.chunk(chunk).cloned());
@@ -106,7 +111,7 @@ impl Export {
         let lease = match self.ports.index.lease(&name, self.limits.lease).await {
             Ok(Some(lease)) => Some(lease),
             // Someone is at it. Should they fail, the chunk goes stale and is handed out again.
-            Ok(None) => return Ok(()),
+            Ok(None) => return Ok(ChunkOutcome::Pointless),
             // It would save work; the receipt alone decides (rule 7, E1).
             Err(error) => {
                 tracing::warn!(%job, %chunk, error = error.chain(), "a chunk is exported without a lease");
@@ -127,7 +132,7 @@ impl Export {
         done
     }
 
-    async fn write_and_commit(&self, task: &Task<'_>) -> Result<(), PortError> {
+    async fn write_and_commit(&self, task: &Task<'_>) -> Result<ChunkOutcome, PortError> {
         let job = &task.record.name;
         let mut id = [0; 8];
         self.ports.entropy.fill(&mut id)?;
@@ -151,17 +156,17 @@ impl Export {
         // Once a receipt may be on its way the files stay, even if nothing was heard of it: what
         // no receipt names goes with the job.
         let committed = match finished {
-            Ok(Some(files)) => self.commit(task, attempt, files).await.map(Some),
-            Ok(None) => Ok(None),
+            Ok(Some(files)) => self.commit(task, attempt, files).await,
+            Ok(None) => Ok(ChunkOutcome::Pointless),
             Err(error) => {
                 let _goes_with_the_job = files.discard().await;
                 return Err(error);
             }
         };
-        if !matches!(committed, Ok(Some(true)) | Err(_)) {
+        if !matches!(committed, Ok(ChunkOutcome::Done) | Err(_)) {
             let _goes_with_the_job = files.discard().await;
         }
-        committed.map(|_| ())
+        committed
     }
 
     /// Copies blocks to files; false when the job was withdrawn meanwhile, or another has the chunk.
@@ -244,13 +249,13 @@ impl Export {
         }
     }
 
-    /// The first receipt wins; false when another worker's did.
+    /// The first receipt wins; it may be another worker's.
     async fn commit(
         &self,
         task: &Task<'_>,
         attempt: AttemptId,
         files: Vec<WrittenFile>,
-    ) -> Result<bool, PortError> {
+    ) -> Result<ChunkOutcome, PortError> {
         let receipt = Receipt {
             v: Version::default(),
             chunk: task.chunk,
@@ -260,23 +265,28 @@ impl Export {
         };
         let job = &task.record.name;
         let key = layout::receipt(job, task.chunk);
-        let mine = self.journal.create(&key, &receipt).await? == Creation::Created;
-        if mine {
-            self.report(job, &receipt).await;
+        if self.journal.create(&key, &receipt).await? == Creation::Exists {
+            return Ok(ChunkOutcome::Conflict);
         }
-        Ok(mine)
+        self.ports.metrics.committed(&receipt);
+        self.report(&task.record, &receipt).await;
+        Ok(ChunkOutcome::Done)
     }
 
     /// Marks the chunk done and hints that something may be due. Neither must succeed, for the
     /// receipt is written: a chunk whose mark is lost goes stale, is handed out again, and comes
     /// straight here.
-    async fn report(&self, job: &JobRef, receipt: &Receipt) {
+    async fn report(&self, record: &JobRecord, receipt: &Receipt) {
+        let job = &record.name;
         let ordinal = receipt.chunk.ordinal();
         let done = self.ports.index.chunk_done(job, ordinal, receipt.tally());
         let told = match done.await {
             Ok(_) => {
-                let hint = Hint::AdvanceJob(job.clone());
-                self.ports.queue.send(hint.into()).await
+                let message = Message {
+                    hint: Hint::AdvanceJob(job.clone()),
+                    traceparent: record.traceparent.clone(),
+                };
+                self.ports.send(message).await
             }
             Err(error) => Err(error),
         };
@@ -292,20 +302,28 @@ impl Export {
         chunk: ChunkId,
         attempt: u32,
         error: PortError,
-    ) -> Settle {
+    ) -> (ChunkOutcome, Settle) {
         let wait = usize::try_from(attempt)
             .ok()
             .and_then(|attempt| self.limits.retries.get(attempt));
         tracing::warn!(%job, %chunk, attempt, error = error.chain(), "a chunk failed");
         match wait {
-            Some(wait) if error.is_transient() => return Settle::RetryAfter(*wait),
+            Some(wait) if error.is_transient() => {
+                return (ChunkOutcome::Retried, Settle::RetryAfter(*wait));
+            }
             _ => {}
         }
+        let class = if error.is_transient() {
+            "retries"
+        } else {
+            "permanent"
+        };
+        self.ports.metrics.poisoned(class);
         let reason = format!("{} failed", error.action);
         match self.give_up(job, chunk, &reason).await {
-            Ok(()) => Settle::Ack,
+            Ok(()) => (ChunkOutcome::GivenUp, Settle::Ack),
             // The coordinator reads the dead lane and will say the same.
-            Err(_) => Settle::DeadLetter,
+            Err(_) => (ChunkOutcome::GivenUp, Settle::DeadLetter),
         }
     }
 
@@ -316,7 +334,10 @@ impl Export {
         chunk: ChunkId,
         reason: &str,
     ) -> Result<(), PortError> {
-        if self.journal.job(job).await?.is_none() || self.journal.tombstone(job).await?.is_some() {
+        let Some(record) = self.journal.job(job).await? else {
+            return Ok(());
+        };
+        if self.journal.tombstone(job).await?.is_some() {
             return Ok(());
         }
         let mut id = [0; 8];
@@ -332,7 +353,7 @@ impl Export {
         let key = layout::receipt(job, chunk);
         self.journal.create(&key, &failure).await?;
         if let Some(receipt) = self.journal.receipt(job, chunk).await? {
-            self.report(job, &receipt).await;
+            self.report(&record, &receipt).await;
         }
         Ok(())
     }

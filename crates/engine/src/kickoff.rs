@@ -1,8 +1,8 @@
 //! Step 1. Accepts a validated request: the job is in the journal before the client hears 202.
 
 use sluice_fhir::{Level, ResourceType, compartment, parameters};
-use sluice_model::{JobId, JobRecord, JobRef, Scope, TenantId, Version, layout};
-use sluice_ports::{Creation, JobStatus, PopulationError, PortError, PortKind};
+use sluice_model::{Hint, JobId, JobRecord, JobRef, Scope, TenantId, Version, layout};
+use sluice_ports::{Creation, JobStatus, Message, PopulationError, PortError, PortKind};
 
 use crate::duplicates::{Claims, Duplicates, Names, fingerprint, keep};
 use crate::{Journal, Policy, Ports, Rebuild, Tenant, Tenants};
@@ -72,6 +72,23 @@ impl Kickoff {
     /// Fixes T, stores the job, then tells the index and the coordinator. Only storing must
     /// succeed: what the other two miss, reading through and the sweep make good.
     pub async fn accept(&self, request: KickoffRequest) -> Result<JobRef, KickoffError> {
+        let level = request.level.clone();
+        let accepted = self.admit(request).await;
+        let outcome = match &accepted {
+            Ok((_, outcome)) => outcome,
+            Err(KickoffError::Port(_) | KickoffError::Population(PopulationError::Port(_))) => {
+                "unavailable"
+            }
+            Err(KickoffError::Duplicate(_)) => "duplicate",
+            Err(KickoffError::TooManyRunning(_)) => "too_many",
+            Err(_) => "refused",
+        };
+        self.ports.metrics.kicked_off(&level, outcome);
+        accepted.map(|(job, _)| job)
+    }
+
+    /// The job, and whether it is a new one.
+    async fn admit(&self, request: KickoffRequest) -> Result<(JobRef, &'static str), KickoffError> {
         let tenant = self
             .tenants
             .get(&request.tenant)
@@ -90,7 +107,7 @@ impl Kickoff {
             Ok(Some(same)) => {
                 claims.give_back().await;
                 self.bind(&request, &same, &tenant.policy).await?;
-                return Ok(same);
+                return Ok((same, "joined"));
             }
             Err(error) => Err(error),
         };
@@ -98,7 +115,7 @@ impl Kickoff {
             claims.give_back().await;
             return Err(error);
         }
-        Ok(job)
+        Ok((job, "accepted"))
     }
 
     /// A key that came with a request that was joined to another's is that job's from now on.
@@ -171,8 +188,11 @@ impl Kickoff {
         if let Err(error) = self.ports.index.insert(job, status).await {
             tracing::warn!(%job, error = error.chain(), "a job is accepted but not indexed yet");
         }
-        let hint = sluice_model::Hint::AdvanceJob(job.clone());
-        if let Err(error) = self.ports.queue.send(hint.into()).await {
+        let message = Message {
+            hint: Hint::AdvanceJob(job.clone()),
+            traceparent: record.traceparent.clone(),
+        };
+        if let Err(error) = self.ports.send(message).await {
             tracing::warn!(%job, error = error.chain(), "a job waits for the sweep");
         }
         tracing::info!(%job, types = record.scope.types.len(), "job accepted");

@@ -30,6 +30,7 @@ pub(crate) async fn sweep_orphans(
     let removed = journal
         .delete_below_unless(&layout::data(job), |key| named.contains(key))
         .await?;
+    ports.metrics.orphans_swept(removed);
     if removed > 0 {
         tracing::info!(%job, removed, "files that no manifest names are removed");
     }

@@ -44,6 +44,7 @@ impl Rebuild {
             return Ok(None);
         }
         let added = self.all().await?;
+        self.ports.metrics.reconciled("index_rebuilt", 1);
         // Afterwards: whoever dies before has rebuilt half of it.
         self.ports.index.mark().await?;
         Ok(Some(added))
@@ -53,6 +54,7 @@ impl Rebuild {
     pub async fn sweep_unfinished(&self) -> Result<(), PortError> {
         let now = self.ports.clock.now();
         let freed = self.ports.blobs.sweep_unfinished(UNFINISHED, now).await?;
+        self.ports.metrics.reconciled("upload_freed", freed);
         if freed > 0 {
             tracing::info!(freed, "uploads of writers that died are freed");
         }
@@ -100,7 +102,8 @@ impl Rebuild {
         };
         let status = self.status(&record).await?;
         let is_running = status.state.is_running();
-        self.ports.index.insert(job, status.clone()).await?;
+        let new = self.ports.index.insert(job, status.clone()).await?;
+        self.ports.metrics.reconciled("job_adopted", new.into());
         if is_running {
             // After the insertion: a chunk that ends from here on marks itself.
             self.progress(job).await?;

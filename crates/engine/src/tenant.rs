@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_model::TenantId;
-use sluice_ports::{Blobs, Clock, Entropy, Index, Queue, Source};
+use sluice_ports::{Blobs, Clock, Entropy, Index, Message, PortError, Queue, Source};
 
-use crate::Duplicates;
+use crate::{Duplicates, Metrics};
 
 /// The ports that all tenants share.
 #[derive(Clone)]
@@ -22,6 +22,18 @@ pub struct Ports {
     pub clock: Arc<dyn Clock>,
     /// Makes ids.
     pub entropy: Arc<dyn Entropy>,
+    /// Counts and times what is done.
+    pub metrics: Metrics,
+}
+
+impl Ports {
+    /// Sends a hint, and counts it.
+    pub(crate) async fn send(&self, message: Message) -> Result<(), PortError> {
+        let (lane, begun) = (message.hint.lane(), tokio::time::Instant::now());
+        let sent = self.queue.send(message).await;
+        self.metrics.sent(lane, sent.is_ok(), begun.elapsed());
+        sent
+    }
 }
 
 /// What a tenant wants of its exports.

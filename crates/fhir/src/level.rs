@@ -15,6 +15,15 @@ pub enum Level {
 }
 
 impl Level {
+    /// Its word, without the Group's id.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Patient => "patient",
+            Self::Group(_) => "group",
+        }
+    }
+
     /// Whether the patient compartment bounds the result.
     pub fn is_patient_based(&self) -> bool {
         !matches!(self, Self::System)

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sluice_fhir::Instant;
 use sluice_model::{JobRef, JobState, Tally};
-use sluice_ports::{ChunkDone, Index, JobStatus, Lease, Planned, PortError, PortKind, Rate};
+use sluice_ports::{ChunkDone, Index, JobStatus, Lease, Planned, PortError, PortKind, Rate, Stale};
 
 use crate::RedisIndex;
 use crate::decode::{self, FIELDS, Flag, Found, STATES};
@@ -60,9 +60,13 @@ impl Index for RedisIndex {
         &self,
         job: &JobRef,
         width: u32,
-        stale_after: Duration,
+        stale: Stale,
     ) -> Result<Vec<u32>, PortError> {
-        let args = with_life(vec![width.to_string(), micros(stale_after).to_string()]);
+        let args = with_life(vec![
+            width.to_string(),
+            micros(stale.silent).to_string(),
+            micros(stale.unbegun).to_string(),
+        ]);
         let script = &self.scripts.take_window;
         let action = "taking chunks to hand out from redis";
         self.link

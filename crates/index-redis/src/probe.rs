@@ -26,10 +26,17 @@ impl RedisIndex {
                  that it is 6.2 or newer, with maxmemory-policy noeviction and appendonly yes",
             )],
         };
-        let (seconds, micros): (i64, i64) = self.link.command(action, &redis::cmd("TIME")).await?;
-        let there = Instant::from_millis(seconds.saturating_mul(1000) + micros / 1000);
-        findings.extend(skew(now, there));
+        findings.extend(skew(now, self.time().await?));
         Ok(findings)
+    }
+
+    /// What the clock of redis shows.
+    pub async fn time(&self) -> Result<Instant, PortError> {
+        let action = "asking redis for the time";
+        let (seconds, micros): (i64, i64) = self.link.command(action, &redis::cmd("TIME")).await?;
+        Ok(Instant::from_millis(
+            seconds.saturating_mul(1000) + micros / 1000,
+        ))
     }
 }
 

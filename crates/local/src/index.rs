@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sluice_fhir::Instant;
 use sluice_model::{JobRef, JobState, Tally};
-use sluice_ports::{ChunkDone, Clock, Index, JobStatus, Lease, Planned, PortError, Rate};
+use sluice_ports::{ChunkDone, Clock, Index, JobStatus, Lease, Planned, PortError, Rate, Stale};
 
 use crate::lock;
 
@@ -38,7 +38,8 @@ struct Entry {
 #[derive(Clone, Copy)]
 struct Outstanding {
     seen: Instant,
-    tally: Tally,
+    /// Nothing until somebody began it.
+    tally: Option<Tally>,
 }
 
 struct Claim {
@@ -84,7 +85,7 @@ impl Entry {
     fn status(&self) -> JobStatus {
         let mut status = self.status.clone();
         for outstanding in self.outstanding.values() {
-            status.in_flight += outstanding.tally;
+            status.in_flight += outstanding.tally.unwrap_or_default();
         }
         status.outstanding = u32::try_from(self.outstanding.len()).unwrap_or(u32::MAX);
         status
@@ -145,7 +146,7 @@ impl Index for MemoryIndex {
         &self,
         job: &JobRef,
         width: u32,
-        stale_after: Duration,
+        after: Stale,
     ) -> Result<Vec<u32>, PortError> {
         let now = self.clock.now();
         let mut state = lock(&self.state);
@@ -155,9 +156,13 @@ impl Index for MemoryIndex {
         if !entry.status.state.is_running() {
             return Ok(Vec::new());
         }
-        entry
-            .outstanding
-            .retain(|_, outstanding| now.since(outstanding.seen) < stale_after);
+        entry.outstanding.retain(|_, outstanding| {
+            let limit = match outstanding.tally {
+                Some(_) => after.silent,
+                None => after.unbegun,
+            };
+            now.since(outstanding.seen) < limit
+        });
         let room = usize::try_from(width)
             .unwrap_or(usize::MAX)
             .saturating_sub(entry.outstanding.len());
@@ -166,7 +171,7 @@ impl Index for MemoryIndex {
         let taken: Vec<u32> = open.take(room).collect();
         let fresh = Outstanding {
             seen: now,
-            tally: Tally::default(),
+            tally: None,
         };
         entry
             .outstanding
@@ -213,9 +218,11 @@ impl Index for MemoryIndex {
             .get_mut(job)
             .filter(|entry| !entry.is_done(chunk))
         {
-            entry
-                .outstanding
-                .insert(chunk, Outstanding { seen: now, tally });
+            let begun = Outstanding {
+                seen: now,
+                tally: Some(tally),
+            };
+            entry.outstanding.insert(chunk, begun);
         }
         Ok(())
     }

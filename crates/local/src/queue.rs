@@ -3,18 +3,20 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sluice_model::{Hint, Lane};
-use sluice_ports::{Delivery, Message, PortError, PortKind, Queue, Settle};
+use sluice_ports::{Delivery, Message, PortError, PortKind, Queue, Settle, Settled};
 use tokio::sync::{Mutex, mpsc};
 
 #[derive(Clone, Debug)]
 struct Waiting {
     message: Message,
     attempt: u32,
+    /// Whether it was delivered before and came back.
+    again: bool,
 }
 
 type Inbox = Arc<Mutex<mpsc::UnboundedReceiver<Waiting>>>;
@@ -48,7 +50,8 @@ impl MemoryQueue {
     pub fn with_habits(habits: Habits) -> Self {
         let lane = |lane| {
             let (inlet, inbox) = mpsc::unbounded_channel();
-            (lane, (Inlet(inlet), Arc::new(Mutex::new(inbox))))
+            let inlet = Inlet(inlet, Arc::default());
+            (lane, (inlet, Arc::new(Mutex::new(inbox))))
         };
         let lanes = [Lane::Jobs, Lane::Chunks, Lane::Dead].map(lane).into();
         Self {
@@ -63,11 +66,13 @@ impl MemoryQueue {
     }
 }
 
+/// The way in, and how many wait.
 #[derive(Clone)]
-struct Inlet(mpsc::UnboundedSender<Waiting>);
+struct Inlet(mpsc::UnboundedSender<Waiting>, Arc<AtomicUsize>);
 
 impl Inlet {
     fn put(&self, message: Waiting) -> Result<(), PortError> {
+        self.1.fetch_add(1, Ordering::Relaxed);
         self.0.send(message).map_err(|_| closed())
     }
 
@@ -89,6 +94,7 @@ impl Queue for MemoryQueue {
         let message = Waiting {
             message,
             attempt: 0,
+            again: false,
         };
         if hits(self.habits.lose_every) {
             return Ok(());
@@ -103,12 +109,20 @@ impl Queue for MemoryQueue {
         Ok(())
     }
 
+    async fn waiting(&self, lane: Lane) -> Result<u32, PortError> {
+        let (inlet, _) = self.lane(lane)?;
+        let waiting = inlet.1.load(Ordering::Relaxed);
+        Ok(u32::try_from(waiting).unwrap_or(u32::MAX))
+    }
+
     async fn receive(&self, lane: Lane) -> Result<Box<dyn Delivery>, PortError> {
         let (inlet, inbox) = self.lane(lane)?;
         let message = inbox.lock().await.recv().await.ok_or_else(closed)?;
+        inlet.1.fetch_sub(1, Ordering::Relaxed);
         let dead = self.lane(Lane::Dead)?.0.clone();
         Ok(Box::new(MemoryDelivery {
             message: Some(message.clone()),
+            again: message.again,
             received: message.message,
             inlet: inlet.clone(),
             dead,
@@ -120,6 +134,7 @@ struct MemoryDelivery {
     /// Taken when settled; what is left at the drop goes back.
     message: Option<Waiting>,
     received: Message,
+    again: bool,
     inlet: Inlet,
     dead: Inlet,
 }
@@ -134,6 +149,10 @@ impl Delivery for MemoryDelivery {
         true
     }
 
+    fn is_redelivered(&self) -> bool {
+        self.again
+    }
+
     fn traceparent(&self) -> Option<&str> {
         self.received.traceparent.as_deref()
     }
@@ -142,29 +161,33 @@ impl Delivery for MemoryDelivery {
         self.message.as_ref().map_or(0, |message| message.attempt)
     }
 
-    async fn settle(mut self: Box<Self>, how: Settle) -> Result<(), PortError> {
+    async fn settle(mut self: Box<Self>, how: Settle) -> Result<Settled, PortError> {
         let Some(message) = self.message.take() else {
-            return Ok(());
+            return Ok(Settled::Lost);
         };
         match how {
-            Settle::Ack => Ok(()),
+            Settle::Ack => {}
             Settle::RetryAfter(wait) => {
                 let older = Waiting {
                     attempt: message.attempt + 1,
                     ..message
                 };
                 self.inlet.put_later(older, wait);
-                Ok(())
             }
-            Settle::DeadLetter => self.dead.put(message),
+            Settle::DeadLetter => self.dead.put(message)?,
         }
+        Ok(Settled::Done)
     }
 }
 
 impl Drop for MemoryDelivery {
     fn drop(&mut self) {
         if let Some(message) = self.message.take() {
-            let _queue_may_be_gone = self.inlet.put(message);
+            let back = Waiting {
+                again: true,
+                ..message
+            };
+            let _queue_may_be_gone = self.inlet.put(back);
         }
     }
 }

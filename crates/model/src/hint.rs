@@ -15,6 +15,17 @@ pub enum Lane {
     Dead,
 }
 
+impl Lane {
+    /// Its word, in names and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Jobs => "jobs",
+            Self::Chunks => "chunks",
+            Self::Dead => "dead",
+        }
+    }
+}
+
 /// A hint that something may be due. Losing or repeating one is harmless.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

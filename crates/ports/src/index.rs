@@ -73,6 +73,25 @@ pub struct ChunkDone {
     pub settled: bool,
 }
 
+/// When a chunk that was handed out is handed out again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stale {
+    /// One that somebody began, after this long without a sign of life.
+    pub silent: Duration,
+    /// One that nobody began, after this long: its hint may wait in the queue, or be lost.
+    pub unbegun: Duration,
+}
+
+impl From<Duration> for Stale {
+    /// As long for both.
+    fn from(time: Duration) -> Self {
+        Self {
+            silent: time,
+            unbegun: time,
+        }
+    }
+}
+
 /// A held lease. Leases save work; nothing is wrong when two hold one (design rule 7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
@@ -104,12 +123,12 @@ pub trait Index: Send + Sync {
     /// that is not known is ignored.
     async fn planned(&self, job: &JobRef, planned: Planned) -> Result<(), PortError>;
     /// Takes up to `width` chunks less those outstanding: the lowest that are planned, not done
-    /// and not handed out within `stale_after`. Marks them outstanding.
+    /// and not outstanding; one that is [`Stale`] is outstanding no more. Marks them outstanding.
     async fn take_window(
         &self,
         job: &JobRef,
         width: u32,
-        stale_after: Duration,
+        stale: Stale,
     ) -> Result<Vec<u32>, PortError>;
     /// Marks a chunk done, once: repeats change nothing.
     async fn chunk_done(

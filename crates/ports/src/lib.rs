@@ -17,6 +17,6 @@ pub use clock::Clock;
 pub use entropy::Entropy;
 pub use error::{PortError, PortKind};
 pub use finding::{Finding, Severity};
-pub use index::{ChunkDone, Index, JobStatus, Lease, Planned, Rate};
-pub use queue::{Delivery, Message, Queue, Settle};
+pub use index::{ChunkDone, Index, JobStatus, Lease, Planned, Rate, Stale};
+pub use queue::{Delivery, Message, Queue, Settle, Settled};
 pub use source::{Block, BlockStream, GroupPage, GroupQuery, PlanStep, PopulationError, Source};

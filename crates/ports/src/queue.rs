@@ -36,6 +36,15 @@ pub enum Settle {
     DeadLetter,
 }
 
+/// What became of a settlement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// It took effect.
+    Done,
+    /// The message belonged to this process no more, and comes back to whoever is next.
+    Lost,
+}
+
 /// A received message. Dropped unsettled, it comes back.
 #[async_trait]
 pub trait Delivery: Send {
@@ -46,10 +55,12 @@ pub trait Delivery: Send {
     fn is_held(&self) -> bool;
     /// How often it was retried before: 0 the first time. Redelivery after a drop does not count.
     fn attempt(&self) -> u32;
+    /// Whether it may have been delivered before. A remark: nothing rests on it.
+    fn is_redelivered(&self) -> bool;
     /// The trace that it belongs to.
     fn traceparent(&self) -> Option<&str>;
     /// Settles it; by value, so at most once.
-    async fn settle(self: Box<Self>, how: Settle) -> Result<(), PortError>;
+    async fn settle(self: Box<Self>, how: Settle) -> Result<Settled, PortError>;
 }
 
 /// Carries hints.
@@ -57,6 +68,9 @@ pub trait Delivery: Send {
 pub trait Queue: Send + Sync {
     /// Returns once the message cannot be lost by one process dying.
     async fn send(&self, message: Message) -> Result<(), PortError>;
+    /// About how many messages of a lane wait to be received. Those that are held, or put off, do
+    /// not count. Counts lag (T12): good for saving work, and nothing else.
+    async fn waiting(&self, lane: Lane) -> Result<u32, PortError>;
     /// Waits for the next message of a lane.
     async fn receive(&self, lane: Lane) -> Result<Box<dyn Delivery>, PortError>;
 }

@@ -21,7 +21,6 @@ use crate::delivery::{AmqpDelivery, Hold};
 use crate::inbox::Inbox;
 use crate::link::Link;
 use crate::publisher::Publisher;
-use crate::topology;
 use crate::unreadable;
 use crate::wire::{self, Reading};
 
@@ -43,6 +42,15 @@ pub(crate) struct LaneConsumer {
     pub(crate) tasks: TaskTracker,
 }
 
+/// Closes an inbox when its consumer ends, however it ends.
+struct ClosesInbox(Arc<Inbox>);
+
+impl Drop for ClosesInbox {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// A registered consumer and what it hangs on.
 struct Session {
     connection: Arc<Connection>,
@@ -55,7 +63,9 @@ struct Session {
 impl LaneConsumer {
     /// Consumes until `stop`.
     pub(crate) async fn run(self, mut backoff: Backoff) {
-        let lane = topology::name(self.lane);
+        // Also should this task panic: who waits hears of it, and the process counts as dead.
+        let _closes = ClosesInbox(Arc::clone(&self.inbox));
+        let lane = self.lane.name();
         loop {
             let since = Instant::now();
             let ended = self.stop.run_until_cancelled(self.open()).await;
@@ -78,7 +88,6 @@ impl LaneConsumer {
                 break;
             }
         }
-        self.inbox.close();
     }
 
     /// Declares first: the queue may be why the last consumer ended (C9, D4).
@@ -122,7 +131,7 @@ impl LaneConsumer {
     }
 
     async fn forward(&self, session: &mut Session) -> PortError {
-        let action = format!("consuming lane {}", topology::name(self.lane));
+        let action = format!("consuming lane {}", self.lane.name());
         let (mut heard, mut doubts) = (Instant::now(), 0);
         loop {
             let next = tokio::time::timeout(LOOK_EVERY, session.deliveries.next()).await;
@@ -175,12 +184,14 @@ impl LaneConsumer {
 
     fn admit(&self, session: &Session, delivery: lapin::message::Delivery) {
         let traceparent = wire::traceparent(&delivery.properties);
+        let redelivered = delivery.redelivered;
         let hold = self.hold(session, delivery.acker);
         let publisher = Arc::clone(&self.publisher);
         match wire::read(&delivery.data) {
             Reading::Hint(hint, attempt) => self.inbox.put(AmqpDelivery {
                 hint,
                 attempt,
+                redelivered,
                 traceparent,
                 hold,
                 publisher,

@@ -9,12 +9,11 @@ use futures::FutureExt;
 use lapin::options::{BasicAckOptions, BasicNackOptions};
 use lapin::{Acker, Channel, Connection};
 use sluice_model::{Hint, Lane};
-use sluice_ports::{Delivery, PortError, Settle};
+use sluice_ports::{Delivery, PortError, Settle, Settled};
 
 use crate::broker::within;
 use crate::link::Link;
 use crate::publisher::Publisher;
-use crate::topology;
 use crate::wire::Parcel;
 
 /// The broker's side of a message: as long as its channel stands, it is ours. Dropped unsettled,
@@ -36,8 +35,8 @@ impl Hold {
 
     /// Acknowledges. A hold that is lost is no error: the message is delivered again, and whoever
     /// gets it finds the work done.
-    pub(crate) async fn ack(&self, limit: Duration) -> Result<(), PortError> {
-        let lane = topology::name(self.lane);
+    pub(crate) async fn ack(&self, limit: Duration) -> Result<Settled, PortError> {
+        let lane = self.lane.name();
         let acked = if self.is_held() {
             let ack = self.acker.ack(BasicAckOptions::default());
             within(limit, "acknowledging a hint", ack).await
@@ -45,10 +44,10 @@ impl Hold {
             Ok(false)
         };
         match acked {
-            Ok(true) => Ok(()),
+            Ok(true) => Ok(Settled::Done),
             Ok(false) => {
                 tracing::warn!(lane, "a hint was lost before it was settled and comes back");
-                Ok(())
+                Ok(Settled::Lost)
             }
             Err(error) => {
                 // An ack that did not get through must not stay half done on a channel that
@@ -79,6 +78,7 @@ impl Drop for Hold {
 pub(crate) struct AmqpDelivery {
     pub(crate) hint: Hint,
     pub(crate) attempt: u32,
+    pub(crate) redelivered: bool,
     pub(crate) traceparent: Option<String>,
     pub(crate) hold: Hold,
     pub(crate) publisher: Arc<Publisher>,
@@ -105,12 +105,16 @@ impl Delivery for AmqpDelivery {
         self.attempt
     }
 
+    fn is_redelivered(&self) -> bool {
+        self.redelivered
+    }
+
     fn traceparent(&self) -> Option<&str> {
         self.traceparent.as_deref()
     }
 
     /// Publishes before it acknowledges: a crash in between repeats a hint, and loses none.
-    async fn settle(self: Box<Self>, how: Settle) -> Result<(), PortError> {
+    async fn settle(self: Box<Self>, how: Settle) -> Result<Settled, PortError> {
         let publisher = &self.publisher;
         let (queue, attempt) = match how {
             Settle::Ack => return self.hold.ack(publisher.limit).await,

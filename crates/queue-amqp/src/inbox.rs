@@ -71,6 +71,11 @@ impl Inbox {
         self.clear();
     }
 
+    /// Whether nothing will ever come.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.put.0.is_closed()
+    }
+
     fn lock(&self) -> MutexGuard<'_, VecDeque<Item>> {
         self.items.lock().unwrap_or_else(PoisonError::into_inner)
     }

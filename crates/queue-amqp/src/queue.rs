@@ -18,7 +18,7 @@ use crate::consumer::LaneConsumer;
 use crate::inbox::Inbox;
 use crate::link::{Dial, Link};
 use crate::publisher::Publisher;
-use crate::topology::{self, Topology};
+use crate::topology::Topology;
 use crate::wire::Parcel;
 
 /// Tasks that end together.
@@ -105,19 +105,33 @@ impl AmqpQueue {
     pub fn check(&self) -> Result<(), PortError> {
         self.publisher.link.check()?;
         self.consuming.check()?;
-        for state in &self.lanes {
-            let started = state.started.load(Ordering::SeqCst);
-            if started && !state.inbox.consuming.load(Ordering::SeqCst) {
-                let action = format!("consuming lane {}", topology::name(state.lane));
-                return Err(PortError::new(PortKind::Transient, action));
+        match self.consuming().into_iter().find(|(_, alive)| !alive) {
+            Some((lane, _)) => {
+                let action = format!("consuming lane {}", lane.name());
+                Err(PortError::new(PortKind::Transient, action))
             }
+            None => Ok(()),
         }
-        Ok(())
     }
 
-    /// How many messages wait on a lane, as the broker counts them: late (T12), so good for
-    /// gauges only. Those that are held or delayed do not count.
-    pub async fn depth(&self, lane: Lane) -> Result<u32, PortError> {
+    /// The lanes that this process reads, and whether a consumer is registered there now.
+    pub fn consuming(&self) -> Vec<(Lane, bool)> {
+        let started = |state: &&LaneState| state.started.load(Ordering::SeqCst);
+        let states = self.lanes.iter().filter(started);
+        states
+            .map(|state| (state.lane, state.inbox.consuming.load(Ordering::SeqCst)))
+            .collect()
+    }
+
+    /// A lane that this process should read and never will again, because what supervises its
+    /// consumer has ended. Only a restart helps.
+    pub fn dead_lane(&self) -> Option<Lane> {
+        let stopping = self.consumers.stop.is_cancelled();
+        let ended = |state: &&LaneState| !stopping && state.inbox.is_closed();
+        self.lanes.iter().find(ended).map(|state| state.lane)
+    }
+
+    async fn count(&self, lane: Lane) -> Result<u32, PortError> {
         let limit = self.publisher.limit;
         let connection = self.publisher.link.connection().await?;
         let channel = open_channel(&connection, limit).await?;
@@ -186,6 +200,10 @@ impl Queue for AmqpQueue {
         let entropy = self.publisher.entropy.as_ref();
         let parcel = Parcel::pack(&message.hint, 0, message.traceparent, entropy)?;
         self.publisher.publish(&queue, &parcel).await
+    }
+
+    async fn waiting(&self, lane: Lane) -> Result<u32, PortError> {
+        self.count(lane).await
     }
 
     async fn receive(&self, lane: Lane) -> Result<Box<dyn Delivery>, PortError> {

@@ -52,7 +52,7 @@ impl Topology {
 
     /// The queue of a lane.
     pub(crate) fn queue(&self, lane: Lane) -> ShortString {
-        format!("{}.{}", self.prefix, name(lane)).into()
+        format!("{}.{}", self.prefix, lane.name()).into()
     }
 
     /// The queue that brings a message back to a lane after the shortest step that is no shorter
@@ -65,7 +65,7 @@ impl Topology {
     }
 
     fn delay_queue(&self, lane: Lane, step: u64) -> ShortString {
-        format!("{}.{}.delay.{step}", self.prefix, name(lane)).into()
+        format!("{}.{}.delay.{step}", self.prefix, lane.name()).into()
     }
 
     /// Declares every queue; says which one exists with other arguments.
@@ -100,15 +100,6 @@ impl Topology {
             }
         }
         queues
-    }
-}
-
-/// The word for a lane in names and logs.
-pub(crate) fn name(lane: Lane) -> &'static str {
-    match lane {
-        Lane::Jobs => "jobs",
-        Lane::Chunks => "chunks",
-        Lane::Dead => "dead",
     }
 }
 

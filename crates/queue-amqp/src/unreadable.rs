@@ -7,7 +7,6 @@ use sluice_ports::PortError;
 
 use crate::delivery::Hold;
 use crate::publisher::Publisher;
-use crate::topology;
 use crate::wire::Parcel;
 
 /// How long a message that could not be put off is kept: given back at once, it would be here
@@ -25,7 +24,7 @@ pub(crate) async fn park(
         let queue = publisher.topology.delay(hold.lane, Duration::MAX);
         let parcel = Parcel::sealed(body, traceparent, publisher.entropy.as_ref())?;
         publisher.publish(&queue, &parcel).await?;
-        hold.ack(publisher.limit).await
+        hold.ack(publisher.limit).await.map(|_| ())
     };
     if let Err(error) = parked.await {
         report(&error);
@@ -36,7 +35,7 @@ pub(crate) async fn park(
 /// Throws a message away. The dead lane could not read it either; if it was a hint, the sweep
 /// finds what is due. Its content is not told: nobody knows what it is.
 pub(crate) async fn discard(publisher: Arc<Publisher>, hold: Hold, size_bytes: usize) {
-    let lane = topology::name(hold.lane);
+    let lane = hold.lane.name();
     tracing::error!(lane, size_bytes, "an unreadable message is thrown away");
     if let Err(error) = hold.ack(publisher.limit).await {
         report(&error);

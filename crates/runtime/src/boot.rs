@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Parser;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Settings, environment, load, on_signal, start_logging};
+use crate::{Settings, Telemetry, environment, load, on_signal};
 
 /// Threads for work that blocks: files, hashing, compression. A slot of a worker holds one while it
 /// reads and needs another to write, so there are far more than the most slots.
@@ -26,27 +26,52 @@ struct Arguments {
     config: Option<PathBuf>,
 }
 
-/// Runs a service until a signal or an error ends it.
-pub fn boot<F, W>(run: F) -> ExitCode
+/// What a process runs with.
+pub struct Process {
+    /// What it is told.
+    pub settings: Settings,
+    /// What it tells.
+    pub telemetry: Telemetry,
+    /// Cancelled when it is to stop.
+    pub stop: CancellationToken,
+}
+
+/// Runs a service until a signal or an error ends it. `service` is the program's name.
+pub fn boot<F, W>(service: &'static str, run: F) -> ExitCode
 where
-    F: FnOnce(Settings, CancellationToken) -> W,
+    F: FnOnce(Process) -> W,
     W: Future<Output = anyhow::Result<()>>,
 {
     let arguments = Arguments::parse();
-    let ended = block_on(async {
-        let settings = load(arguments.config.as_deref(), &environment())?;
-        start_logging(&settings.log)?;
-        let stop = CancellationToken::new();
-        on_signal(&stop)?;
-        run(settings, stop).await
-    });
-    match ended {
+    match booted(service, &arguments, run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _nobody_listens = writeln!(std::io::stderr(), "sluice: {error:#}");
             ExitCode::FAILURE
         }
     }
+}
+
+fn booted<F, W>(service: &'static str, arguments: &Arguments, run: F) -> anyhow::Result<()>
+where
+    F: FnOnce(Process) -> W,
+    W: Future<Output = anyhow::Result<()>>,
+{
+    let settings = load(arguments.config.as_deref(), &environment())?;
+    let telemetry = Telemetry::start(&settings, service)?;
+    let ended = block_on(async {
+        let stop = CancellationToken::new();
+        on_signal(&stop)?;
+        let telemetry = telemetry.clone();
+        run(Process {
+            settings,
+            telemetry,
+            stop,
+        })
+        .await
+    });
+    telemetry.stop();
+    ended
 }
 
 /// Runs to the end on the runtime that every process has. What still blocks a thread then, such as

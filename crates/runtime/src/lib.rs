@@ -3,17 +3,17 @@
 mod admin;
 mod boot;
 mod load;
-mod logging;
 mod settings;
 mod shutdown;
+mod telemetry;
 
-pub use admin::{Readiness, start_admin};
-pub use boot::{block_on, boot};
+pub use admin::{Check, Probes, start_admin};
+pub use boot::{Process, block_on, boot};
 pub use load::{SettingsError, environment, load};
-pub use logging::start as start_logging;
 pub use settings::{
     AdminSection, AmqpSection, CoordinatorSection, DuplicatesSetting, EncryptionSetting, LogFormat,
     LogSection, PortsSection, RedisSection, S3Section, Secret, ServerSection, Settings,
-    TenantSection, WorkerSection,
+    TelemetrySection, TenantSection, WorkerSection,
 };
 pub use shutdown::on_signal;
+pub use telemetry::{Telemetry, follow, link, traceparent};

@@ -157,6 +157,7 @@ fn check(settings: &Settings) -> Result<(), SettingsError> {
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&settings.log.filter) {
         return conflict(format!("log.filter: {error}"));
     }
+    check_telemetry(settings)?;
     check_work(settings)?;
     for (name, tenant) in &settings.tenants {
         if tenant.source.is_empty() {
@@ -173,6 +174,25 @@ fn check(settings: &Settings) -> Result<(), SettingsError> {
         }
     }
     Ok(())
+}
+
+fn check_telemetry(settings: &Settings) -> Result<(), SettingsError> {
+    let telemetry = &settings.telemetry;
+    if telemetry.sample_percent > 100 {
+        return conflict(format!(
+            "telemetry.sample_percent is {}: it must be 0 to 100",
+            telemetry.sample_percent
+        ));
+    }
+    match &telemetry.otlp_endpoint {
+        Some(url) if !url.starts_with("http://") && !url.starts_with("https://") => {
+            conflict(format!(
+                "telemetry.otlp_endpoint is {url:?}: it must be the http:// or https:// address of \
+                 a collector, such as http://127.0.0.1:4318"
+            ))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_work(settings: &Settings) -> Result<(), SettingsError> {
@@ -283,6 +303,8 @@ mod tests {
             "[server]\nshortest_poll_seconds = 99",
             "[coordinator]\ntombstone_minutes = 5",
             "[worker]\ndeadline_minutes = 20",
+            "[telemetry]\nsample_percent = 101",
+            "[telemetry]\notlp_endpoint = \"localhost:4317\"",
             "[tenants.default]\nchunk_mib = 5",
         ] {
             assert!(
@@ -308,6 +330,7 @@ mod tests {
         expected.s3.access_key_id = Some("AKIAEXAMPLE".to_owned());
         expected.s3.kms_key_id = Some("alias/sluice".to_owned());
         expected.admin.listen = Some("127.0.0.1:9090".parse().unwrap());
+        expected.telemetry.otlp_endpoint = Some("http://127.0.0.1:4318".to_owned());
         expected.worker.slots = std::num::NonZeroU32::new(2);
         assert_eq!(sample, expected);
         let text = std::fs::read_to_string(&path).unwrap();

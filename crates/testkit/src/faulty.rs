@@ -12,7 +12,7 @@ use sluice_model::{Hint, JobRef, JobState, Lane, Scope, Slice, Snapshot, Tally};
 use sluice_ports::{
     BlobInfo, BlobWriter, Blobs, BlockStream, ByteStream, ChunkDone, Creation, Delivery, GroupPage,
     GroupQuery, Index, JobStatus, Lease, Link, Message, PlanStep, Planned, PopulationError,
-    PortError, Queue, Rate, Settle, Source,
+    PortError, Queue, Rate, Settle, Settled, Source, Stale,
 };
 
 use crate::Faults;
@@ -134,10 +134,10 @@ impl Index for Faulty<dyn Index> {
         &self,
         job: &JobRef,
         width: u32,
-        stale_after: Duration,
+        stale: Stale,
     ) -> Result<Vec<u32>, PortError> {
         self.faults
-            .around(self.inner.take_window(job, width, stale_after))
+            .around(self.inner.take_window(job, width, stale))
             .await
     }
 
@@ -215,6 +215,10 @@ impl Queue for Faulty<dyn Queue> {
         self.faults.around(self.inner.send(message)).await
     }
 
+    async fn waiting(&self, lane: Lane) -> Result<u32, PortError> {
+        self.faults.around(self.inner.waiting(lane)).await
+    }
+
     async fn receive(&self, lane: Lane) -> Result<Box<dyn Delivery>, PortError> {
         // Waiting is no call: only what is received counts.
         let inner = self.inner.receive(lane).await?;
@@ -245,11 +249,15 @@ impl Delivery for FaultyDelivery {
         self.inner.is_held()
     }
 
+    fn is_redelivered(&self) -> bool {
+        self.inner.is_redelivered()
+    }
+
     fn traceparent(&self) -> Option<&str> {
         self.inner.traceparent()
     }
 
-    async fn settle(self: Box<Self>, how: Settle) -> Result<(), PortError> {
+    async fn settle(self: Box<Self>, how: Settle) -> Result<Settled, PortError> {
         self.faults.around(self.inner.settle(how)).await
     }
 }

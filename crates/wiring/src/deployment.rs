@@ -5,14 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use futures::FutureExt;
-use sluice_engine::{AdvanceLimits, Duplicates, ExportLimits, Policy, Ports, Tenant, Tenants};
+use sluice_engine::{
+    AdvanceLimits, Duplicates, ExportLimits, Metrics, Policy, Ports, Tenant, Tenants,
+};
 use sluice_ports::{Clock, Entropy};
-use sluice_runtime::{DuplicatesSetting, Readiness, Settings, TenantSection};
+use sluice_runtime::{DuplicatesSetting, Probes, Process, Settings, Telemetry, TenantSection};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::open::{blobs, index, queue, source};
+use crate::watch::Watch;
 use crate::{Finding, OpenSource, Servers, SourceProgress, SystemClock, SystemEntropy};
 
 /// What a process is for.
@@ -33,6 +35,7 @@ pub struct Deployment {
     /// Chunks exported at once by this process, if it exports.
     pub slots: usize,
     servers: Servers,
+    watch: Watch,
 }
 
 /// Told how far the loading of a tenant's source is.
@@ -43,42 +46,51 @@ pub struct Service {
     /// What it is made of.
     pub deployment: Deployment,
     admin: JoinHandle<()>,
+    watch: JoinHandle<()>,
 }
 
 impl Service {
     /// Opens what a service among others is made of, and its admin port; `None` when it was told
     /// to stop meanwhile.
-    pub async fn open(
-        settings: &Settings,
-        stop: &CancellationToken,
-    ) -> anyhow::Result<Option<Self>> {
+    pub async fn open(process: &Process) -> anyhow::Result<Option<Self>> {
+        let Process {
+            settings,
+            telemetry,
+            stop,
+        } = process;
         let nobody_looks: OnLoad = Arc::new(|_, _| {});
-        let data = &settings.data_dir;
-        let opening = Deployment::open(settings, Role::Service, data, nobody_looks);
+        let opening = Deployment::open(settings, Role::Service, telemetry, nobody_looks);
         let Some(opened) = stop.run_until_cancelled(Box::pin(opening)).await else {
             return Ok(None);
         };
         let deployment = opened?;
-        let admin = sluice_runtime::start_admin(settings, deployment.readiness(), stop).await?;
-        Ok(Some(Self { deployment, admin }))
+        let probes = deployment.probes(telemetry);
+        let admin = sluice_runtime::start_admin(settings, probes, stop).await?;
+        let watch = deployment.watch(stop);
+        Ok(Some(Self {
+            deployment,
+            admin,
+            watch,
+        }))
     }
 
     /// Gives everything back, after the work is done.
     pub async fn close(self) -> anyhow::Result<()> {
         self.deployment.close().await;
+        self.watch.await?;
         Ok(self.admin.await?)
     }
 }
 
 impl Deployment {
-    /// Opens everything and tries what it rests on. `data` is where local parts keep what they
-    /// keep. Blocks nobody while sources are loaded.
+    /// Opens everything and tries what it rests on. Blocks nobody while sources are loaded.
     pub async fn open(
         settings: &Settings,
         role: Role,
-        data: &Path,
+        telemetry: &Telemetry,
         on_load: OnLoad,
     ) -> anyhow::Result<Self> {
+        let data = &settings.data_dir;
         if settings.tenants.is_empty() {
             bail!("no tenant is set; set [tenants.default] source, or use serve --data DIR");
         }
@@ -88,40 +100,43 @@ impl Deployment {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy);
         let (slots, mut servers) = (slots(settings), Servers::default());
+        let meter = telemetry.meter();
         let ports = Ports {
             blobs: blobs(settings, &data.join("objects"), &mut servers).await?,
             index: index(settings, clock.clone(), &mut servers).await?,
             queue: queue(settings, slots, entropy.clone(), &mut servers).await?,
+            metrics: Metrics::new(&meter, clock.clone()),
             clock,
             entropy,
         };
         insist(servers.probe(ports.clock.as_ref()).await?)?;
         let tenants = open_tenants(settings, data, &ports, on_load).await?;
+        let watch = Watch::new(&ports, &servers, &meter);
         Ok(Self {
             ports,
             tenants,
             slots,
             servers,
+            watch,
         })
     }
 
-    /// Whether what the process needs is there now.
-    pub fn readiness(&self) -> Readiness {
-        let (ports, servers) = (self.ports.clone(), self.servers.clone());
-        Arc::new(move || {
-            let (ports, servers) = (ports.clone(), servers.clone());
-            async move {
-                let mut missing = servers.missing();
-                if let Err(error) = ports.index.is_marked().await {
-                    missing.push(format!("index: {}", error.action));
-                }
-                if let Err(error) = ports.blobs.head("readiness").await {
-                    missing.push(format!("objects: {}", error.action));
-                }
-                missing
-            }
-            .boxed()
-        })
+    /// What the admin port tells of it.
+    pub fn probes(&self, telemetry: &Telemetry) -> Probes {
+        let (alive, ready) = (self.watch.clone(), self.watch.clone());
+        Probes {
+            alive: Arc::new(move || Box::pin(std::future::ready(alive.dead()))),
+            ready: Arc::new(move || {
+                let ready = ready.clone();
+                Box::pin(async move { ready.missing().await })
+            }),
+            telemetry: telemetry.clone(),
+        }
+    }
+
+    /// Looks now and then at what it needs, until told to stop.
+    pub fn watch(&self, stop: &CancellationToken) -> JoinHandle<()> {
+        tokio::spawn(self.watch.clone().run(stop.clone()))
     }
 
     /// Gives back what is held at the servers.
@@ -242,6 +257,7 @@ impl Deployment {
         AdvanceLimits {
             window: section.window.get(),
             stale_after: seconds(section.stale_seconds),
+            unbegun_after: seconds(section.unbegun_minutes) * 60,
             tombstone: seconds(section.tombstone_minutes) * 60,
             ..AdvanceLimits::default()
         }

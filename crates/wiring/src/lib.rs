@@ -15,6 +15,7 @@ mod servers;
     reason = "it stands in for what must wait"
 )]
 mod servers;
+mod watch;
 
 pub use deployment::{Deployment, OnLoad, Role, Service};
 pub use open::{OpenSource, blobs, index, queue, source};

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use anyhow::bail;
-use sluice_ports::{Blobs, Clock, Entropy, Index, Queue};
+use sluice_fhir::Instant;
+use sluice_model::Lane;
+use sluice_ports::{Blobs, Clock, Entropy, Index, PortError, Queue};
 use sluice_runtime::Settings;
 
 use crate::Finding;
@@ -43,7 +45,19 @@ impl Servers {
         Ok(Vec::new())
     }
 
-    pub(crate) fn missing(&self) -> Vec<String> {
+    pub(crate) fn check_queue(&self) -> Result<(), PortError> {
+        Ok(())
+    }
+
+    pub(crate) fn consuming(&self) -> Vec<(Lane, bool)> {
+        Vec::new()
+    }
+
+    pub(crate) fn dead_lane(&self) -> Option<Lane> {
+        None
+    }
+
+    pub(crate) async fn times(&self) -> Vec<(&'static str, Instant)> {
         Vec::new()
     }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use sluice_blobs_s3::{S3Blobs, S3Credentials, S3Encryption, S3Options};
+use sluice_fhir::Instant;
 use sluice_index_redis::{RedisIndex, RedisOptions};
+use sluice_model::Lane;
 use sluice_ports::{Blobs, Clock, Entropy, Index, PortError, Queue, Severity};
 use sluice_queue_amqp::{AmqpOptions, AmqpQueue};
 use sluice_runtime::{EncryptionSetting, S3Section, Settings};
@@ -100,13 +102,37 @@ impl Servers {
         Ok(findings)
     }
 
-    /// What is wrong with the connections that are held.
-    pub(crate) fn missing(&self) -> Vec<String> {
-        let queue = self.amqp.as_ref().map(|amqp| amqp.check());
-        match queue {
-            Some(Err(error)) => vec![format!("queue: {}", error.action)],
-            _ => Vec::new(),
+    /// Whether the connections to the queue stand.
+    pub(crate) fn check_queue(&self) -> Result<(), PortError> {
+        self.amqp.as_ref().map_or(Ok(()), |amqp| amqp.check())
+    }
+
+    /// The lanes that this process reads, and whether it is given their messages now.
+    pub(crate) fn consuming(&self) -> Vec<(Lane, bool)> {
+        self.amqp
+            .as_ref()
+            .map_or(Vec::new(), |amqp| amqp.consuming())
+    }
+
+    /// A lane that this process will never read again unless it is restarted.
+    pub(crate) fn dead_lane(&self) -> Option<Lane> {
+        self.amqp.as_ref().and_then(|amqp| amqp.dead_lane())
+    }
+
+    /// What the clocks of the servers show that can be reached.
+    pub(crate) async fn times(&self) -> Vec<(&'static str, Instant)> {
+        let mut times = Vec::new();
+        if let Some(s3) = &self.s3
+            && let Ok(Some(time)) = s3.time().await
+        {
+            times.push(("objects", time));
         }
+        if let Some(redis) = &self.redis
+            && let Ok(time) = redis.time().await
+        {
+            times.push(("index", time));
+        }
+        times
     }
 
     /// Gives back what is held.

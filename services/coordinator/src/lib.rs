@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use sluice_engine::{Advance, Export, Pace, Rebuild, drive};
-use sluice_engine::{Ports, Tenants};
+use sluice_engine::{Advance, Export, Pace, Ports, Rebuild, Received, Tenants, drive};
 use sluice_model::{Hint, Lane};
-use sluice_ports::{Queue, Settle};
-use sluice_runtime::Settings;
+use sluice_ports::Settle;
+use sluice_runtime::{Process, Settings};
 use sluice_wiring::{Deployment, Service};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 /// How often and how many.
 #[derive(Clone, Copy, Debug)]
@@ -45,8 +45,8 @@ pub struct Coordinator {
     pub export: Export,
     /// Finds jobs that the index lost.
     pub rebuild: Rebuild,
-    /// Brings hints.
-    pub queue: Arc<dyn Queue>,
+    /// Brings hints, and counts.
+    pub ports: Ports,
 }
 
 impl Coordinator {
@@ -57,16 +57,17 @@ impl Coordinator {
             advance: Advance::new(ports, tenants, Deployment::advance_limits(settings)),
             export: Export::new(ports, tenants, limits),
             rebuild: Rebuild::new(ports, tenants),
-            queue: ports.queue.clone(),
+            ports: ports.clone(),
         }
     }
 }
 
 /// The process: opens what the settings name and coordinates until told to stop.
-pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
-    let Some(service) = Service::open(&settings, &stop).await? else {
+pub async fn serve(process: Process) -> anyhow::Result<()> {
+    let Some(service) = Service::open(&process).await? else {
         return Ok(());
     };
+    let Process { settings, stop, .. } = process;
     let Deployment { ports, tenants, .. } = &service.deployment;
     let coordinator = Coordinator::new(ports, tenants, &settings);
     tracing::info!("coordinating");
@@ -79,14 +80,14 @@ pub async fn run(coordinator: Coordinator, settings: CoordinatorSettings, stop: 
     let coordinator = Arc::new(coordinator);
     tokio::join!(
         drive(
-            Arc::clone(&coordinator.queue),
+            coordinator.ports.clone(),
             Lane::Jobs,
             pace(settings.width),
             stop.clone(),
             advance(&coordinator),
         ),
         drive(
-            Arc::clone(&coordinator.queue),
+            coordinator.ports.clone(),
             Lane::Dead,
             pace(1),
             stop.clone(),
@@ -107,20 +108,39 @@ fn pace(width: usize) -> Pace {
 
 type Handled = BoxFuture<'static, Settle>;
 
-fn advance(coordinator: &Arc<Coordinator>) -> impl Fn(Hint, u32) -> Handled + use<> {
+fn advance(coordinator: &Arc<Coordinator>) -> impl Fn(Received) -> Handled + use<> {
     let coordinator = Arc::clone(coordinator);
-    move |hint, _attempt| {
-        let coordinator = Arc::clone(&coordinator);
-        Box::pin(async move { coordinator.advance.run(hint).await })
+    move |received| {
+        let (coordinator, span) = (Arc::clone(&coordinator), span("advance job", &received));
+        let work = async move { coordinator.advance.run(received.hint).await };
+        Box::pin(work.instrument(span))
     }
 }
 
-fn bury(coordinator: &Arc<Coordinator>) -> impl Fn(Hint, u32) -> Handled + use<> {
+fn bury(coordinator: &Arc<Coordinator>) -> impl Fn(Received) -> Handled + use<> {
     let coordinator = Arc::clone(coordinator);
-    move |hint, _attempt| {
-        let coordinator = Arc::clone(&coordinator);
-        Box::pin(async move { coordinator.advance.bury(hint, &coordinator.export).await })
+    move |received| {
+        let (coordinator, span) = (Arc::clone(&coordinator), span("bury chunk", &received));
+        let work = async move {
+            let Coordinator {
+                advance, export, ..
+            } = coordinator.as_ref();
+            advance.bury(received.hint, export).await
+        };
+        Box::pin(work.instrument(span))
     }
+}
+
+/// A look at a job is a trace of its own, linked to the kick-off: there are as many as chunks.
+fn span(name: &'static str, received: &Received) -> Span {
+    let (Hint::AdvanceJob(job) | Hint::ExportChunk(job, _)) = &received.hint;
+    let span = tracing::info_span!(
+        parent: None, "coordinate", otel.name = name, otel.kind = "consumer", %job
+    );
+    if let Some(traceparent) = &received.traceparent {
+        sluice_runtime::link(&span, traceparent);
+    }
+    span
 }
 
 /// Begins at once, so that what a restart interrupted goes on at once.
@@ -133,6 +153,8 @@ async fn sweep(coordinator: Arc<Coordinator>, every: Duration, stop: Cancellatio
         if let Some(Err(error)) = stop.run_until_cancelled(sweep).await {
             tracing::warn!(error = error.chain(), "a sweep failed");
         }
+        let jobs = coordinator.advance.live_jobs();
+        coordinator.ports.metrics.show_live(jobs, every * 3);
     }
 }
 

@@ -1,5 +1,5 @@
 //! Boots.
 
 fn main() -> std::process::ExitCode {
-    sluice_runtime::boot(sluice_coordinator::serve)
+    sluice_runtime::boot("sluice-coordinator", sluice_coordinator::serve)
 }

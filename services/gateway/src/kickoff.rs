@@ -1,6 +1,7 @@
 //! `$export` at its three levels (E-01 to E-03).
 
-use actix_web::http::{Method, header};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
 use sluice_engine::KickoffRequest;
 use sluice_fhir::parameters::{self, RawParameter};
@@ -62,7 +63,7 @@ async fn kick_off(
         asked,
         client: None,
         idempotency_key: idempotency_key(request)?,
-        traceparent: traceparent(request),
+        traceparent: trace(request),
     });
     let job = accepted.await?;
     let status_url = format!("{base}/bulk-export/jobs/{}", job.job);
@@ -87,9 +88,15 @@ fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, ApiError> {
     Err(Issue::error(IssueCode::Invalid, text).into())
 }
 
-/// The caller's trace, if it has the shape that W3C gives it.
-fn traceparent(request: &HttpRequest) -> Option<String> {
-    let text = request.headers().get("traceparent")?.to_str().ok()?;
+/// The trace that chunks will be linked to: this request's, or where nobody traces the caller's.
+fn trace(request: &HttpRequest) -> Option<String> {
+    sluice_runtime::traceparent(&tracing::Span::current())
+        .or_else(|| traceparent(request.headers()))
+}
+
+/// A caller's trace, if it has the shape that W3C gives it.
+pub(crate) fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
     let parts: Vec<&str> = text.split('-').collect();
     let hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let lengths = parts.iter().map(|part| part.len());

@@ -16,7 +16,7 @@ mod kickoff;
 mod links;
 mod manifest;
 mod range;
-mod request_id;
+mod request;
 mod routes;
 mod status;
 
@@ -27,9 +27,11 @@ use std::time::Duration;
 
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
+use opentelemetry::metrics::Meter;
+use request::Requests;
 use sluice_engine::{Cancel, Kickoff, PollLimits, Ports, Serve, Tenants};
 use sluice_model::TenantId;
-use sluice_runtime::Settings;
+use sluice_runtime::{Process, Settings};
 use sluice_wiring::Service;
 use tokio_util::sync::CancellationToken;
 
@@ -79,6 +81,7 @@ pub struct Gateway {
     serve: Serve,
     cancel: Cancel,
     links: Links,
+    requests: Requests,
     settings: GatewaySettings,
 }
 
@@ -92,8 +95,16 @@ impl Gateway {
             serve: Serve::new(ports, tenants, settings.polls),
             cancel: Cancel::new(ports),
             links: Links::new(key),
+            requests: Requests::default(),
             settings,
         }
+    }
+
+    /// Times its requests with instruments of this meter.
+    #[must_use]
+    pub fn measured(mut self, meter: &Meter) -> Self {
+        self.requests = Requests::new(meter);
+        self
     }
 
     /// The FHIR base URL of a tenant.
@@ -103,21 +114,27 @@ impl Gateway {
 }
 
 /// The process: opens what the settings name and answers until told to stop.
-pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
-    let listen = settings.server.listen;
+pub async fn serve(process: Process) -> anyhow::Result<()> {
+    let listen = process.settings.server.listen;
     let listener = TcpListener::bind(listen)
         .with_context(|| format!("listening on {listen} (server.listen)"))?;
     let address = listener.local_addr()?;
-    let Some(service) = Service::open(&settings, &stop).await? else {
+    let Some(service) = Service::open(&process).await? else {
         return Ok(());
     };
+    let Process {
+        settings,
+        telemetry,
+        stop,
+    } = process;
     let deployment = &service.deployment;
     let ports = &deployment.ports;
     // Links are the store's own; nothing is ever signed with this.
     let mut key = [0; 32];
     ports.entropy.fill(&mut key)?;
     let gateway_settings = GatewaySettings::of(&settings, address);
-    let gateway = Gateway::new(ports, &deployment.tenants, LinkKey(key), gateway_settings);
+    let gateway = Gateway::new(ports, &deployment.tenants, LinkKey(key), gateway_settings)
+        .measured(&telemetry.meter());
     tracing::info!(%address, "answering");
     run(gateway, listener, stop).await.context("serving HTTP")?;
     service.close().await
@@ -134,7 +151,7 @@ pub async fn run(
     let server = HttpServer::new(move || {
         App::new()
             .app_data(gateway.clone())
-            .wrap(actix_web::middleware::from_fn(request_id::wrap))
+            .wrap(actix_web::middleware::from_fn(request::wrap))
             .configure(routes::configure)
     })
     .disable_signals()

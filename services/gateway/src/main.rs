@@ -1,5 +1,5 @@
 //! Boots.
 
 fn main() -> std::process::ExitCode {
-    sluice_runtime::boot(sluice_gateway::serve)
+    sluice_runtime::boot("sluice-gateway", sluice_gateway::serve)
 }

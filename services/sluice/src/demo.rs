@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::Args;
 use sluice_client::{ExportOptions, Level, Summary, Url};
-use sluice_runtime::{Settings, TenantSection};
+use sluice_runtime::{Process, Settings, Telemetry, TenantSection};
 use tokio_util::sync::CancellationToken;
 
 use crate::bars::Bars;
@@ -109,13 +109,18 @@ async fn start(dir: &Path, data: &Path, stop: &CancellationToken) -> anyhow::Res
     };
     settings.server.listen.set_port(0);
     "warn".clone_into(&mut settings.log.filter);
-    sluice_runtime::start_logging(&settings.log)?;
     let tenant = TenantSection {
         chunk_mib: std::num::NonZeroU64::MIN,
         ..TenantSection::of(format!("ndjson:{}", data.display()))
     };
     settings.tenants.insert("default".parse()?, tenant);
-    embedded::start(&settings, Arc::new(|_, _| {}), stop.clone()).await
+    let telemetry = Telemetry::start(&settings, "sluice")?;
+    let process = Process {
+        settings,
+        telemetry,
+        stop: stop.clone(),
+    };
+    embedded::start(&process, Arc::new(|_, _| {})).await
 }
 
 async fn export_group(base: &str, out: &Path, stop: CancellationToken) -> anyhow::Result<Summary> {

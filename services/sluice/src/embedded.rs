@@ -6,7 +6,7 @@ use anyhow::Context;
 use sluice_coordinator::{Coordinator, CoordinatorSettings};
 use sluice_engine::{Export, Rebuild};
 use sluice_gateway::{Gateway, GatewaySettings};
-use sluice_runtime::Settings;
+use sluice_runtime::Process;
 use sluice_wiring::{Deployment, OnLoad, Role};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -29,18 +29,18 @@ pub(crate) struct Embedded {
 
 /// Opens everything, makes the index from the journal, and starts. Returns when requests are
 /// answered.
-pub(crate) async fn start(
-    settings: &Settings,
-    on_load: OnLoad,
-    stop: CancellationToken,
-) -> anyhow::Result<Embedded> {
+pub(crate) async fn start(process: &Process, on_load: OnLoad) -> anyhow::Result<Embedded> {
+    let Process {
+        settings,
+        telemetry,
+        stop,
+    } = process;
     let data = DataDir::open(&settings.data_dir)?;
     // Early, so that a taken port is told before data is loaded.
     let listener = TcpListener::bind(settings.server.listen)
         .with_context(|| format!("listening on {}", settings.server.listen))?;
     let address = listener.local_addr()?;
-    let folder = &settings.data_dir;
-    let opening = Deployment::open(settings, Role::AllInOne, folder, on_load);
+    let opening = Deployment::open(settings, Role::AllInOne, telemetry, on_load);
     let deployment = Box::pin(opening).await?;
     let (ports, tenants) = (&deployment.ports, &deployment.tenants);
     let key = data.link_key(ports.entropy.as_ref())?;
@@ -54,38 +54,48 @@ pub(crate) async fn start(
 
     let gateway_settings = GatewaySettings::of(settings, address);
     let public_url = gateway_settings.public_url.clone();
-    let gateway = Gateway::new(ports, tenants, key, gateway_settings);
+    let gateway = Gateway::new(ports, tenants, key, gateway_settings).measured(&telemetry.meter());
     let gateway = tokio::spawn(sluice_gateway::run(gateway, listener, stop.clone()));
-    let inner = start_inner(settings, &deployment, &stop).await?;
+    let inner = start_inner(process, &deployment).await?;
     Ok(Embedded {
         address,
         public_url,
         gateway,
         inner,
         deployment,
-        stop,
+        stop: stop.clone(),
         _data: data,
     })
 }
 
 async fn start_inner(
-    settings: &Settings,
+    process: &Process,
     deployment: &Deployment,
-    stop: &CancellationToken,
 ) -> anyhow::Result<Vec<JoinHandle<()>>> {
+    let Process {
+        settings,
+        telemetry,
+        stop,
+    } = process;
     let (ports, tenants) = (&deployment.ports, &deployment.tenants);
     let coordinator = Coordinator::new(ports, tenants, settings);
     let export = Export::new(ports, tenants, Deployment::export_limits(settings));
     let pace = sluice_worker::pace(deployment.slots, settings);
-    let queue = ports.queue.clone();
+    let probes = deployment.probes(telemetry);
     Ok(vec![
         tokio::spawn(sluice_coordinator::run(
             coordinator,
             CoordinatorSettings::of(settings),
             stop.clone(),
         )),
-        tokio::spawn(sluice_worker::run(export, queue, pace, stop.clone())),
-        sluice_runtime::start_admin(settings, deployment.readiness(), stop).await?,
+        tokio::spawn(sluice_worker::run(
+            export,
+            ports.clone(),
+            pace,
+            stop.clone(),
+        )),
+        sluice_runtime::start_admin(settings, probes, stop).await?,
+        deployment.watch(stop),
     ])
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use clap::Args;
-use sluice_runtime::Settings;
+use sluice_runtime::{Process, Settings, Telemetry};
 use sluice_wiring::OnLoad;
 use tokio_util::sync::CancellationToken;
 
@@ -76,23 +76,34 @@ impl SettingsArgs {
 
 pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<()> {
     let settings = args.settings.load()?;
-    sluice_runtime::start_logging(&settings.log)?;
+    let telemetry = Telemetry::start(&settings, "sluice")?;
     let stop = CancellationToken::new();
     sluice_runtime::on_signal(&stop)?;
+    let process = Process {
+        settings,
+        telemetry,
+        stop,
+    };
+    let served = serve(&process).await;
+    // It may block for a moment.
+    tokio::task::spawn_blocking(move || process.telemetry.stop()).await?;
+    served
+}
+
+async fn serve(process: &Process) -> anyhow::Result<()> {
     let bar = Arc::new(LoadBar::default());
     let on_load: OnLoad = {
         let bar = Arc::clone(&bar);
         Arc::new(move |tenant, progress| bar.show(tenant, progress))
     };
-    let started = stop
-        .run_until_cancelled(embedded::start(&settings, on_load, stop.clone()))
-        .await;
+    let starting = embedded::start(process, on_load);
+    let started = process.stop.run_until_cancelled(starting).await;
     let Some(started) = started else {
         return Ok(());
     };
     let server = started?;
     bar.done();
-    for tenant in settings.tenants.keys() {
+    for tenant in process.settings.tenants.keys() {
         say(&format!("FHIR base: {}/{tenant}/fhir", server.public_url));
     }
     tracing::info!(address = %server.address, "serving");

@@ -3,22 +3,38 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_engine::{Export, Pace, drive};
-use sluice_model::Lane;
-use sluice_ports::Queue;
-use sluice_runtime::Settings;
+use sluice_engine::{Export, Pace, Ports, Received, drive};
+use sluice_model::{Hint, Lane};
+use sluice_runtime::{Process, Settings};
 use sluice_wiring::{Deployment, Service};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 /// Exports chunks until told to stop; then finishes those in hand, if that takes no longer than the
 /// pace allows.
-pub async fn run(export: Export, queue: Arc<dyn Queue>, pace: Pace, stop: CancellationToken) {
+pub async fn run(export: Export, ports: Ports, pace: Pace, stop: CancellationToken) {
     let export = Arc::new(export);
-    drive(queue, Lane::Chunks, pace, stop, move |hint, attempt| {
-        let export = Arc::clone(&export);
-        async move { export.run(hint, attempt).await }
+    drive(ports, Lane::Chunks, pace, stop, move |received| {
+        let (export, span) = (Arc::clone(&export), span(&received));
+        async move { export.run(received.hint, received.attempt).await }.instrument(span)
     })
     .await;
+}
+
+/// A chunk is a trace of its own, linked to the kick-off: an export of ten thousand chunks as one
+/// trace would be of no use.
+fn span(received: &Received) -> Span {
+    let Hint::ExportChunk(job, chunk) = &received.hint else {
+        return Span::none();
+    };
+    let attempt = received.attempt;
+    let span = tracing::info_span!(
+        parent: None, "export chunk", otel.kind = "consumer", %job, %chunk, attempt
+    );
+    if let Some(traceparent) = &received.traceparent {
+        sluice_runtime::link(&span, traceparent);
+    }
+    span
 }
 
 /// The pace of a worker with so many slots.
@@ -30,10 +46,11 @@ pub fn pace(slots: usize, settings: &Settings) -> Pace {
 }
 
 /// The process: opens what the settings name and exports until told to stop.
-pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Result<()> {
-    let Some(service) = Service::open(&settings, &stop).await? else {
+pub async fn serve(process: Process) -> anyhow::Result<()> {
+    let Some(service) = Service::open(&process).await? else {
         return Ok(());
     };
+    let Process { settings, stop, .. } = process;
     let Deployment {
         ports,
         tenants,
@@ -43,6 +60,6 @@ pub async fn serve(settings: Settings, stop: CancellationToken) -> anyhow::Resul
     let export = Export::new(ports, tenants, Deployment::export_limits(&settings));
     let pace = pace(*slots, &settings);
     tracing::info!(slots, "exporting");
-    run(export, ports.queue.clone(), pace, stop).await;
+    run(export, ports.clone(), pace, stop).await;
     service.close().await
 }

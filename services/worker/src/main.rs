@@ -1,5 +1,5 @@
 //! Boots.
 
 fn main() -> std::process::ExitCode {
-    sluice_runtime::boot(sluice_worker::serve)
+    sluice_runtime::boot("sluice-worker", sluice_worker::serve)
 }

@@ -1,5 +1,6 @@
 -- Hands out the lowest chunks that are planned, not done and not outstanding.
--- KEYS: status, done, outstanding, flight   ARGV: seconds to live, width, microseconds to be stale
+-- KEYS: status, done, outstanding, flight   ARGV: seconds to live, width, and microseconds after
+-- which one that was begun, and one that was not, counts as outstanding no more
 local job = redis.call('HMGET', KEYS[1], 'state', 'chunks', 'low')
 if job[1] ~= 'accepted' and job[1] ~= 'exporting' then
   return {}
@@ -7,10 +8,14 @@ end
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 redis.call('EXPIRE', KEYS[1], ARGV[1]) -- first: see planned.lua
-local silent = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now - ARGV[3])
-for _, chunk in ipairs(silent) do
-  redis.call('ZREM', KEYS[3], chunk)
-  redis.call('HDEL', KEYS[4], chunk)
+local sooner = math.min(tonumber(ARGV[3]), tonumber(ARGV[4]))
+local suspects = redis.call('ZRANGEBYSCORE', KEYS[3], '-inf', now - sooner, 'WITHSCORES')
+for i = 1, #suspects, 2 do
+  local begun = redis.call('HEXISTS', KEYS[4], suspects[i]) == 1
+  if tonumber(suspects[i + 1]) <= now - (begun and ARGV[3] or ARGV[4]) then
+    redis.call('ZREM', KEYS[3], suspects[i])
+    redis.call('HDEL', KEYS[4], suspects[i])
+  end
 end
 local held = redis.call('ZRANGE', KEYS[3], 0, -1)
 local is_held = {}

@@ -58,7 +58,10 @@ async fn racing_windows_never_share_a_chunk() {
             tokio::spawn(async move {
                 let mut all = Vec::new();
                 for _ in 0..20 {
-                    let taken = index.take_window(&job(1), 40 + taker, LONG).await.unwrap();
+                    let taken = index
+                        .take_window(&job(1), 40 + taker, LONG.into())
+                        .await
+                        .unwrap();
                     for chunk in &taken {
                         index.chunk_done(&job(1), *chunk, tally(1)).await.unwrap();
                     }
@@ -84,7 +87,7 @@ async fn silent_chunks_come_back_and_no_longer_count() {
         let index = &place.index;
         exporting(index, &job(1), 10).await;
         assert_eq!(
-            index.take_window(&job(1), 3, LONG).await.unwrap(),
+            index.take_window(&job(1), 3, LONG.into()).await.unwrap(),
             [0, 1, 2]
         );
         index.chunk_progress(&job(1), 0, tally(2)).await.unwrap();
@@ -96,7 +99,10 @@ async fn silent_chunks_come_back_and_no_longer_count() {
         tokio::time::sleep(Duration::from_millis(300)).await;
         index.chunk_progress(&job(1), 2, tally(1)).await.unwrap();
         let stale = Duration::from_millis(200);
-        assert_eq!(index.take_window(&job(1), 3, stale).await.unwrap(), [1, 3]);
+        assert_eq!(
+            index.take_window(&job(1), 3, stale.into()).await.unwrap(),
+            [1, 3]
+        );
         let now = status(index, &job(1)).await;
         assert_eq!((now.in_flight, now.outstanding), (tally(1), 3));
         let at = Instant::from_millis(2);
@@ -122,7 +128,10 @@ async fn commands(admin: &mut MultiplexedConnection) -> u64 {
 /// Chunk 0 of 100 000 is slow; all others but two were done meanwhile.
 async fn large(index: &RedisIndex, admin: &mut MultiplexedConnection, done: &str) {
     exporting(index, &job(1), CHUNKS).await;
-    assert_eq!(index.take_window(&job(1), 1, LONG).await.unwrap(), [0]);
+    assert_eq!(
+        index.take_window(&job(1), 1, LONG.into()).await.unwrap(),
+        [0]
+    );
     let bits = vec![255_u8; usize::try_from(CHUNKS / 8).unwrap()];
     let _: u64 = admin.setrange(done, 0, bits).await.unwrap();
     for chunk in [0, 77_777, 99_990] {
@@ -140,7 +149,7 @@ async fn a_hundred_thousand_chunks_stay_cheap() {
     large(&index, &mut admin, &key("done")).await;
 
     let before = commands(&mut admin).await;
-    let taken = index.take_window(&job(1), 3, LONG).await.unwrap();
+    let taken = index.take_window(&job(1), 3, LONG.into()).await.unwrap();
     let cost = commands(&mut admin).await - before;
     assert_eq!(taken, [77_777, 99_990]);
     assert!(cost < 25, "{cost} commands");
@@ -148,7 +157,7 @@ async fn a_hundred_thousand_chunks_stay_cheap() {
     let done = index.chunk_done(&job(1), 0, tally(1)).await.unwrap();
     assert!(done.first && !done.settled);
     assert_eq!(status(&index, &job(1)).await.done, CHUNKS - 2);
-    let nothing = index.take_window(&job(1), 9, LONG).await.unwrap();
+    let nothing = index.take_window(&job(1), 9, LONG.into()).await.unwrap();
     assert!(nothing.is_empty(), "{nothing:?}");
     let low: u32 = admin.hget(key("status"), "low").await.unwrap();
     assert_eq!(

@@ -26,7 +26,7 @@ async fn everything_of_a_job_runs_out_and_goes_with_it() {
     on_shared("keys", |mut place| async move {
         let index = &place.index;
         exporting(index, &job(1), 9).await;
-        index.take_window(&job(1), 2, LONG).await.unwrap();
+        index.take_window(&job(1), 2, LONG.into()).await.unwrap();
         let tally = crate::shared::tally(1);
         index.chunk_progress(&job(1), 0, tally).await.unwrap();
         index.chunk_done(&job(1), 1, tally).await.unwrap();
@@ -48,7 +48,7 @@ async fn what_an_expired_job_left_does_not_count_for_a_new_one() {
     on_shared("leftover", |mut place| async move {
         let index = &place.index;
         exporting(index, &job(1), 2).await;
-        index.take_window(&job(1), 1, LONG).await.unwrap();
+        index.take_window(&job(1), 1, LONG.into()).await.unwrap();
         let tally = crate::shared::tally(1);
         index.chunk_progress(&job(1), 1, tally).await.unwrap();
         index.chunk_done(&job(1), 0, tally).await.unwrap();

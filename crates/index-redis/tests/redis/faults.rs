@@ -36,7 +36,7 @@ async fn kill_9_costs_errors_that_pass_and_nothing_else() {
     let mut server = Server::start(&[]).await;
     let index = server.index().await;
     exporting(&index, &job(1), 3).await;
-    index.take_window(&job(1), 2, LONG).await.unwrap();
+    index.take_window(&job(1), 2, LONG.into()).await.unwrap();
     index.chunk_done(&job(1), 0, tally(4)).await.unwrap();
     index.mark().await.unwrap();
     let first = index.lease("x", LONG).await.unwrap().unwrap();
@@ -96,7 +96,10 @@ async fn forgotten_scripts_are_sent_again() {
     let index = server.index().await;
     exporting(&index, &job(1), 3).await;
     server.tell("SCRIPT FLUSH").await;
-    assert_eq!(index.take_window(&job(1), 1, LONG).await.unwrap(), [0]);
+    assert_eq!(
+        index.take_window(&job(1), 1, LONG.into()).await.unwrap(),
+        [0]
+    );
     assert_eq!(status(&index, &job(1)).await.outstanding, 1);
 }
 

@@ -31,7 +31,7 @@ async fn a_full_redis_takes_no_new_job_and_completes_running_ones() {
 
     let lease = index.lease("job", LONG).await.unwrap().unwrap();
     index.planned(&job(1), planned(3, true)).await.unwrap();
-    let taken = index.take_window(&job(1), 3, LONG).await.unwrap();
+    let taken = index.take_window(&job(1), 3, LONG.into()).await.unwrap();
     for chunk in taken {
         index
             .chunk_progress(&job(1), chunk, tally(1))

@@ -9,7 +9,7 @@ use sluice_fhir::Instant;
 use sluice_index_redis::{RedisIndex, RedisOptions};
 use sluice_local::MemoryIndex;
 use sluice_model::{JobState, Tally};
-use sluice_ports::{Index, JobStatus, Lease, Planned, PortError};
+use sluice_ports::{Index, JobStatus, Lease, Planned, PortError, Stale};
 use sluice_testkit::ManualClock;
 
 use crate::shared::{LONG, job, on_shared};
@@ -18,7 +18,8 @@ use crate::shared::{LONG, job, on_shared};
 enum Step {
     Insert(u8, JobStatus),
     Planned(u8, Planned),
-    Take(u8, u32, bool),
+    /// Whether all that was begun is stale, and all that was not.
+    Take(u8, u32, (bool, bool)),
     Done(u8, u32, Tally),
     Progress(u8, u32, Tally),
     End(u8, JobState, i64),
@@ -64,13 +65,18 @@ fn statuses() -> impl Strategy<Value = JobStatus> {
     ]
 }
 
+fn stale() -> impl Strategy<Value = (bool, bool)> {
+    let seldom = || prop::bool::weighted(0.2);
+    (seldom(), seldom())
+}
+
 fn steps() -> impl Strategy<Value = Step> {
     let job = || 0..2_u8;
     let chunk = || 0..75_u32;
     prop_oneof![
         3 => (job(), statuses()).prop_map(|(job, status)| Step::Insert(job, status)),
         4 => (job(), plans()).prop_map(|(job, plan)| Step::Planned(job, plan)),
-        8 => (job(), 0..30_u32, prop::bool::weighted(0.2)).prop_map(|(j, w, s)| Step::Take(j, w, s)),
+        8 => (job(), 0..30_u32, stale()).prop_map(|(j, w, s)| Step::Take(j, w, s)),
         8 => (job(), chunk(), tallies()).prop_map(|(j, c, t)| Step::Done(j, c, t)),
         4 => (job(), chunk(), tallies()).prop_map(|(j, c, t)| Step::Progress(j, c, t)),
         1 => (job(), states(), any::<i64>()).prop_map(|(j, s, at)| Step::End(j, s, at)),
@@ -129,8 +135,12 @@ impl Side<'_> {
                 index.insert(&job(*name), status).await?.to_string()
             }
             Step::Planned(name, plan) => format!("{:?}", index.planned(&job(*name), *plan).await?),
-            Step::Take(name, width, all_stale) => {
-                let stale = if *all_stale { Duration::ZERO } else { LONG };
+            Step::Take(name, width, (silent, unbegun)) => {
+                let after = |stale: &bool| if *stale { Duration::ZERO } else { LONG };
+                let stale = Stale {
+                    silent: after(silent),
+                    unbegun: after(unbegun),
+                };
                 format!("{:?}", index.take_window(&job(*name), *width, stale).await?)
             }
             Step::Done(name, chunk, tally) => {

@@ -22,9 +22,18 @@ async fn every_job_operation_may_be_repeated() {
         index.planned(&job, planned(4, true)).await.unwrap();
         assert_eq!(status(index, &job).await, before);
 
-        assert_eq!(index.take_window(&job, 2, LONG).await.unwrap(), [0, 1]);
+        assert_eq!(
+            index.take_window(&job, 2, LONG.into()).await.unwrap(),
+            [0, 1]
+        );
         let before = status(index, &job).await;
-        assert!(index.take_window(&job, 2, LONG).await.unwrap().is_empty());
+        assert!(
+            index
+                .take_window(&job, 2, LONG.into())
+                .await
+                .unwrap()
+                .is_empty()
+        );
         assert_eq!(status(index, &job).await, before);
 
         index.chunk_progress(&job, 0, tally(3)).await.unwrap();

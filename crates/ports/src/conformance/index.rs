@@ -6,7 +6,7 @@ use sluice_fhir::Instant;
 use sluice_model::{JobId, JobRef, JobState, Tally, TenantId};
 
 use super::Pass;
-use crate::{Index, JobStatus, Planned, PortError, Rate};
+use crate::{Index, JobStatus, Planned, PortError, Rate, Stale};
 
 const STALE: Duration = Duration::from_secs(5);
 const SHORT: Duration = Duration::from_secs(2);
@@ -78,15 +78,15 @@ async fn windows_hand_out_each_chunk_once(
     pass: Pass<'_>,
 ) -> Result<(), PortError> {
     accepted(index, job).await?;
-    assert!(index.take_window(job, 3, STALE).await?.is_empty());
+    assert!(index.take_window(job, 3, STALE.into()).await?.is_empty());
     index.planned(job, planned(4, false)).await?;
     assert_eq!(state(index, job).await?, Some(JobState::Accepted));
-    assert_eq!(index.take_window(job, 3, STALE).await?, [0, 1, 2]);
+    assert_eq!(index.take_window(job, 3, STALE.into()).await?, [0, 1, 2]);
     let status = index.get(job).await?.unwrap_or_else(gone);
     assert_eq!(status.outstanding, 3);
-    assert!(index.take_window(job, 3, STALE).await?.is_empty());
+    assert!(index.take_window(job, 3, STALE.into()).await?.is_empty());
     index.chunk_done(job, 1, tally(1)).await?;
-    assert_eq!(index.take_window(job, 3, STALE).await?, [3]);
+    assert_eq!(index.take_window(job, 3, STALE.into()).await?, [3]);
     index.planned(job, planned(6, true)).await?;
     index.planned(job, planned(4, false)).await?;
     let status = index.get(job).await?.unwrap_or_else(gone);
@@ -98,9 +98,19 @@ async fn windows_hand_out_each_chunk_once(
     assert_eq!(status.in_flight, tally(5));
     pass(Duration::from_secs(3)).await;
     assert_eq!(
-        index.take_window(job, 3, STALE).await?,
+        index.take_window(job, 3, STALE.into()).await?,
         [0, 3],
         "silent chunks are handed out again, the one with progress is not"
+    );
+    pass(Duration::from_secs(6)).await;
+    let patient = Stale {
+        silent: STALE,
+        unbegun: STALE * 100,
+    };
+    assert_eq!(
+        index.take_window(job, 3, patient).await?,
+        [2],
+        "what nobody began may wait longer than what fell silent"
     );
     Ok(())
 }
@@ -139,7 +149,7 @@ async fn ended_jobs_stay_ended(index: &dyn Index, job: &JobRef) -> Result<(), Po
     index.planned(job, planned(1, true)).await?;
     assert!(index.end(job, JobState::Complete, at).await?);
     assert!(!index.end(job, JobState::Failed, at).await?);
-    assert!(index.take_window(job, 3, STALE).await?.is_empty());
+    assert!(index.take_window(job, 3, STALE.into()).await?.is_empty());
     let status = index.get(job).await?.unwrap_or_else(gone);
     assert_eq!(
         (status.state, status.ended_at),
@@ -154,7 +164,7 @@ async fn unknown_jobs_are_ignored(index: &dyn Index, job: &JobRef) -> Result<(),
     index.planned(job, planned(1, true)).await?;
     index.chunk_progress(job, 0, tally(1)).await?;
     assert!(!index.chunk_done(job, 0, tally(1)).await?.first);
-    assert!(index.take_window(job, 3, STALE).await?.is_empty());
+    assert!(index.take_window(job, 3, STALE.into()).await?.is_empty());
     let at = Instant::from_millis(5);
     assert!(!index.end(job, JobState::Cancelled, at).await?);
     index.remove(job).await?;

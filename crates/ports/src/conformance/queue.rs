@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sluice_model::{ChunkId, Hint, JobId, JobRef, Lane, TenantId};
 
-use crate::{Message, PortError, Queue, Settle};
+use crate::{Message, PortError, Queue, Settle, Settled};
 
 /// Runs the suite on a queue whose lanes are empty.
 pub async fn queue(queue: &dyn Queue, tenant: &TenantId) -> Result<(), PortError> {
@@ -32,7 +32,7 @@ async fn traces_travel_along(queue: &dyn Queue, chunk: &Hint) -> Result<(), Port
     for how in [retry, Settle::Ack] {
         let delivery = queue.receive(Lane::Chunks).await?;
         assert_eq!(delivery.traceparent(), Some(traceparent));
-        delivery.settle(how).await?;
+        assert_eq!(delivery.settle(how).await?, Settled::Done);
     }
     Ok(())
 }
@@ -46,7 +46,8 @@ async fn settle_next(
     let delivery = queue.receive(lane).await?;
     assert_eq!((delivery.hint(), delivery.attempt()), expected);
     assert!(delivery.is_held());
-    delivery.settle(how).await
+    assert_eq!(delivery.settle(how).await?, Settled::Done);
+    Ok(())
 }
 
 async fn lanes_are_apart(queue: &dyn Queue, advance: &Hint, chunk: &Hint) -> Result<(), PortError> {
@@ -58,7 +59,9 @@ async fn lanes_are_apart(queue: &dyn Queue, advance: &Hint, chunk: &Hint) -> Res
 
 async fn what_is_dropped_comes_back(queue: &dyn Queue, chunk: &Hint) -> Result<(), PortError> {
     queue.send(chunk.clone().into()).await?;
-    drop(queue.receive(Lane::Chunks).await?);
+    let first = queue.receive(Lane::Chunks).await?;
+    assert!(!first.is_redelivered());
+    drop(first);
     settle_next(queue, Lane::Chunks, (chunk, 0), Settle::Ack).await
 }
 

@@ -68,9 +68,9 @@ async fn no_more_is_held_than_the_prefetch() {
 async fn readiness_follows_the_connections_and_depth_counts() {
     let rig = Rig::new("ready").await;
     rig.queue.check().unwrap();
-    assert_eq!(rig.queue.depth(Lane::Jobs).await.unwrap(), 0);
+    assert_eq!(rig.queue.waiting(Lane::Jobs).await.unwrap(), 0);
     rig.send(&advance()).await;
-    while rig.queue.depth(Lane::Jobs).await.unwrap() == 0 {
+    while rig.queue.waiting(Lane::Jobs).await.unwrap() == 0 {
         tokio::task::yield_now().await;
     }
     rig.receive_and_ack(&advance()).await;

@@ -107,6 +107,28 @@ impl Default for S3Section {
     }
 }
 
+/// Traces, sent to an OpenTelemetry collector.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TelemetrySection {
+    /// The collector's OTLP/HTTP address; unset means that nothing is traced.
+    pub otlp_endpoint: Option<String>,
+    /// Headers for the collector, such as a key: `NAME=VALUE`, with commas between several.
+    pub otlp_headers: Secret,
+    /// Traces that begin here and are sent, of a hundred.
+    pub sample_percent: u32,
+}
+
+impl Default for TelemetrySection {
+    fn default() -> Self {
+        Self {
+            otlp_endpoint: None,
+            otlp_headers: Secret::default(),
+            sample_percent: 100,
+        }
+    }
+}
+
 /// Health and metrics, for operators.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

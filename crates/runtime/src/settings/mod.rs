@@ -4,7 +4,9 @@
 mod adapters;
 mod secret;
 
-pub use adapters::{AdminSection, AmqpSection, EncryptionSetting, RedisSection, S3Section};
+pub use adapters::{
+    AdminSection, AmqpSection, EncryptionSetting, RedisSection, S3Section, TelemetrySection,
+};
 pub use secret::Secret;
 
 use std::collections::BTreeMap;
@@ -39,6 +41,8 @@ pub struct Settings {
     pub admin: AdminSection,
     /// Logging.
     pub log: LogSection,
+    /// Traces.
+    pub telemetry: TelemetrySection,
     /// The organizations served, by the first part of their FHIR base URL.
     pub tenants: BTreeMap<TenantId, TenantSection>,
 }
@@ -56,6 +60,7 @@ impl Default for Settings {
             s3: S3Section::default(),
             admin: AdminSection::default(),
             log: LogSection::default(),
+            telemetry: TelemetrySection::default(),
             tenants: BTreeMap::new(),
         }
     }
@@ -133,6 +138,8 @@ pub struct CoordinatorSection {
     pub window: NonZeroU32,
     /// A chunk without a sign of life for this long is handed out again.
     pub stale_seconds: NonZeroU32,
+    /// One that nobody has begun is handed out again after this long, while the queue is not empty.
+    pub unbegun_minutes: NonZeroU32,
     /// How long the name of a deleted export is kept.
     pub tombstone_minutes: NonZeroU32,
     /// Jobs looked at at once.
@@ -146,6 +153,7 @@ impl Default for CoordinatorSection {
             reconcile_seconds: nonzero(300),
             window: nonzero(16),
             stale_seconds: nonzero(60),
+            unbegun_minutes: nonzero(10),
             tombstone_minutes: nonzero(60),
             width: nonzero(4),
         }

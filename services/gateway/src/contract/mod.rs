@@ -16,15 +16,15 @@ use actix_web::{App, web};
 use serde_json::{Value, json};
 use sluice_coordinator::{Coordinator, CoordinatorSettings};
 use sluice_engine::{
-    Advance, AdvanceLimits, Export, ExportLimits, Pace, Policy, PollLimits, Ports, Rebuild, Tenant,
-    Tenants,
+    Advance, AdvanceLimits, Export, ExportLimits, Metrics, Pace, Policy, PollLimits, Ports,
+    Rebuild, Tenant, Tenants,
 };
 use sluice_local::{MemoryBlobs, MemoryIndex, MemoryQueue};
 use sluice_ports::{Blobs, Index, Queue};
 use sluice_testkit::{Faults, Faulty, ManualClock, SeededEntropy, SmallSource};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Gateway, GatewaySettings, LinkKey, request_id, routes};
+use crate::{Gateway, GatewaySettings, LinkKey, request, routes};
 
 const PUBLIC: &str = "https://bulk.example.org";
 const EXPORT: &str = "/default/fhir/Patient/$export";
@@ -95,6 +95,7 @@ impl Site {
             queue,
             clock: clock.clone(),
             entropy: Arc::new(SeededEntropy::new(1)),
+            metrics: Metrics::default(),
         };
         let source = Arc::new(SmallSource::of(3, 40));
         let policy = Policy {
@@ -137,26 +138,26 @@ impl Site {
             advance: Advance::new(&self.ports, &self.tenants, AdvanceLimits::default()),
             export: export.clone(),
             rebuild: Rebuild::new(&self.ports, &self.tenants),
-            queue: self.ports.queue.clone(),
+            ports: self.ports.clone(),
         };
         let settings = CoordinatorSettings {
             sweep_every: Duration::from_secs(15),
             reconcile_every: Duration::from_mins(5),
             width: 2,
         };
-        let (queue, stop) = (self.ports.queue.clone(), self.stop.clone());
+        let (ports, stop) = (self.ports.clone(), self.stop.clone());
         tokio::spawn(sluice_coordinator::run(coordinator, settings, stop.clone()));
         let pace = Pace {
             width: 2,
             grace: Duration::ZERO,
         };
-        tokio::spawn(sluice_worker::run(export, queue, pace, stop));
+        tokio::spawn(sluice_worker::run(export, ports, pace, stop));
     }
 
     async fn send(&self, request: TestRequest) -> Got {
         let app = App::new()
             .app_data(self.gateway.clone())
-            .wrap(actix_web::middleware::from_fn(request_id::wrap))
+            .wrap(actix_web::middleware::from_fn(request::wrap))
             .configure(routes::configure);
         let app = init_service(app).await;
         let response = app.call(request.to_request()).await.unwrap();

@@ -1,0 +1,40 @@
+//! Metrics, kept until Prometheus asks.
+
+use anyhow::Context;
+use opentelemetry::metrics::{Meter, MeterProvider};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use prometheus::{Registry, TextEncoder};
+
+/// Instruments, and what they say when asked.
+#[derive(Clone)]
+pub(super) struct Scrape {
+    registry: Registry,
+    meters: SdkMeterProvider,
+}
+
+impl Scrape {
+    pub(super) fn new(resource: Resource) -> anyhow::Result<Self> {
+        let registry = Registry::new();
+        let reader = opentelemetry_prometheus::exporter()
+            .with_registry(registry.clone())
+            .scope_info_enabled(false)
+            .build()
+            .context("preparing metrics")?;
+        let meters = SdkMeterProvider::builder()
+            .with_resource(resource)
+            .with_reader(reader)
+            .build();
+        Ok(Self { registry, meters })
+    }
+
+    pub(super) fn meter(&self) -> Meter {
+        self.meters.meter("sluice")
+    }
+
+    pub(super) fn exposition(&self) -> anyhow::Result<String> {
+        let families = self.registry.gather();
+        let text = TextEncoder::new().encode_to_string(&families);
+        text.context("writing metrics")
+    }
+}
