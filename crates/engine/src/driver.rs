@@ -6,9 +6,9 @@ use std::time::Duration;
 use sluice_model::{Hint, Lane};
 use sluice_ports::{Delivery, Settle, Settled};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 use crate::{Metrics, Ports};
 
@@ -34,14 +34,15 @@ pub struct Received {
     pub traceparent: Option<String>,
 }
 
-/// Runs `handle` on each message of a lane until `stop`.
+/// Runs `handle` on each message of a lane until `stop`. Dropped, it drops all that it holds, and
+/// the messages go back.
 pub async fn drive<H, F>(ports: Ports, lane: Lane, pace: Pace, stop: CancellationToken, handle: H)
 where
     H: Fn(Received) -> F,
     F: Future<Output = Settle> + Send + 'static,
 {
     let room = Arc::new(Semaphore::new(pace.width));
-    let held = TaskTracker::new();
+    let mut held = JoinSet::new();
     let end = CancellationToken::new();
     loop {
         // Room first, message second: a message is never held by a process too busy for it.
@@ -49,6 +50,9 @@ where
         let Some(Ok(permit)) = permit.await else {
             break;
         };
+        while let Some(ended) = held.try_join_next() {
+            report(&ended, lane);
+        }
         let Some(received) = stop.run_until_cancelled(ports.queue.receive(lane)).await else {
             break;
         };
@@ -78,15 +82,25 @@ where
             drop(permit);
         });
     }
-    held.close();
-    if tokio::time::timeout(pace.grace, held.wait()).await.is_err() {
-        tracing::warn!(
-            ?lane,
-            left = held.len(),
-            "what is not done in time is given back"
-        );
+    let finished = tokio::time::timeout(pace.grace, finish(&mut held, lane)).await;
+    if finished.is_err() {
+        let left = held.len();
+        tracing::warn!(?lane, left, "what is not done in time is given back");
         end.cancel();
-        held.wait().await;
+        finish(&mut held, lane).await;
+    }
+}
+
+async fn finish(held: &mut JoinSet<()>, lane: Lane) {
+    while let Some(ended) = held.join_next().await {
+        report(&ended, lane);
+    }
+}
+
+/// One that panicked takes nothing with it: its message was dropped, and goes back (C11).
+fn report(ended: &Result<(), tokio::task::JoinError>, lane: Lane) {
+    if ended.is_err() {
+        tracing::error!(?lane, "handling a hint panicked; it comes back");
     }
 }
 

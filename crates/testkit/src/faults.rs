@@ -1,11 +1,13 @@
-//! Says which call fails, and whether before or after it took effect.
+//! Says at which call something goes wrong, and whether before or after it took effect: the call
+//! fails, or the process that made it dies.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use sluice_ports::PortError;
+use tokio_util::sync::CancellationToken;
 
-/// When a call fails.
+/// When a call goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {
     /// Before it does anything: the request got lost.
@@ -14,11 +16,20 @@ pub enum When {
     After,
 }
 
-/// Counts the calls of every port that shares it, and fails the chosen one.
+/// What goes wrong.
+#[derive(Clone)]
+enum Fault {
+    /// The call says that it failed.
+    Fails,
+    /// Nothing is heard of the call, nor of the process, any more.
+    Kills(CancellationToken),
+}
+
+/// Counts the calls of every port that shares it, and lets the chosen one go wrong.
 #[derive(Clone, Default)]
 pub struct Faults {
     calls: Arc<AtomicU64>,
-    chosen: Option<(u64, When)>,
+    chosen: Option<(u64, When, Fault)>,
 }
 
 impl Faults {
@@ -26,7 +37,24 @@ impl Faults {
     pub fn nth(n: u64, when: When) -> Self {
         Self {
             calls: Arc::default(),
-            chosen: Some((n, when)),
+            chosen: Some((n, when, Fault::Fails)),
+        }
+    }
+
+    /// Kills the process at its n-th call, from 0. Whoever runs the process waits for
+    /// [`Faults::killed`] and then ends it.
+    pub fn killing_at(n: u64, when: When) -> Self {
+        Self {
+            calls: Arc::default(),
+            chosen: Some((n, when, Fault::Kills(CancellationToken::new()))),
+        }
+    }
+
+    /// Returns when the process is to be ended; never if it is not.
+    pub async fn killed(&self) {
+        match &self.chosen {
+            Some((_, _, Fault::Kills(dead))) => dead.cancelled().await,
+            _ => std::future::pending().await,
         }
     }
 
@@ -41,11 +69,16 @@ impl Faults {
         call: impl Future<Output = Result<T, PortError>>,
     ) -> Result<T, PortError> {
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
-        let Some((_, when)) = self.chosen.filter(|(n, _)| *n == number) else {
+        let chosen = self.chosen.as_ref().filter(|(n, ..)| *n == number);
+        let Some((_, when, fault)) = chosen else {
             return call.await;
         };
-        if when == When::After {
+        if *when == When::After {
             call.await?;
+        }
+        if let Fault::Kills(dead) = fault {
+            dead.cancel();
+            std::future::pending::<()>().await;
         }
         Err(PortError::transient(
             "doing what a test makes fail",

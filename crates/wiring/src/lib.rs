@@ -12,6 +12,7 @@ mod servers;
 #[expect(
     clippy::unused_async,
     clippy::unused_self,
+    clippy::unnecessary_wraps,
     reason = "it stands in for what must wait"
 )]
 mod servers;

@@ -6,8 +6,10 @@
     reason = "what surprises a test should end it"
 )]
 
+mod collector;
 mod data;
 mod faults;
 mod flow;
 mod kills;
 mod site;
+mod telemetry;

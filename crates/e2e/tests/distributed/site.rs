@@ -146,6 +146,11 @@ impl Site {
             .insert((service, number), Running { child, admin });
     }
 
+    /// A path on the admin port of a process.
+    pub(crate) fn admin(&self, name: Name, path: &str) -> String {
+        format!("http://127.0.0.1:{}{path}", self.running()[&name].admin)
+    }
+
     /// Starts so many of each, and waits until all are ready.
     pub(crate) fn start_all(&self, gateways: usize, coordinators: usize, workers: usize) {
         for (service, count) in [

@@ -26,6 +26,13 @@ const JOB_SECONDS: [f64; 10] = [
 ];
 const ATTEMPTS: [f64; 6] = [1.0, 2.0, 3.0, 4.0, 5.0, 10.0];
 
+/// Why chunks are given up.
+const POISON: [&str; 3] = ["permanent", "retries", "queue"];
+/// What is put right without anybody having asked for it.
+const RECONCILE: [&str; 3] = ["index_rebuilt", "job_adopted", "upload_freed"];
+/// How jobs end.
+const ENDS: [&str; 4] = ["complete", "failed", "deleted", "expired"];
+
 /// How a try at a chunk ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ChunkOutcome {
@@ -42,6 +49,14 @@ pub(crate) enum ChunkOutcome {
 }
 
 impl ChunkOutcome {
+    const ALL: [Self; 5] = [
+        Self::Done,
+        Self::Conflict,
+        Self::Pointless,
+        Self::Retried,
+        Self::GivenUp,
+    ];
+
     fn name(self) -> &'static str {
         match self {
             Self::Done => "done",
@@ -138,7 +153,36 @@ impl Metrics {
     /// Instruments of this meter.
     pub fn new(meter: &Meter, clock: Arc<dyn Clock>) -> Self {
         let live = LiveGauges::new(meter, clock);
-        Self(Arc::new(Instruments::new(meter, live)))
+        let metrics = Self(Arc::new(Instruments::new(meter, live)));
+        metrics.begin_at_zero();
+        metrics
+    }
+
+    /// What has not happened yet is shown as 0, so that the first time is seen as a rise.
+    fn begin_at_zero(&self) {
+        for counter in [&self.0.receipt_conflicts, &self.0.bytes, &self.0.orphans] {
+            counter.add(0, &[]);
+        }
+        for lane in [Lane::Jobs, Lane::Chunks, Lane::Dead] {
+            for counter in [&self.0.redelivered, &self.0.stale_acks] {
+                counter.add(0, &[lane_label(lane)]);
+            }
+        }
+        for outcome in ChunkOutcome::ALL {
+            self.0.chunks.add(0, &[label("outcome", outcome.name())]);
+        }
+        for class in POISON {
+            self.0.poison.add(0, &[label("class", class)]);
+        }
+        for action in RECONCILE {
+            self.0.reconciled.add(0, &[label("action", action)]);
+        }
+        for level in ["system", "patient", "group"] {
+            for outcome in ENDS {
+                let labels = [label("level", level), label("outcome", outcome)];
+                self.0.jobs.add(0, &labels);
+            }
+        }
     }
 
     /// Shows the jobs that run, for as long as they may be believed.

@@ -1,0 +1,105 @@
+//! What a client sees of a deployment, and what lies on its disk.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::TryStreamExt;
+use sluice_engine::{
+    Answer, Journal, Kickoff, KickoffError, KickoffRequest, PollLimits, Ports, Serve, Tenants,
+};
+use sluice_fhir::{Issue, Level, parameters};
+use sluice_model::{JobRef, Manifest, ManifestFile};
+use sluice_ports::{Blobs, PortError};
+
+use crate::{Disk, tenant_id};
+
+/// What an ended job came to.
+#[derive(Debug)]
+pub enum Ended {
+    /// Its manifest.
+    Complete(Arc<Manifest>),
+    /// Why it failed.
+    Failed(Issue),
+    /// It is not there any more.
+    Gone,
+}
+
+/// Asks as a gateway does.
+pub struct Client {
+    pub(crate) ports: Ports,
+    pub(crate) tenants: Tenants,
+    pub(crate) disk: Disk,
+}
+
+impl Client {
+    /// Asks over these ports; `disk` is where their objects lie.
+    pub fn new(ports: Ports, tenants: Tenants, disk: &Disk) -> Self {
+        let disk = disk.clone();
+        Self {
+            ports,
+            tenants,
+            disk,
+        }
+    }
+
+    /// Kicks off an export of everything.
+    pub async fn kick_off(&self) -> Result<JobRef, KickoffError> {
+        let request = KickoffRequest {
+            tenant: tenant_id()?,
+            url: "http://test/default/fhir/Patient/$export".to_owned(),
+            level: Level::Patient,
+            asked: parameters::Kickoff::default(),
+            client: None,
+            idempotency_key: None,
+            traceparent: None,
+        };
+        Kickoff::new(&self.ports, &self.tenants)
+            .accept(request)
+            .await
+    }
+
+    /// Polls until the job has ended.
+    pub async fn ended(&self, job: &JobRef) -> Ended {
+        let serve = Serve::new(&self.ports, &self.tenants, PollLimits::default());
+        loop {
+            let wait = match serve.status(job).await {
+                Ok(Answer::Complete(manifest)) => return Ended::Complete(manifest),
+                Ok(Answer::Failed(issue)) => return Ended::Failed(issue),
+                Ok(Answer::Unknown | Answer::Gone) => return Ended::Gone,
+                Ok(Answer::Running(progress)) => progress.retry_after,
+                Ok(Answer::TooFast(wait)) => wait,
+                Err(_) => Duration::from_secs(1),
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// The ports, for a test to use as any process would.
+    pub fn ports(&self) -> &Ports {
+        &self.ports
+    }
+
+    /// The journal as it lies on the disk, without faults.
+    pub fn journal(&self) -> Journal {
+        Journal::new(Arc::new(self.disk.0.clone()))
+    }
+
+    /// Every line of files, sorted.
+    ///
+    /// # Panics
+    ///
+    /// When a file does not hold what its entry says.
+    pub async fn lines(&self, files: &[ManifestFile]) -> Result<Vec<String>, PortError> {
+        let mut lines = Vec::new();
+        for file in files {
+            let stream = self.disk.0.read(&file.key, 0..file.bytes).await?;
+            let parts: Vec<_> = stream.try_collect().await?;
+            let body = String::from_utf8_lossy(&parts.concat()).into_owned();
+            let found = u64::try_from(body.lines().count()).unwrap_or(u64::MAX);
+            assert_eq!(found, file.count, "{} holds what it says", file.key);
+            lines.extend(body.lines().map(str::to_owned));
+        }
+        lines.sort_unstable();
+        Ok(lines)
+    }
+}

@@ -1,0 +1,170 @@
+//! What running processes tell: every documented metric, true figures, and traces that lead from a
+//! chunk to its kick-off.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use opentelemetry_proto::tonic::trace::v1::Span;
+use serde_json::Value;
+
+use crate::collector::Collector;
+use crate::data::sample;
+use crate::site::{Service, Site, curl};
+
+const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+const CALLER: &str = "b7ad6b7169203331";
+
+/// Metrics of a process: each sample by its name with its labels.
+fn scrape(site: &Site, name: (Service, usize)) -> BTreeMap<String, f64> {
+    let text = curl(&["-s", &site.admin(name, "/metrics")]);
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let samples = lines.filter_map(|line| line.rsplit_once(' '));
+    samples
+        .map(|(sample, value)| (sample.to_owned(), value.parse().unwrap()))
+        .collect()
+}
+
+/// The sum of the samples of a metric that have all of these labels.
+fn sum(scrapes: &[BTreeMap<String, f64>], metric: &str, labels: &[&str]) -> f64 {
+    let samples = scrapes.iter().flatten();
+    let wanted = samples.filter(|(sample, _)| {
+        let name = sample.split('{').next().unwrap();
+        name == metric && labels.iter().all(|label| sample.contains(label))
+    });
+    wanted.map(|(_, value)| value).sum()
+}
+
+/// The names in the first column of the table in docs/METRICS.md.
+fn documented() -> BTreeSet<String> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/METRICS.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `"));
+    rows.map(|row| row.split('`').next().unwrap().to_owned())
+        .collect()
+}
+
+/// Kicks off as a client that traces, and waits for the manifest.
+async fn export(site: &Site) -> Value {
+    let url = format!("{}/Patient/$export", site.base("one"));
+    let caller = format!("traceparent: 00-{TRACE}-{CALLER}-01");
+    let words = ["-si", "-H", "Prefer: respond-async", "-H", &caller, &url];
+    let started = curl(&words);
+    let location = started
+        .lines()
+        .find_map(|line| line.strip_prefix("content-location: "));
+    let job = location.unwrap().trim().to_owned();
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        if let Ok(manifest) = serde_json::from_str(&curl(&["-s", &job])) {
+            return manifest;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_all_there_and_true_and_chunks_are_traced_to_their_kick_off() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("data");
+    sample(60, 3, &folder);
+    let collector = Collector::start().await;
+    let mut site = Site::new("telemetry", &[("one", &folder)]);
+    site.set("SLUICE_TELEMETRY__OTLP_ENDPOINT", &collector.endpoint);
+    site.start_all(1, 1, 2);
+    let manifest = export(&site).await;
+    let files = manifest["output"].as_array().unwrap();
+    let count = |file: &Value| file["count"].as_f64().unwrap();
+    let resources: f64 = files.iter().map(count).sum();
+    // A sweep shows the live jobs; none runs any more.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let scrapes: Vec<_> = site
+        .names()
+        .iter()
+        .map(|name| scrape(&site, *name))
+        .collect();
+
+    let found: BTreeSet<String> = scrapes
+        .iter()
+        .flat_map(BTreeMap::keys)
+        .map(|sample| base_name(sample))
+        .collect();
+    let missing: Vec<_> = documented().difference(&found).cloned().collect();
+    assert!(missing.is_empty(), "documented and not there: {missing:?}");
+    let known = documented();
+    let unknown: Vec<_> = found.difference(&known).collect();
+    assert_eq!(unknown, ["target_info"], "there and not documented");
+
+    let total = |metric: &str, labels: &[&str]| sum(&scrapes, metric, labels);
+    let same = |metric: &str, labels: &[&str], expected: f64| {
+        let found = total(metric, labels);
+        assert!(
+            (found - expected).abs() < 0.5,
+            "{metric}: {found} and not {expected}"
+        );
+    };
+    same("export_resources_total", &[], resources);
+    same("export_kickoffs_total", &["outcome=\"accepted\""], 1.0);
+    same("export_jobs_total", &["outcome=\"complete\""], 1.0);
+    same("export_jobs_active", &[], 0.0);
+    same("export_poison_total", &[], 0.0);
+    same("dependency_up", &[], 3.0 * 4.0);
+    same("consumer_alive", &[], 4.0);
+    let kick_off = ["route=\"/{tenant}/fhir/Patient/$export\"", "202"];
+    same("http_server_request_duration_seconds_count", &kick_off, 1.0);
+    let chunks = total("export_chunks_total", &["outcome=\"done\""]);
+    assert!(chunks >= 2.0, "{chunks} chunks");
+
+    for name in site.names() {
+        assert!(site.stop(name), "{name:?} did not end well");
+    }
+    check_traces(&collector.spans(), chunks);
+}
+
+/// A histogram's samples are told of under its own name.
+fn base_name(sample: &str) -> String {
+    let name = sample.split('{').next().unwrap();
+    let parts = ["_bucket", "_sum", "_count"];
+    let part = parts.iter().find_map(|part| name.strip_suffix(part));
+    part.unwrap_or(name).to_owned()
+}
+
+fn check_traces(spans: &[Span], chunks: f64) {
+    let kick_off = spans
+        .iter()
+        .find(|span| span.name == "GET /{tenant}/fhir/Patient/$export")
+        .unwrap();
+    assert_eq!(hex::encode(&kick_off.trace_id), TRACE);
+    assert_eq!(hex::encode(&kick_off.parent_span_id), CALLER);
+    let exported: Vec<&Span> = spans
+        .iter()
+        .filter(|span| span.name == "export chunk")
+        .collect();
+    let traces: BTreeSet<&[u8]> = exported.iter().map(|span| &span.trace_id[..]).collect();
+    assert_eq!(traces.len(), exported.len(), "each chunk is its own trace");
+    assert!(f64::from(u32::try_from(exported.len()).unwrap()) >= chunks);
+    let looks = spans.iter().filter(|span| span.name == "advance job");
+    for span in exported.iter().copied().chain(looks) {
+        assert_eq!(span.links.len(), 1, "{}", span.name);
+        assert_eq!(span.links[0].trace_id, kick_off.trace_id);
+        assert_eq!(span.links[0].span_id, kick_off.span_id);
+        assert_ne!(span.trace_id, kick_off.trace_id);
+    }
+    let keys: BTreeSet<&str> = spans
+        .iter()
+        .flat_map(|span| &span.attributes)
+        .map(|attribute| attribute.key.as_str())
+        .collect();
+    let harmless = [
+        "attempt",
+        "busy_ns",
+        "chunk",
+        "http.request.method",
+        "http.response.status_code",
+        "id",
+        "idle_ns",
+        "job",
+        "level",
+        "target",
+    ];
+    let other: Vec<_> = keys.iter().filter(|key| !harmless.contains(key)).collect();
+    assert!(other.is_empty(), "spans tell {other:?}");
+}
