@@ -8,6 +8,7 @@ mod index;
 mod memory;
 pub mod ndjson;
 mod queue;
+pub mod synthetic;
 
 pub use clock::SystemClock;
 pub use directory::DirectoryBlobs;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use sluice_local::ndjson::{LoadProgress, NdjsonOptions, NdjsonSource};
+use sluice_local::synthetic::{SyntheticOptions, SyntheticSource};
 use sluice_local::{DirectoryBlobs, MemoryIndex, MemoryQueue};
 use sluice_ports::{Blobs, Clock, Entropy, Index, Queue, Source};
 use sluice_runtime::Settings;
@@ -87,8 +88,11 @@ pub fn source(
     clock: Arc<dyn Clock>,
     progress: impl Fn(LoadProgress) + Send + Sync,
 ) -> anyhow::Result<OpenSource> {
+    if let Some(options) = uri.strip_prefix("synthetic:") {
+        return synthetic(uri, options, clock);
+    }
     let Some(path) = uri.strip_prefix("ndjson:") else {
-        bail!("source {uri:?}: this build knows ndjson:DIR");
+        bail!("source {uri:?}: this build knows ndjson:DIR and synthetic:?patients=NUMBER");
     };
     let mut options =
         NdjsonOptions::from_uri_path(path).with_context(|| format!("source {uri:?}"))?;
@@ -97,6 +101,17 @@ pub fn source(
     }
     let source = NdjsonSource::open(options, clock, progress)
         .with_context(|| format!("loading source {uri:?}"))?;
+    let catalog = source.catalog();
+    Ok(OpenSource {
+        source: Arc::new(source),
+        catalog,
+    })
+}
+
+fn synthetic(uri: &str, options: &str, clock: Arc<dyn Clock>) -> anyhow::Result<OpenSource> {
+    let options =
+        SyntheticOptions::from_uri_path(options).with_context(|| format!("source {uri:?}"))?;
+    let source = SyntheticSource::new(options, clock);
     let catalog = source.catalog();
     Ok(OpenSource {
         source: Arc::new(source),
@@ -125,4 +140,57 @@ fn index_elsewhere(indexes: &Path, dir: &Path) -> PathBuf {
         }
     }
     indexes.join(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use sluice_local::SystemClock;
+
+    use super::*;
+
+    fn open(uri: &str) -> anyhow::Result<OpenSource> {
+        source(
+            uri,
+            Path::new("no-such-folder"),
+            Arc::new(SystemClock),
+            |_| {},
+        )
+    }
+
+    #[test]
+    fn made_up_patients_need_no_folder() {
+        let catalog = open("synthetic:?patients=100&observations=2")
+            .unwrap()
+            .catalog;
+        assert_eq!(
+            (catalog.resources, catalog.files),
+            (302, 0),
+            "two are Groups"
+        );
+        assert!(open("synthetic:").is_ok());
+    }
+
+    #[test]
+    fn a_refusal_says_what_may_be_said() {
+        for (uri, expected) in [
+            (
+                "folder:data",
+                "knows ndjson:DIR and synthetic:?patients=NUMBER",
+            ),
+            (
+                "synthetic:?size=3",
+                "unknown option \"size\"; there are patients,",
+            ),
+            (
+                "synthetic:?bytes=3",
+                "option bytes takes a whole number from 390",
+            ),
+        ] {
+            let refused = format!("{:#}", open(uri).err().unwrap());
+            assert!(
+                refused.contains(expected) && refused.contains(uri),
+                "{refused}"
+            );
+        }
+    }
 }
