@@ -11,5 +11,6 @@ mod data;
 mod faults;
 mod flow;
 mod kills;
+mod scale;
 mod site;
 mod telemetry;

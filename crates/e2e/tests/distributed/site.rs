@@ -146,6 +146,17 @@ impl Site {
             .insert((service, number), Running { child, admin });
     }
 
+    /// The most memory that a process ever held.
+    pub(crate) fn peak_mib(&self, name: Name) -> u64 {
+        let path = format!("/proc/{}/status", self.running()[&name].child.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak
+            .and_then(|text| text.split_whitespace().next())
+            .unwrap();
+        kib.parse::<u64>().unwrap() >> 10
+    }
+
     /// A path on the admin port of a process.
     pub(crate) fn admin(&self, name: Name, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.running()[&name].admin)
