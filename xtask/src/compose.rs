@@ -95,14 +95,20 @@ fn settings(config: &Value) -> anyhow::Result<usize> {
 /// What a service is told about Sluice. Secrets in files are not there to be read; any text stands
 /// in for them.
 fn variables(environment: &Value) -> anyhow::Result<Vec<(String, String)>> {
-    let all = environment.as_object().into_iter().flatten();
-    all.filter(|(name, _)| name.starts_with(PREFIX))
-        .map(|(name, value)| match (name.strip_suffix(FROM_FILE), value) {
-            (Some(name), Value::String(_)) => Ok((name.to_owned(), "secret".to_owned())),
-            (None, Value::String(value)) => Ok((name.clone(), value.clone())),
-            _ => bail!("environment variable {name} has no value"),
-        })
-        .collect()
+    let mut variables = Vec::new();
+    for (name, value) in environment.as_object().into_iter().flatten() {
+        if !name.starts_with(PREFIX) {
+            continue;
+        }
+        let Some(value) = value.as_str() else {
+            bail!("environment variable {name} has no value");
+        };
+        variables.push(match name.strip_suffix(FROM_FILE) {
+            Some(name) => (name.to_owned(), "secret".to_owned()),
+            None => (name.clone(), value.to_owned()),
+        });
+    }
+    Ok(variables)
 }
 
 #[cfg(test)]
