@@ -1,6 +1,7 @@
-//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `deny`, `stack`, `bench`.
+//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `compose`, `deny`, `stack`, `bench`.
 
 mod bench;
+mod compose;
 mod deny;
 mod graph;
 mod run;
@@ -11,14 +12,15 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 const USAGE: &str =
-    "usage: cargo xtask test | graph | deny | ci | stack up|down|status | bench NAME
+    "usage: cargo xtask test | graph | compose | deny | ci | stack up|down|status | bench NAME
 
-  test   every test of the workspace
-  graph  checks that crates depend only on layers below their own
-  deny   licences, sources, bans and advisories of dependencies (cargo-deny)
-  ci     test, then fmt, clippy, graph and deny
-  stack  RabbitMQ, Redis and S3 on free loopback ports, under target/stack
-  bench  prints figures: memory (2 GiB and documents of 60 MB from one process)";
+  test     every test of the workspace
+  graph    checks that crates depend only on layers below their own
+  compose  docker-compose.yml, and the settings that it gives to services
+  deny     licences, sources, bans and advisories of dependencies (cargo-deny)
+  ci       test, then fmt, clippy, graph, compose and deny
+  stack    RabbitMQ, Redis and S3 on free loopback ports, under target/stack
+  bench    prints figures: memory (2 GiB and documents of 60 MB from one process)";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -36,6 +38,7 @@ fn command(words: &[&str]) -> anyhow::Result<()> {
     match words {
         ["test", rest @ ..] => test(rest),
         ["graph"] => graph::check(),
+        ["compose"] => compose::check(),
         ["deny"] => deny::check(),
         ["ci"] => ci(),
         ["stack", word] => stack::command(word),
@@ -69,5 +72,6 @@ fn ci() -> anyhow::Result<()> {
     let clippy = ["clippy", "--workspace", "--all-targets", "--locked"];
     run::cargo(&[&clippy[..], &strict[..]].concat())?;
     graph::check()?;
+    compose::check()?;
     deny::check()
 }
