@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context;
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches, Parser};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Settings, Telemetry, environment, load, on_signal};
@@ -42,7 +42,8 @@ where
     F: FnOnce(Process) -> W,
     W: Future<Output = anyhow::Result<()>>,
 {
-    let arguments = Arguments::parse();
+    let named = Arguments::command().name(service).get_matches();
+    let arguments = Arguments::from_arg_matches(&named).unwrap_or_else(|error| error.exit());
     match booted(service, &arguments, run) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -103,9 +103,9 @@ async fn a_million_patients_beside_twenty_small_jobs() {
             tokio::time::sleep(Duration::from_millis(1100)).await;
         }
         let small = (0..SMALL_JOBS).map(|number| {
-            let ended = &ended_small;
+            let (ended, home) = (&ended_small, home.path());
             async move {
-                small_job(site, home.path(), number).await;
+                small_job(site, home, number).await;
                 ended.fetch_add(1, Ordering::SeqCst);
             }
         });

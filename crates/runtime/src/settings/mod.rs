@@ -221,7 +221,7 @@ pub enum LogFormat {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TenantSection {
-    /// Where its resources come from: `ndjson:DIR`. It must be set, by whatever part of the
+    /// Where its resources come from: `ndjson:DIR` or `synthetic:`. It must be set, by whatever part of the
     /// settings; [`crate::load`] looks at the whole of them.
     #[serde(default)]
     pub source: String,
