@@ -10,4 +10,6 @@ mod data;
 mod faults;
 mod flow;
 mod kills;
+mod moments;
+mod servers;
 mod site;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard};
 use std::thread::sleep;
@@ -13,6 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use sluice_blobs_s3::{S3Blobs, S3Credentials, S3Options};
 use sluice_ports::Blobs;
 use sluice_testkit::{program, stack};
+use tokio::sync::OnceCell;
 
 /// A service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +55,7 @@ pub(crate) struct Site {
     variables: BTreeMap<String, String>,
     running: Mutex<BTreeMap<Name, Running>>,
     home: tempfile::TempDir,
+    store: OnceCell<S3Blobs>,
 }
 
 /// The stack's settings that services read as they are.
@@ -85,6 +87,7 @@ impl Site {
             variables: BTreeMap::new(),
             running: Mutex::default(),
             home: tempfile::tempdir().unwrap(),
+            store: OnceCell::new(),
             name: name.clone(),
         };
         for setting in FROM_STACK {
@@ -125,11 +128,10 @@ impl Site {
 
     /// Starts a process.
     pub(crate) fn start(&self, (service, number): Name) {
-        let log = self.home.path().join(format!("{service:?}-{number}.log"));
         let log = std::fs::File::options()
             .create(true)
             .append(true)
-            .open(log)
+            .open(self.log_path((service, number)))
             .unwrap();
         let data = self.home.path().join(format!("{service:?}-{number}"));
         let admin = free_port();
@@ -195,6 +197,15 @@ impl Site {
         text
     }
 
+    /// Everything that a process wrote.
+    pub(crate) fn log(&self, name: Name) -> String {
+        std::fs::read_to_string(self.log_path(name)).unwrap()
+    }
+
+    fn log_path(&self, (service, number): Name) -> PathBuf {
+        self.home.path().join(format!("{service:?}-{number}.log"))
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(&self, name: Name) {
         let mut killed = self.running().remove(&name).unwrap();
@@ -258,8 +269,14 @@ impl Site {
         }
     }
 
-    /// The keys below a prefix in this deployment's part of the bucket.
+    /// The first thousand keys below a prefix in this deployment's part of the bucket.
     pub(crate) async fn objects(&self, prefix: &str) -> Vec<String> {
+        let store = self.store.get_or_init(|| self.connect()).await;
+        let found = store.list(prefix, None, 1000).await.unwrap();
+        found.into_iter().map(|found| found.key).collect()
+    }
+
+    async fn connect(&self) -> S3Blobs {
         let options = S3Options {
             prefix: self.name.clone(),
             endpoint: Some(stack("SLUICE_S3__ENDPOINT")),
@@ -271,26 +288,29 @@ impl Site {
             },
             ..S3Options::new("sluice", stack("SLUICE_S3__REGION"))
         };
-        let store = S3Blobs::connect(options).await.unwrap();
-        let found = store.list(prefix, None, 1000).await.unwrap();
-        found.into_iter().map(|found| found.key).collect()
+        S3Blobs::connect(options).await.unwrap()
+    }
+
+    /// The queues of this deployment, and how many messages are ready in each: some seconds late.
+    pub(crate) fn queues(&self) -> BTreeMap<String, u64> {
+        let management = stack("STACK_RABBITMQ_MANAGEMENT");
+        let url = format!("{management}/api/queues/%2f?columns=name,messages_ready");
+        let queues: Vec<serde_json::Value> = serde_json::from_str(&curl(&["-s", &url])).unwrap();
+        let queues = queues.iter().map(|queue| {
+            let ready = queue["messages_ready"].as_u64().unwrap_or(0);
+            (queue["name"].as_str().unwrap().to_owned(), ready)
+        });
+        queues
+            .filter(|(name, _)| name.starts_with(&self.name))
+            .collect()
     }
 
     /// Deletes every queue of this deployment with what is in it.
     pub(crate) fn delete_queues(&self) {
         let management = stack("STACK_RABBITMQ_MANAGEMENT");
-        let list = curl(&["-s", &format!("{management}/api/queues/%2f?columns=name")]);
-        let queues: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap();
-        for queue in queues {
-            let queue = queue["name"].as_str().unwrap();
-            if queue.starts_with(&self.name) {
-                curl(&[
-                    "-s",
-                    "-X",
-                    "DELETE",
-                    &format!("{management}/api/queues/%2f/{queue}"),
-                ]);
-            }
+        for queue in self.queues().into_keys() {
+            let url = format!("{management}/api/queues/%2f/{queue}");
+            curl(&["-s", "-X", "DELETE", &url]);
         }
     }
 }
