@@ -46,7 +46,7 @@ impl Case {
             reached(&self.site, moment).await;
             fault.await;
         };
-        let both = async { tokio::join!(self.exports(), fault) };
+        let both = async { tokio::join!(Box::pin(self.exports()), fault) };
         let ended = tokio::time::timeout(Duration::from_mins(4), both).await;
         assert!(ended.is_ok(), "{}: the export hangs", self.site.name);
     }

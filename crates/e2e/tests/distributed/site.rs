@@ -98,6 +98,8 @@ impl Site {
         site.set("SLUICE_REDIS__PREFIX", &name);
         site.set("SLUICE_AMQP__PREFIX", &name);
         site.set("SLUICE_SERVER__LISTEN", &format!("127.0.0.1:{}", site.port));
+        // Clients ask again soon, so that a test ends when its export does.
+        site.set("SLUICE_SERVER__LONGEST_POLL_SECONDS", "2");
         site.set("SLUICE_COORDINATOR__SWEEP_SECONDS", "2");
         site.set("SLUICE_COORDINATOR__STALE_SECONDS", "6");
         site.set("SLUICE_WORKER__LEASE_SECONDS", "4");
@@ -271,7 +273,7 @@ impl Site {
 
     /// The first thousand keys below a prefix in this deployment's part of the bucket.
     pub(crate) async fn objects(&self, prefix: &str) -> Vec<String> {
-        let store = self.store.get_or_init(|| self.connect()).await;
+        let store = self.store.get_or_init(|| Box::pin(self.connect())).await;
         let found = store.list(prefix, None, 1000).await.unwrap();
         found.into_iter().map(|found| found.key).collect()
     }
@@ -291,24 +293,29 @@ impl Site {
         S3Blobs::connect(options).await.unwrap()
     }
 
-    /// The queues of this deployment, and how many messages are ready in each: some seconds late.
-    pub(crate) fn queues(&self) -> BTreeMap<String, u64> {
+    /// The queues of this deployment.
+    pub(crate) fn queues(&self) -> Vec<String> {
         let management = stack("STACK_RABBITMQ_MANAGEMENT");
-        let url = format!("{management}/api/queues/%2f?columns=name,messages_ready");
-        let queues: Vec<serde_json::Value> = serde_json::from_str(&curl(&["-s", &url])).unwrap();
-        let queues = queues.iter().map(|queue| {
-            let ready = queue["messages_ready"].as_u64().unwrap_or(0);
-            (queue["name"].as_str().unwrap().to_owned(), ready)
-        });
-        queues
-            .filter(|(name, _)| name.starts_with(&self.name))
-            .collect()
+        let list = curl(&["-s", &format!("{management}/api/queues/%2f?columns=name")]);
+        let queues: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap();
+        let names = queues.iter().map(|queue| queue["name"].as_str().unwrap());
+        let ours = names.filter(|name| name.starts_with(&self.name));
+        ours.map(str::to_owned).collect()
+    }
+
+    /// Whether a message waits on a lane, whose queue there may not be.
+    pub(crate) fn holds_a_message(&self, lane: &str) -> bool {
+        let management = stack("STACK_RABBITMQ_MANAGEMENT");
+        let url = format!("{management}/api/queues/%2f/{}.{lane}/get", self.name);
+        let how = r#"{"count":1,"ackmode":"ack_requeue_true","encoding":"auto"}"#;
+        let found = curl(&["-s", "-X", "POST", "-d", how, &url]);
+        serde_json::from_str::<Vec<serde_json::Value>>(&found).is_ok_and(|found| !found.is_empty())
     }
 
     /// Deletes every queue of this deployment with what is in it.
     pub(crate) fn delete_queues(&self) {
         let management = stack("STACK_RABBITMQ_MANAGEMENT");
-        for queue in self.queues().into_keys() {
+        for queue in self.queues() {
             let url = format!("{management}/api/queues/%2f/{queue}");
             curl(&["-s", "-X", "DELETE", &url]);
         }
