@@ -9,6 +9,7 @@ mod redis;
 mod seaweedfs;
 mod server;
 
+pub use ports::free_ports;
 pub use private::Private;
 pub use process::{is_alive, stop};
 pub use rabbitmq::{Rabbitmq, RabbitmqOptions};
