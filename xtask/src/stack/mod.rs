@@ -1,19 +1,19 @@
 //! Private RabbitMQ, Redis and S3 servers for tests and for trying things: on free loopback ports,
-//! with everything they write under `target/stack`.
+//! with everything they write under `target/stack`. They outlive this process.
 
 mod install;
-mod process;
-mod rabbitmq;
-mod redis;
-mod s3;
+mod pids;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, bail};
+use sluice_stack::{
+    Process, Rabbitmq, RabbitmqOptions, Redis, RedisOptions, SeaweedFs, Server, is_alive, stop,
+};
 
 use crate::run::{root, say};
-use process::Pids;
+use pids::{Pids, remember};
 
 /// Where everything of the stack lies.
 fn home() -> PathBuf {
@@ -63,29 +63,51 @@ pub(crate) fn up() -> anyhow::Result<()> {
 }
 
 fn start(tools: &install::Tools) -> anyhow::Result<Vec<(String, String)>> {
-    let broker = rabbitmq::start(&home().join("rabbitmq"))?;
-    let index = redis::start(&home().join("redis"))?;
-    let store = s3::start(&tools.weed, &home().join("s3"))?;
-    broker.wait()?;
-    index.wait()?;
-    store.wait()?;
-    let mut settings = broker.settings();
-    settings.extend(index.settings());
-    settings.extend(store.settings());
+    // What tests ask of it: the management plugin closes connections and reads queues.
+    let managed = RabbitmqOptions {
+        management: true,
+        ..RabbitmqOptions::default()
+    };
+    let mut broker = begin::<Rabbitmq>(&managed)?;
+    let mut index = begin::<Redis>(&RedisOptions::default())?;
+    let mut store = begin::<SeaweedFs>(&tools.seaweedfs)?;
+    let mut settings = settings_of(&mut broker)?;
+    settings.extend(settings_of(&mut index)?);
+    settings.extend(settings_of(&mut store)?);
     Ok(settings)
+}
+
+/// Starts a server in a folder of its own.
+fn begin<S: Server>(options: &S::Options) -> anyhow::Result<Process<S>> {
+    let folder = home().join(S::NAME);
+    fs::create_dir_all(&folder).with_context(|| format!("making {}", folder.display()))?;
+    let process = Process::start(S::prepare(&folder, options)?)?;
+    remember(&home(), S::NAME, process.pid()?)?;
+    Ok(process)
+}
+
+/// Waits until a server answers, and returns its settings.
+fn settings_of<S: Server>(process: &mut Process<S>) -> anyhow::Result<Vec<(String, String)>> {
+    let waited = process.wait();
+    // Also of one that did not come up: what it left behind is stopped by its pid.
+    for (name, pid) in process.server().companions() {
+        remember(&home(), name, pid)?;
+    }
+    waited?;
+    Ok(process.server().settings())
 }
 
 /// Whether all of its servers run.
 pub(crate) fn is_up() -> bool {
     let pids = Pids::read(&home());
-    env_file().exists() && !pids.is_empty() && pids.iter().all(|(_, pid)| process::is_alive(*pid))
+    env_file().exists() && !pids.is_empty() && pids.iter().all(|(_, pid)| is_alive(*pid))
 }
 
 /// Stops everything and removes what it wrote.
 pub(crate) fn down() -> anyhow::Result<()> {
     let pids = Pids::read(&home());
     for (name, pid) in pids.iter() {
-        process::stop(name, *pid)?;
+        stop(name, *pid)?;
     }
     match fs::remove_dir_all(home()) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -102,19 +124,10 @@ fn status() {
         return;
     }
     for (name, pid) in pids.iter() {
-        let state = if process::is_alive(*pid) {
-            "runs"
-        } else {
-            "is gone"
-        };
+        let state = if is_alive(*pid) { "runs" } else { "is gone" };
         say(&format!("{name:12} {state}, pid {pid}"));
     }
     say(fs::read_to_string(env_file())
         .unwrap_or_default()
         .trim_end());
-}
-
-/// A folder of one server, made anew.
-fn fresh(folder: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(folder).with_context(|| format!("making {}", folder.display()))
 }

@@ -10,25 +10,27 @@ use sluice_testkit::{Behaviour, FaultProxy, stack};
 
 use crate::data::{assert_same, expected, exported, lines, sample};
 use crate::flow::manifest_of;
+use crate::moments::{Moment, reached};
 use crate::site::{Service, Site, curl, status};
 
 const SYSTEM: Level = Level::System;
 
-struct Case {
+/// A deployment and what it exports.
+pub(crate) struct Case {
     home: tempfile::TempDir,
     folder: PathBuf,
-    site: Site,
+    pub(crate) site: Site,
 }
 
 impl Case {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let case = Self::prepared(name);
         case.site.start_all(1, 2, 2);
         case
     }
 
     /// Not started yet.
-    fn prepared(name: &str) -> Self {
+    pub(crate) fn prepared(name: &str) -> Self {
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("data");
         sample(120, 5, &folder);
@@ -37,17 +39,23 @@ impl Case {
         Self { home, folder, site }
     }
 
-    /// Exports everything while something goes wrong after so many milliseconds.
-    async fn through<F: Future<Output = ()>>(&self, after: u64, fault: F) {
-        let out = self.home.path().join("out");
-        let export = exported(&self.site, &SYSTEM, &out);
+    /// Exports everything while something goes wrong, from a moment on at which the export is not
+    /// over.
+    pub(crate) async fn through<F: Future<Output = ()>>(&self, moment: Moment, fault: F) {
         let fault = async {
-            tokio::time::sleep(Duration::from_millis(after)).await;
+            reached(&self.site, moment).await;
             fault.await;
         };
-        let both = async { tokio::join!(export, fault) };
+        let both = async { tokio::join!(Box::pin(self.exports()), fault) };
         let ended = tokio::time::timeout(Duration::from_mins(4), both).await;
         assert!(ended.is_ok(), "{}: the export hangs", self.site.name);
+    }
+
+    /// Exports everything, and checks that every resource is there once.
+    pub(crate) async fn exports(&self) {
+        let out = tempfile::tempdir_in(self.home.path()).unwrap();
+        let out = out.path().join("out");
+        exported(&self.site, &SYSTEM, &out).await;
         let expected = expected(&self.folder, &SYSTEM).await;
         assert_same(&lines(&out), &expected, &self.site.name);
     }
@@ -66,7 +74,7 @@ async fn e2_the_index_is_flushed_in_mid_export() {
             tokio::time::sleep(Duration::from_millis(40)).await;
         }
     };
-    case.through(900, storm(30)).await;
+    case.through(Moment::Exporting, storm(30)).await;
     // E3: after completion the same files are there.
     let url = format!("{}/$export?_type=Patient", case.site.base("one"));
     let (job, before) = manifest_of(&url);
@@ -80,14 +88,15 @@ async fn e2_the_index_is_flushed_in_mid_export() {
 #[tokio::test(flavor = "multi_thread")]
 async fn d4_the_broker_forgets_everything() {
     let case = Case::new("d4");
-    case.through(900, async { case.site.delete_queues() }).await;
+    case.through(Moment::Exporting, async { case.site.delete_queues() })
+        .await;
 }
 
 /// C1, C2, C3: whatever a worker was at.
 #[tokio::test(flavor = "multi_thread")]
 async fn c2_workers_are_killed_in_mid_upload() {
     let case = Case::new("c2");
-    case.through(700, async {
+    case.through(Moment::Exporting, async {
         for number in 0..4 {
             case.site.start((Service::Worker, number + 2));
             case.site.kill((Service::Worker, number));
@@ -101,7 +110,7 @@ async fn c2_workers_are_killed_in_mid_upload() {
 #[tokio::test(flavor = "multi_thread")]
 async fn c10_a_worker_that_slept_changes_nothing() {
     let case = Case::new("c10");
-    case.through(800, async {
+    case.through(Moment::Exporting, async {
         case.site.signal((Service::Worker, 0), Signal::STOP);
         tokio::time::sleep(Duration::from_secs(12)).await;
         case.site.signal((Service::Worker, 0), Signal::CONT);
@@ -113,7 +122,7 @@ async fn c10_a_worker_that_slept_changes_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn b3_two_coordinators_own_one_job() {
     let case = Case::new("b3");
-    case.through(300, async {
+    case.through(Moment::Accepted, async {
         case.site.signal((Service::Coordinator, 0), Signal::STOP);
         tokio::time::sleep(Duration::from_secs(6)).await;
         case.site.signal((Service::Coordinator, 0), Signal::CONT);
@@ -125,7 +134,7 @@ async fn b3_two_coordinators_own_one_job() {
 #[tokio::test(flavor = "multi_thread")]
 async fn b6_coordinators_are_killed_again_and_again() {
     let case = Case::new("b6");
-    case.through(150, async {
+    case.through(Moment::Accepted, async {
         for number in 0..8 {
             case.site.start((Service::Coordinator, number + 2));
             case.site.kill((Service::Coordinator, number));
@@ -139,7 +148,7 @@ async fn b6_coordinators_are_killed_again_and_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a4_the_gateway_is_killed_under_a_client() {
     let case = Case::new("a4");
-    case.through(500, async {
+    case.through(Moment::Accepted, async {
         for number in 0..3 {
             case.site.kill((Service::Gateway, number));
             case.site.start((Service::Gateway, number + 1));
@@ -193,7 +202,7 @@ async fn f13_a_deleted_export_leaves_nothing() {
         .lines()
         .find_map(|line| line.strip_prefix("content-location: "));
     let job = job.unwrap().trim().to_owned();
-    tokio::time::sleep(Duration::from_millis(900)).await;
+    reached(&case.site, Moment::Exporting).await;
     let deleted = curl(&[
         "-s",
         "-o",
@@ -233,7 +242,7 @@ async fn f13_a_deleted_export_leaves_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn c6_every_connection_to_the_broker_is_closed() {
     let case = Case::new("c6");
-    case.through(700, async {
+    case.through(Moment::Exporting, async {
         for _ in 0..3 {
             case.site.close_connections();
             tokio::time::sleep(Duration::from_millis(600)).await;
@@ -258,7 +267,8 @@ async fn misbehaving(name: &str, setting: &str, behaviour: Behaviour, time: Dura
     let mut case = Case::prepared(name);
     let proxy = proxied(&mut case, setting).await;
     case.site.start_all(1, 2, 2);
-    case.through(900, proxy.misbehave(behaviour, time)).await;
+    case.through(Moment::Exporting, proxy.misbehave(behaviour, time))
+        .await;
 }
 
 /// E1: Redis cannot be reached for a while.

@@ -11,6 +11,8 @@ mod data;
 mod faults;
 mod flow;
 mod kills;
+mod moments;
 mod scale;
+mod servers;
 mod site;
 mod telemetry;

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Mutex, MutexGuard};
 use std::thread::sleep;
@@ -13,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use sluice_blobs_s3::{S3Blobs, S3Credentials, S3Options};
 use sluice_ports::Blobs;
 use sluice_testkit::{program, stack};
+use tokio::sync::OnceCell;
 
 /// A service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,8 +43,8 @@ struct Running {
 
 /// A port that was free a moment ago.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
+    let [port] = sluice_stack::free_ports().unwrap();
+    port
 }
 
 /// Processes and what they are told.
@@ -54,6 +54,7 @@ pub(crate) struct Site {
     variables: BTreeMap<String, String>,
     running: Mutex<BTreeMap<Name, Running>>,
     home: tempfile::TempDir,
+    store: OnceCell<S3Blobs>,
 }
 
 /// The stack's settings that services read as they are.
@@ -85,6 +86,7 @@ impl Site {
             variables: BTreeMap::new(),
             running: Mutex::default(),
             home: tempfile::tempdir().unwrap(),
+            store: OnceCell::new(),
             name: name.clone(),
         };
         for setting in FROM_STACK {
@@ -95,6 +97,8 @@ impl Site {
         site.set("SLUICE_REDIS__PREFIX", &name);
         site.set("SLUICE_AMQP__PREFIX", &name);
         site.set("SLUICE_SERVER__LISTEN", &format!("127.0.0.1:{}", site.port));
+        // Clients ask again soon, so that a test ends when its export does.
+        site.set("SLUICE_SERVER__LONGEST_POLL_SECONDS", "2");
         site.set("SLUICE_COORDINATOR__SWEEP_SECONDS", "2");
         site.set("SLUICE_COORDINATOR__STALE_SECONDS", "6");
         site.set("SLUICE_WORKER__LEASE_SECONDS", "4");
@@ -125,11 +129,10 @@ impl Site {
 
     /// Starts a process.
     pub(crate) fn start(&self, (service, number): Name) {
-        let log = self.home.path().join(format!("{service:?}-{number}.log"));
         let log = std::fs::File::options()
             .create(true)
             .append(true)
-            .open(log)
+            .open(self.log_path((service, number)))
             .unwrap();
         let data = self.home.path().join(format!("{service:?}-{number}"));
         let admin = free_port();
@@ -211,6 +214,15 @@ impl Site {
         text
     }
 
+    /// Everything that a process wrote.
+    pub(crate) fn log(&self, name: Name) -> String {
+        std::fs::read_to_string(self.log_path(name)).unwrap()
+    }
+
+    fn log_path(&self, (service, number): Name) -> PathBuf {
+        self.home.path().join(format!("{service:?}-{number}.log"))
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(&self, name: Name) {
         let mut killed = self.running().remove(&name).unwrap();
@@ -274,8 +286,14 @@ impl Site {
         }
     }
 
-    /// The keys below a prefix in this deployment's part of the bucket.
+    /// The first thousand keys below a prefix in this deployment's part of the bucket.
     pub(crate) async fn objects(&self, prefix: &str) -> Vec<String> {
+        let store = self.store.get_or_init(|| Box::pin(self.connect())).await;
+        let found = store.list(prefix, None, 1000).await.unwrap();
+        found.into_iter().map(|found| found.key).collect()
+    }
+
+    async fn connect(&self) -> S3Blobs {
         let options = S3Options {
             prefix: self.name.clone(),
             endpoint: Some(stack("SLUICE_S3__ENDPOINT")),
@@ -287,26 +305,34 @@ impl Site {
             },
             ..S3Options::new("sluice", stack("SLUICE_S3__REGION"))
         };
-        let store = S3Blobs::connect(options).await.unwrap();
-        let found = store.list(prefix, None, 1000).await.unwrap();
-        found.into_iter().map(|found| found.key).collect()
+        S3Blobs::connect(options).await.unwrap()
+    }
+
+    /// The queues of this deployment.
+    pub(crate) fn queues(&self) -> Vec<String> {
+        let management = stack("STACK_RABBITMQ_MANAGEMENT");
+        let list = curl(&["-s", &format!("{management}/api/queues/%2f?columns=name")]);
+        let queues: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap();
+        let names = queues.iter().map(|queue| queue["name"].as_str().unwrap());
+        let ours = names.filter(|name| name.starts_with(&self.name));
+        ours.map(str::to_owned).collect()
+    }
+
+    /// Whether a message waits on a lane, whose queue there may not be.
+    pub(crate) fn holds_a_message(&self, lane: &str) -> bool {
+        let management = stack("STACK_RABBITMQ_MANAGEMENT");
+        let url = format!("{management}/api/queues/%2f/{}.{lane}/get", self.name);
+        let how = r#"{"count":1,"ackmode":"ack_requeue_true","encoding":"auto"}"#;
+        let found = curl(&["-s", "-X", "POST", "-d", how, &url]);
+        serde_json::from_str::<Vec<serde_json::Value>>(&found).is_ok_and(|found| !found.is_empty())
     }
 
     /// Deletes every queue of this deployment with what is in it.
     pub(crate) fn delete_queues(&self) {
         let management = stack("STACK_RABBITMQ_MANAGEMENT");
-        let list = curl(&["-s", &format!("{management}/api/queues/%2f?columns=name")]);
-        let queues: Vec<serde_json::Value> = serde_json::from_str(&list).unwrap();
-        for queue in queues {
-            let queue = queue["name"].as_str().unwrap();
-            if queue.starts_with(&self.name) {
-                curl(&[
-                    "-s",
-                    "-X",
-                    "DELETE",
-                    &format!("{management}/api/queues/%2f/{queue}"),
-                ]);
-            }
+        for queue in self.queues() {
+            let url = format!("{management}/api/queues/%2f/{queue}");
+            curl(&["-s", "-X", "DELETE", &url]);
         }
     }
 }

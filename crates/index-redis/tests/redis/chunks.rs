@@ -143,7 +143,7 @@ const CHUNKS: u32 = 100_000;
 
 #[tokio::test]
 async fn a_hundred_thousand_chunks_stay_cheap() {
-    let server = Server::start(&[]).await;
+    let server = Server::start(&[]);
     let (index, mut admin) = (server.index().await, server.admin().await);
     let key = |part: &str| format!("sluice:{{{}}}:{part}", job(1));
     large(&index, &mut admin, &key("done")).await;

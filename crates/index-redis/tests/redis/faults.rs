@@ -33,7 +33,7 @@ fn passing<T: std::fmt::Debug>(result: Result<T, PortError>) {
 
 #[tokio::test]
 async fn kill_9_costs_errors_that_pass_and_nothing_else() {
-    let mut server = Server::start(&[]).await;
+    let mut server = Server::start(&[]);
     let index = server.index().await;
     exporting(&index, &job(1), 3).await;
     index.take_window(&job(1), 2, LONG.into()).await.unwrap();
@@ -49,7 +49,7 @@ async fn kill_9_costs_errors_that_pass_and_nothing_else() {
         passing(bounded(index.jobs()).await);
         passing(bounded(index.probe(sluice_fhir::Instant::from_millis(0))).await);
     }
-    server.start_again(&[]).await;
+    server.start_again(&[]);
     recovered(&index).await;
     assert_eq!(status(&index, &job(1)).await, before);
     assert!(index.is_marked().await.unwrap());
@@ -61,12 +61,12 @@ async fn kill_9_costs_errors_that_pass_and_nothing_else() {
 
 #[tokio::test]
 async fn a_restart_between_two_calls_is_not_even_noticed() {
-    let mut server = Server::start(&[]).await;
+    let mut server = Server::start(&[]);
     let index = server.index().await;
     exporting(&index, &job(1), 3).await;
     for chunk in 0..3 {
         server.kill();
-        server.start_again(&[]).await;
+        server.start_again(&[]);
         let done = index.chunk_done(&job(1), chunk, tally(1)).await.unwrap();
         assert!(done.first);
     }
@@ -75,7 +75,7 @@ async fn a_restart_between_two_calls_is_not_even_noticed() {
 
 #[tokio::test]
 async fn flushall_takes_the_mark_and_epochs_still_grow() {
-    let server = Server::start(&[]).await;
+    let server = Server::start(&[]);
     let index = server.index().await;
     exporting(&index, &job(1), 3).await;
     index.mark().await.unwrap();
@@ -92,7 +92,7 @@ async fn flushall_takes_the_mark_and_epochs_still_grow() {
 
 #[tokio::test]
 async fn forgotten_scripts_are_sent_again() {
-    let server = Server::start(&[]).await;
+    let server = Server::start(&[]);
     let index = server.index().await;
     exporting(&index, &job(1), 3).await;
     server.tell("SCRIPT FLUSH").await;
@@ -105,7 +105,7 @@ async fn forgotten_scripts_are_sent_again() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_silent_server_piles_nothing_up() {
-    let server = Server::start(&[]).await;
+    let server = Server::start(&[]);
     let index = Arc::new(server.index().await);
     exporting(&index, &job(1), 500).await;
     let mut admin = server.admin().await;
@@ -137,7 +137,7 @@ async fn a_silent_server_piles_nothing_up() {
 
 #[tokio::test]
 async fn a_former_primary_is_left_for_the_new_one() {
-    let server = Server::start(&[]).await;
+    let server = Server::start(&[]);
     let index = server.index().await;
     exporting(&index, &job(1), 3).await;
     // Port 1 answers nobody, so this one stays a replica of nothing.
@@ -149,10 +149,10 @@ async fn a_former_primary_is_left_for_the_new_one() {
 
 #[tokio::test]
 async fn a_refused_handshake_is_no_dead_end() {
-    let mut server = Server::start(&[]).await;
+    let mut server = Server::start(&[]);
     let index = server.index().await;
     server.kill();
-    server.start_again(&["--maxclients", "1"]).await;
+    server.start_again(&["--maxclients", "1"]);
     tokio::time::sleep(Duration::from_millis(300)).await;
     let only = server.admin().await;
     for _ in 0..3 {
@@ -164,7 +164,7 @@ async fn a_refused_handshake_is_no_dead_end() {
 
 #[tokio::test]
 async fn who_cannot_connect_hears_why_and_no_secret() {
-    let server = Server::start(&["--requirepass", "right"]).await;
+    let server = Server::start(&["--requirepass", "right"]);
     let url = server.url().replace("redis://", "redis://:hunter2@");
     let wrong = RedisIndex::connect(RedisOptions::new(url)).await;
     let error = wrong.err().unwrap();

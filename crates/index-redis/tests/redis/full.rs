@@ -14,7 +14,7 @@ fn is_refused<T>(result: Result<T, PortError>) -> bool {
 
 #[tokio::test]
 async fn a_full_redis_takes_no_new_job_and_completes_running_ones() {
-    let server = Server::start(&[]).await;
+    let server = Server::start(&[]);
     let index = server.index().await;
     exporting(&index, &job(1), 2).await;
     server.tell("CONFIG SET maxmemory 100kb").await;
@@ -53,8 +53,7 @@ async fn a_full_redis_takes_no_new_job_and_completes_running_ones() {
 
 #[tokio::test]
 async fn a_bad_setup_is_found_at_start() {
-    let server =
-        Server::start(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]).await;
+    let server = Server::start(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]);
     let index = server.index().await;
     let (seconds, _): (i64, i64) = redis::cmd("TIME")
         .query_async(&mut server.admin().await)

@@ -7,4 +7,5 @@ mod management;
 mod proxy;
 mod returns;
 mod rig;
+mod servers;
 mod versions;
