@@ -43,6 +43,7 @@ where
 {
     let room = Arc::new(Semaphore::new(pace.width));
     let mut held = JoinSet::new();
+    ports.metrics.has_slots(lane, pace.width);
     let end = CancellationToken::new();
     loop {
         // Room first, message second: a message is never held by a process too busy for it.
@@ -72,6 +73,7 @@ where
             traceparent: delivery.traceparent().map(str::to_owned),
         });
         let (end, metrics) = (end.clone(), ports.metrics.clone());
+        let busy = metrics.busy_slot(lane);
         held.spawn(async move {
             let begun = Instant::now();
             if let Some(how) = end.run_until_cancelled(work).await {
@@ -79,7 +81,7 @@ where
                 metrics.processed(lane, begun.elapsed());
             }
             // Otherwise dropped unsettled: the message goes back.
-            drop(permit);
+            drop((permit, busy));
         });
     }
     let finished = tokio::time::timeout(pace.grace, finish(&mut held, lane)).await;

@@ -24,6 +24,9 @@ struct Arguments {
     /// The settings file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Read the settings, say what is wrong with them, and start nothing
+    #[arg(long)]
+    check: bool,
 }
 
 /// What a process runs with.
@@ -59,6 +62,9 @@ where
     W: Future<Output = anyhow::Result<()>>,
 {
     let settings = load(arguments.config.as_deref(), &environment())?;
+    if arguments.check {
+        return Ok(());
+    }
     let telemetry = Telemetry::start(&settings, service)?;
     let ended = block_on(async {
         let stop = CancellationToken::new();

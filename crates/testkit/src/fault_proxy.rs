@@ -1,12 +1,13 @@
 //! A TCP proxy between a process and a server, which can be told to misbehave: hang up, go silent,
-//! or answer HTTP requests with 503.
+//! be slow, or answer HTTP requests with an error.
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -19,9 +20,16 @@ pub enum Behaviour {
     HangUp,
     /// Keeps every connection and passes nothing on.
     Silent,
-    /// Ends every connection, and answers the first request of each new one with 503.
-    Unavailable,
+    /// Passes everything on, 8 KiB at a time and each time after 100 ms.
+    Slow,
+    /// Ends every connection, and answers the first request of each new one with this status.
+    Answers(u16),
 }
+
+/// What a slow connection passes on at a time.
+const SLOW_BYTES: usize = 8 * 1024;
+/// How long that takes.
+const SLOW_WAIT: Duration = Duration::from_millis(100);
 
 /// A proxy on a port of its own, until it is dropped.
 pub struct FaultProxy {
@@ -84,15 +92,23 @@ async fn connection(
     let now = *told.borrow_and_update();
     match now {
         Behaviour::HangUp => return Ok(()),
-        Behaviour::Unavailable => return unavailable(&mut client).await,
+        Behaviour::Answers(status) => return answer(&mut client, status).await,
         // Until it is told otherwise.
         Behaviour::Silent => wait_for(&mut told, |now| now != Behaviour::Silent).await,
-        Behaviour::Pass => {}
+        Behaviour::Pass | Behaviour::Slow => {}
     }
-    let mut server = TcpStream::connect(server).await?;
+    let server = TcpStream::connect(server).await?;
+    let (client, server) = (client.into_split(), server.into_split());
+    let pace = told.clone();
+    let both_ways = async {
+        tokio::try_join!(
+            copy(client.0, server.1, &pace),
+            copy(server.0, client.1, &pace)
+        )
+    };
     tokio::select! {
-        ended = copy_bidirectional(&mut client, &mut server) => return ended.map(|_| ()),
-        () = wait_for(&mut told, |now| now != Behaviour::Pass) => {}
+        ended = both_ways => return ended.map(|_| ()),
+        () = wait_for(&mut told, |now| !passes(now)) => {}
     }
     // What copying held in hand is lost, so a connection that fell silent ends afterwards.
     wait_for(&mut told, |now| now != Behaviour::Silent).await;
@@ -103,12 +119,42 @@ async fn wait_for(told: &mut watch::Receiver<Behaviour>, is_it: impl Fn(Behaviou
     let _or_the_proxy_is_gone = told.wait_for(|now| is_it(*now)).await;
 }
 
-async fn unavailable(client: &mut TcpStream) -> io::Result<()> {
+fn passes(now: Behaviour) -> bool {
+    matches!(now, Behaviour::Pass | Behaviour::Slow)
+}
+
+/// Copies one way, at the pace told, until that way ends.
+async fn copy(
+    mut from: OwnedReadHalf,
+    mut to: OwnedWriteHalf,
+    told: &watch::Receiver<Behaviour>,
+) -> io::Result<()> {
+    let mut buffer = vec![0; 64 * 1024];
+    loop {
+        let slow = *told.borrow() == Behaviour::Slow;
+        let most = if slow { SLOW_BYTES } else { buffer.len() };
+        let read = from.read(&mut buffer[..most]).await?;
+        if read == 0 {
+            return to.shutdown().await;
+        }
+        if slow {
+            tokio::time::sleep(SLOW_WAIT).await;
+        }
+        to.write_all(&buffer[..read]).await?;
+    }
+}
+
+async fn answer(client: &mut TcpStream, status: u16) -> io::Result<()> {
     let mut request = vec![0; 16 * 1024];
     let _some_of_it = client.read(&mut request).await?;
-    let body = "<Error><Code>SlowDown</Code><Message>told to by a test</Message></Error>";
+    let code = if status == 503 {
+        "SlowDown"
+    } else {
+        "InternalError"
+    };
+    let body = format!("<Error><Code>{code}</Code><Message>told to by a test</Message></Error>");
     let answer = format!(
-        "HTTP/1.1 503 Slow Down\r\nContent-Type: application/xml\r\nContent-Length: {}\r\n\
+        "HTTP/1.1 {status} {code}\r\nContent-Type: application/xml\r\nContent-Length: {}\r\n\
          Connection: close\r\n\r\n{body}",
         body.len()
     );

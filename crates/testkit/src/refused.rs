@@ -20,6 +20,11 @@ pub fn refuses_what_cannot_work(program: &str) {
         assert_eq!(code, Some(1), "{program}");
         String::from_utf8_lossy(&text).into_owned()
     };
+    let checked = Command::new(program)
+        .arg("--check")
+        .env("SLUICE_SERVER__LISTEN", "127.0.0.1:0")
+        .status();
+    assert!(checked.is_ok_and(|status| status.success()), "{program}");
     let source = ("SLUICE_TENANTS__DEFAULT__SOURCE", "ndjson:data");
     for (variables, reason) in [
         (&[][..], "no tenant is set"),

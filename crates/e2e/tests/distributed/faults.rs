@@ -303,7 +303,19 @@ async fn d3_the_broker_is_silent_in_mid_export() {
 #[tokio::test(flavor = "multi_thread")]
 async fn f1_storage_is_busy_in_mid_export() {
     let time = Duration::from_secs(8);
-    misbehaving("f1", "SLUICE_S3__ENDPOINT", Behaviour::Unavailable, time).await;
+    misbehaving("f1", "SLUICE_S3__ENDPOINT", Behaviour::Answers(503), time).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f1_storage_answers_500_in_mid_export() {
+    let time = Duration::from_secs(8);
+    misbehaving("f1e", "SLUICE_S3__ENDPOINT", Behaviour::Answers(500), time).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn f1_storage_is_slow_for_20_seconds() {
+    let time = Duration::from_secs(20);
+    misbehaving("f1d", "SLUICE_S3__ENDPOINT", Behaviour::Slow, time).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

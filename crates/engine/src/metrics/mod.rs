@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use opentelemetry::KeyValue;
-use opentelemetry::metrics::{Counter, Histogram, Meter, MeterProvider, NoopMeterProvider};
+use opentelemetry::metrics::{
+    Counter, Gauge, Histogram, Meter, MeterProvider, NoopMeterProvider, UpDownCounter,
+};
 use sluice_fhir::Level;
 use sluice_model::{Lane, Receipt};
 use sluice_ports::Clock;
@@ -89,9 +91,20 @@ struct Instruments {
     stale_acks: Counter<u64>,
     sent: Counter<u64>,
     consumed: Counter<u64>,
+    slots: Gauge<u64>,
+    slots_busy: UpDownCounter<i64>,
     send_duration: Histogram<f64>,
     process_duration: Histogram<f64>,
     live: LiveGauges,
+}
+
+/// Counts a slot as busy.
+pub(crate) struct BusySlot(Metrics, Lane);
+
+impl Drop for BusySlot {
+    fn drop(&mut self) {
+        self.0.0.slots_busy.add(-1, &[lane_label(self.1)]);
+    }
 }
 
 impl Default for Metrics {
@@ -130,6 +143,8 @@ impl Instruments {
             stale_acks: counter("export.stale.ack"),
             sent: counter("messaging.client.sent.messages"),
             consumed: counter("messaging.client.consumed.messages"),
+            slots: meter.u64_gauge("export.slots").build(),
+            slots_busy: meter.i64_up_down_counter("export.slots.busy").build(),
             send_duration: seconds(meter, "messaging.client.operation.duration", &WORK_SECONDS),
             process_duration: seconds(meter, "messaging.process.duration", &WORK_SECONDS),
             live,
@@ -257,6 +272,19 @@ impl Metrics {
     pub(crate) fn processed(&self, lane: Lane, took: Duration) {
         let labels = [lane_label(lane)];
         self.0.process_duration.record(took.as_secs_f64(), &labels);
+    }
+
+    /// So many messages of a lane may be handled at once.
+    pub(crate) fn has_slots(&self, lane: Lane, slots: usize) {
+        let slots = u64::try_from(slots).unwrap_or(u64::MAX);
+        self.0.slots.record(slots, &[lane_label(lane)]);
+        self.0.slots_busy.add(0, &[lane_label(lane)]);
+    }
+
+    /// A slot is busy until what is returned is dropped.
+    pub(crate) fn busy_slot(&self, lane: Lane) -> BusySlot {
+        self.0.slots_busy.add(1, &[lane_label(lane)]);
+        BusySlot(self.clone(), lane)
     }
 
     pub(crate) fn lost_before_settled(&self, lane: Lane) {
