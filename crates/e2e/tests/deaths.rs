@@ -4,8 +4,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
-    clippy::print_stdout,
-    reason = "what surprises a test should end it, and what it did should be seen"
+    reason = "what surprises a test should end it"
 )]
 
 use std::sync::Arc;
@@ -15,7 +14,7 @@ use sluice_e2e::{Client, Ended, Process, Role, Servers};
 use sluice_engine::{Duplicates, KickoffError, Policy, Ports, Tenants};
 use sluice_model::JobRef;
 use sluice_ports::Source;
-use sluice_testkit::{Faults, SeededEntropy, SmallSource, When};
+use sluice_testkit::{Faults, SeededEntropy, SmallSource, When, show};
 
 fn source() -> Arc<SmallSource> {
     Arc::new(SmallSource::of(4, 6))
@@ -99,7 +98,9 @@ async fn dies_at_every_call(role: Role) {
             export_with_mortal(role, &faults, &context).await;
         }
     }
-    println!("{role:?}: {calls} calls, each with a death before and after it");
+    show(&format!(
+        "{role:?}: {calls} calls, each with a death before and after it"
+    ));
 }
 
 /// C1 to C5: before the first byte, in the upload, before and after the receipt, before and after
@@ -156,7 +157,7 @@ async fn everybody_dies_at_random_calls() {
         );
         deaths += died.iter().sum::<u32>();
     }
-    println!("{deaths} deaths in 200 exports");
+    show(&format!("{deaths} deaths in 200 exports"));
     assert!(deaths > 1_000, "only {deaths} deaths");
 }
 

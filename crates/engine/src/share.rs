@@ -144,13 +144,12 @@ fn grants(lives: &[Live], window: u32) -> Vec<u32> {
     let outstanding: u32 = lives.iter().map(|live| live.outstanding).sum();
     let mut free = window.saturating_sub(outstanding);
     let mut grants = vec![0; lives.len()];
-    let mut wanting: Vec<(usize, u32)> = (0..lives.len())
-        .map(|at| {
-            (
-                at,
-                share(lives, at, window).saturating_sub(lives[at].outstanding),
-            )
-        })
+    if free == 0 {
+        return grants;
+    }
+    let shares = shares(lives, window).into_iter().enumerate();
+    let mut wanting: Vec<(usize, u32)> = shares
+        .map(|(at, share)| (at, share.saturating_sub(lives[at].outstanding)))
         .filter(|(_, lacks)| *lacks > 0)
         .collect();
     wanting.sort_by_key(|(at, _)| lives[*at].turn);
@@ -169,24 +168,30 @@ fn grants(lives: &[Live], window: u32) -> Vec<u32> {
 
 /// Fills the modest demands first; what they leave is divided by weight among the others. At
 /// least one chunk each, so that everyone has a turn.
-fn share(lives: &[Live], place: usize, window: u32) -> u32 {
+fn shares(lives: &[Live], window: u32) -> Vec<u32> {
+    let mut shares = vec![0; lives.len()];
     let mut left = u64::from(window);
     let mut open: Vec<usize> = (0..lives.len()).collect();
-    loop {
+    while !open.is_empty() {
         let weights: u64 = open.iter().map(|at| u64::from(lives[*at].weight)).sum();
         let fair = |at: usize| left * u64::from(lives[at].weight) / weights.max(1);
         let is_modest = |at: &usize| u64::from(lives[*at].open) <= fair(*at);
         let (modest, greedy): (Vec<usize>, Vec<usize>) = open.iter().partition(|at| is_modest(at));
-        if modest.contains(&place) {
-            return lives[place].open;
-        }
         if modest.is_empty() {
-            return u32::try_from(fair(place)).unwrap_or(u32::MAX).max(1);
+            for at in greedy {
+                shares[at] = u32::try_from(fair(at)).unwrap_or(u32::MAX).max(1);
+            }
+            break;
         }
-        let taken: u64 = modest.iter().map(|at| u64::from(lives[*at].open)).sum();
+        let mut taken = 0;
+        for at in modest {
+            shares[at] = lives[at].open;
+            taken += u64::from(lives[at].open);
+        }
         left = left.saturating_sub(taken);
         open = greedy;
     }
+    shares
 }
 
 #[cfg(test)]
@@ -211,9 +216,7 @@ mod tests {
 
     fn shares(window: u32, demands: &[(u32, u32)]) -> Vec<u32> {
         let lives: Vec<Live> = demands.iter().map(|(w, open)| live(*w, *open)).collect();
-        (0..lives.len())
-            .map(|at| share(&lives, at, window))
-            .collect()
+        super::shares(&lives, window)
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod faults;
 mod faulty;
 mod program;
 mod refused;
+mod show;
 mod source;
 mod stack;
 
@@ -18,5 +19,6 @@ pub use faults::{Faults, When};
 pub use faulty::Faulty;
 pub use program::program;
 pub use refused::refuses_what_cannot_work;
+pub use show::show;
 pub use source::SmallSource;
 pub use stack::stack;

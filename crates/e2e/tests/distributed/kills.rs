@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sluice_client::Level;
-use sluice_testkit::SeededEntropy;
+use sluice_testkit::{SeededEntropy, show};
 use tokio::time::Instant;
 
 use crate::data::{assert_same, expected, exported, lines, sample};
@@ -46,7 +46,9 @@ async fn h5_random_kills_for_a_minute() {
     let (counts, kills) = tokio::join!(futures::future::join_all(clients), storm(&site, begun));
     let exports: usize = counts.iter().map(|(exports, _)| exports).sum();
     let resources: usize = counts.iter().map(|(_, resources)| resources).sum();
-    println!("{exports} exports, {kills} kills, {resources} resources checked");
+    show(&format!(
+        "h5: {exports} exports, {kills} kills, {resources} resources checked"
+    ));
     assert!(
         exports >= 3 && kills >= 20,
         "{exports} exports, {kills} kills"

@@ -11,7 +11,7 @@ use sluice_client::Level;
 use sluice_model::Lane;
 use sluice_ports::Queue;
 use sluice_queue_amqp::{AmqpOptions, AmqpQueue};
-use sluice_testkit::{SeededEntropy, stack};
+use sluice_testkit::{SeededEntropy, show, stack};
 
 use crate::data::{export_to, lines};
 use crate::site::{Service, Site, curl};
@@ -124,14 +124,14 @@ async fn a_million_patients_beside_twenty_small_jobs() {
     let resources: u64 = files.iter().filter_map(|file| file["count"].as_u64()).sum();
     assert_eq!(resources, 2 * u64::try_from(PATIENTS).unwrap());
     let peaks = [0, 1].map(|number| site.peak_mib((Service::Coordinator, number)));
-    println!(
-        "{resources} resources in {} files, {} small jobs done before; at most {deepest} chunks \
+    show(&format!(
+        "scale: {resources} resources in {} files, {} small jobs done before; at most {deepest} chunks \
          waited in the queue (window {WINDOW}); coordinators' peak RSS {} and {} MiB",
         files.len(),
         ended_small.load(Ordering::SeqCst),
         peaks[0],
         peaks[1]
-    );
+    ));
     assert!(deepest <= WINDOW, "{deepest} chunks waited");
     assert!(peaks.iter().all(|peak| *peak <= MOST_MIB), "{peaks:?} MiB");
 }

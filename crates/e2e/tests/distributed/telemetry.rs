@@ -64,6 +64,22 @@ async fn export(site: &Site) -> Value {
     }
 }
 
+/// Every process once it has looked at its servers, and the coordinator once its sweep has seen
+/// that no job runs any more.
+async fn settled(site: &Site) -> Vec<BTreeMap<String, f64>> {
+    for _ in 0..120 {
+        let names = site.names();
+        let scrapes: Vec<_> = names.iter().map(|name| scrape(site, *name)).collect();
+        let looked = sum(&scrapes, "dependency_up", &[]);
+        let idle = sum(&scrapes, "export_jobs_active", &[]);
+        if looked > 11.5 && idle < 0.5 {
+            return scrapes;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    panic!("not every process found its servers");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_are_all_there_and_true_and_chunks_are_traced_to_their_kick_off() {
     let home = tempfile::tempdir().unwrap();
@@ -77,13 +93,7 @@ async fn metrics_are_all_there_and_true_and_chunks_are_traced_to_their_kick_off(
     let files = manifest["output"].as_array().unwrap();
     let count = |file: &Value| file["count"].as_f64().unwrap();
     let resources: f64 = files.iter().map(count).sum();
-    // A sweep shows the live jobs; none runs any more.
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let scrapes: Vec<_> = site
-        .names()
-        .iter()
-        .map(|name| scrape(&site, *name))
-        .collect();
+    let scrapes = settled(&site).await;
 
     let found: BTreeSet<String> = scrapes
         .iter()

@@ -17,7 +17,10 @@ pub(super) fn start(
     spans: Option<&SdkTracerProvider>,
 ) -> Result<(), SettingsError> {
     // A message that nobody could be given is logged by lapin with its body, and told by us without.
-    let quiet = format!("lapin=error,{}", log.filter);
+    let quiet = format!(
+        "lapin=error,opentelemetry=warn,opentelemetry_sdk=warn,{}",
+        log.filter
+    );
     let filter = EnvFilter::try_new(quiet)
         .map_err(|error| SettingsError::Conflict(format!("log.filter: {error}")))?;
     let lines = tracing_subscriber::fmt::layer()
