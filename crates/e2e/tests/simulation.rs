@@ -179,7 +179,10 @@ async fn a_chunk_that_cannot_be_exported_fails_the_job_unless_the_policy_allows_
     for (percent, completes) in [(0, false), (100, true)] {
         let mut conditions = Conditions::default();
         conditions.policy.failed_percent = percent;
-        let source = Arc::new(broken::Broken(SmallSource::of(3, 3)));
+        let source = Arc::new(broken::Broken {
+            inner: SmallSource::of(3, 3),
+            reading: broken::Reading::Fails,
+        });
         let world = World::start(&Disk::default(), source, &conditions)
             .await
             .unwrap();
@@ -196,6 +199,27 @@ async fn a_chunk_that_cannot_be_exported_fails_the_job_unless_the_policy_allows_
     }
 }
 
+/// C11: a chunk at which the process panics is tried again and then buried; it takes nothing else
+/// with it, and the job ends.
+#[tokio::test(start_paused = true)]
+async fn a_chunk_that_panics_is_buried_and_its_job_ends() {
+    let mut conditions = Conditions::default();
+    conditions.policy.failed_percent = 100;
+    let source = Arc::new(broken::Broken {
+        inner: SmallSource::of(3, 3),
+        reading: broken::Reading::Panics,
+    });
+    let world = World::start(&Disk::default(), source, &conditions)
+        .await
+        .unwrap();
+    let job = world.kick_off().await.unwrap();
+    let Ended::Complete(manifest) = world.ended(&job).await else {
+        panic!("the export did not complete");
+    };
+    let lines = world.lines(&manifest.error).await.unwrap();
+    assert!(!lines.is_empty() && lines.iter().all(|line| line.contains("incomplete")));
+}
+
 mod broken {
     //! A source that plans and cannot read.
 
@@ -208,21 +232,29 @@ mod broken {
     };
     use sluice_testkit::SmallSource;
 
-    pub(crate) struct Broken(pub(crate) SmallSource);
+    pub(crate) enum Reading {
+        Fails,
+        Panics,
+    }
+
+    pub(crate) struct Broken {
+        pub(crate) inner: SmallSource,
+        pub(crate) reading: Reading,
+    }
 
     #[async_trait]
     impl Source for Broken {
         async fn snapshot(&self) -> Result<Snapshot, PortError> {
-            self.0.snapshot().await
+            self.inner.snapshot().await
         }
         async fn check(&self, scope: &Scope) -> Result<(), PopulationError> {
-            self.0.check(scope).await
+            self.inner.check(scope).await
         }
         async fn groups(&self, query: &GroupQuery) -> Result<GroupPage, PortError> {
-            self.0.groups(query).await
+            self.inner.groups(query).await
         }
         async fn group(&self, id: &str) -> Result<Option<ByteStream>, PortError> {
-            self.0.group(id).await
+            self.inner.group(id).await
         }
         async fn plan(
             &self,
@@ -231,13 +263,16 @@ mod broken {
             limit: usize,
             cursor: Option<&str>,
         ) -> Result<PlanStep, PortError> {
-            self.0.plan(scope, target, limit, cursor).await
+            self.inner.plan(scope, target, limit, cursor).await
         }
         async fn remarks(&self, scope: &Scope) -> Result<Vec<Issue>, PortError> {
-            self.0.remarks(scope).await
+            self.inner.remarks(scope).await
         }
         async fn read(&self, _: &Scope, _: &Slice) -> Result<BlockStream, PortError> {
-            Err(PortError::transient("reading a slice", "the disk is gone"))
+            match self.reading {
+                Reading::Fails => Err(PortError::transient("reading a slice", "the disk is gone")),
+                Reading::Panics => unreachable!("told to by a test"),
+            }
         }
     }
 }

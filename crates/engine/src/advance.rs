@@ -17,6 +17,9 @@ use crate::plan::plan_page;
 use crate::share::Shares;
 use crate::{Export, Journal, LiveJobs, Ports, Rebuild, Tenant, Tenants, assemble};
 
+/// How long a job that another coordinator may be at is believed to be as it was.
+const BELIEVED_FOR: Duration = Duration::from_secs(1);
+
 /// How much and how long.
 #[derive(Clone, Copy, Debug)]
 pub struct AdvanceLimits {
@@ -83,9 +86,8 @@ impl Advance {
         let Hint::ExportChunk(job, chunk) = hint else {
             return self.run(hint).await;
         };
-        self.ports.metrics.poisoned("queue");
         let reason = "its message was given up by the queue";
-        match export.give_up(&job, chunk, reason).await {
+        match export.give_up(&job, chunk, "queue", reason).await {
             Ok(()) => Settle::Ack,
             Err(_) => Settle::RetryAfter(self.limits.stale_after),
         }
@@ -153,10 +155,32 @@ impl Advance {
             self.pass_on(job, made_room).await;
             return Ok(());
         };
-        let made_room = self.shares.see(job, &status, tenant.policy.weight);
+        let made_room = self.see(job, &status, tenant.policy.weight);
         let done = self.do_what_is_due(job, &status, (tenant, stale)).await;
-        self.pass_on(job, made_room).await;
+        if done.is_err() {
+            self.shares.set_aside(job);
+        }
+        self.pass_on(job, made_room || done.is_err()).await;
         done
+    }
+
+    fn see(&self, job: &JobRef, status: &JobStatus, weight: u32) -> bool {
+        let now = self.ports.clock.now();
+        self.shares.see(job, status, weight, now)
+    }
+
+    /// Asks again about jobs that another coordinator may have finished, if this one finds no room.
+    async fn look_for_room(&self, job: &JobRef) -> Result<bool, PortError> {
+        let now = self.ports.clock.now();
+        let doubted = |seen_at| now.since(seen_at) >= BELIEVED_FOR;
+        let mut made_room = false;
+        for (other, weight) in self.shares.suspects(job, self.limits.window, doubted) {
+            made_room |= match self.ports.index.get(&other).await? {
+                Some(status) => self.see(&other, &status, weight),
+                None => self.shares.forget(&other),
+            };
+        }
+        Ok(made_room)
     }
 
     /// Room that one job leaves is another's turn.
@@ -283,16 +307,15 @@ impl Advance {
         stale: Stale,
     ) -> Result<(), PortError> {
         let job = &record.name;
+        let mut made_room = false;
         if let Some(status) = self.ports.index.get(job).await? {
-            let _told_before = self.shares.see(job, &status, tenant.policy.weight);
+            made_room = self.see(job, &status, tenant.policy.weight);
         }
-        let window = Window {
-            width: self.shares.of(job, self.limits.window),
-            stale,
-        };
-        let taken = dispatch(&self.ports, record, window).await?;
-        self.shares.took(job, taken);
-        self.pass_on(job, taken > 0).await;
+        made_room |= self.look_for_room(job).await?;
+        let width = self.shares.of(job, self.limits.window);
+        let taken = dispatch(&self.ports, record, Window { width, stale }).await?;
+        self.shares.took(job, width, taken);
+        self.pass_on(job, made_room || taken > 0).await;
         Ok(())
     }
 

@@ -26,6 +26,7 @@ pub(crate) async fn dispatch(
         .index
         .take_window(job, window.width, window.stale)
         .await?;
+    let mut failed = None;
     let taken = u32::try_from(chunks.len()).unwrap_or(u32::MAX);
     for ordinal in chunks {
         let hint = Hint::ExportChunk(job.clone(), ChunkId::from_ordinal(ordinal));
@@ -34,7 +35,10 @@ pub(crate) async fn dispatch(
             hint,
             traceparent: record.traceparent.clone(),
         };
-        ports.send(message).await?;
+        if let Err(error) = ports.send(message).await {
+            failed = failed.or(Some(error));
+        }
     }
-    Ok(taken)
+    // The others are sent all the same: one that is not waits until it is stale.
+    failed.map_or(Ok(taken), Err)
 }

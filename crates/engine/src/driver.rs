@@ -1,8 +1,10 @@
 //! The loop that every consumer runs: receive, handle, settle; stop by finishing what is held.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use sluice_model::{Hint, Lane};
 use sluice_ports::{Delivery, Settle, Settled};
 use tokio::sync::Semaphore;
@@ -13,6 +15,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{Metrics, Ports};
 
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
+const PAUSE_AFTER_PANIC: Duration = Duration::from_secs(10);
+/// Tries at a chunk that may panic before it is buried.
+const MOST_PANICS: u32 = 4;
 
 /// How a consumer behaves.
 #[derive(Clone, Copy, Debug)]
@@ -51,9 +56,7 @@ where
         let Some(Ok(permit)) = permit.await else {
             break;
         };
-        while let Some(ended) = held.try_join_next() {
-            report(&ended, lane);
-        }
+        while held.try_join_next().is_some() {}
         let Some(received) = stop.run_until_cancelled(ports.queue.receive(lane)).await else {
             break;
         };
@@ -67,16 +70,19 @@ where
             }
         };
         ports.metrics.received(lane, delivery.is_redelivered());
+        let attempt = delivery.attempt();
         let work = handle(Received {
             hint: delivery.hint().clone(),
-            attempt: delivery.attempt(),
+            attempt,
             traceparent: delivery.traceparent().map(str::to_owned),
         });
         let (end, metrics) = (end.clone(), ports.metrics.clone());
         let busy = metrics.busy_slot(lane);
         held.spawn(async move {
             let begun = Instant::now();
-            if let Some(how) = end.run_until_cancelled(work).await {
+            let work = AssertUnwindSafe(work).catch_unwind();
+            if let Some(done) = end.run_until_cancelled(work).await {
+                let how = done.unwrap_or_else(|_| after_a_panic(lane, attempt));
                 settle(delivery, how, lane, &metrics).await;
                 metrics.processed(lane, begun.elapsed());
             }
@@ -84,25 +90,29 @@ where
             drop((permit, busy));
         });
     }
-    let finished = tokio::time::timeout(pace.grace, finish(&mut held, lane)).await;
+    ports.queue.stop_receiving(lane);
+    let finished = tokio::time::timeout(pace.grace, finish(&mut held)).await;
     if finished.is_err() {
         let left = held.len();
         tracing::warn!(?lane, left, "what is not done in time is given back");
         end.cancel();
-        finish(&mut held, lane).await;
+        finish(&mut held).await;
     }
 }
 
-async fn finish(held: &mut JoinSet<()>, lane: Lane) {
-    while let Some(ended) = held.join_next().await {
-        report(&ended, lane);
-    }
+async fn finish(held: &mut JoinSet<()>) {
+    while held.join_next().await.is_some() {}
 }
 
-/// One that panicked takes nothing with it: its message was dropped, and goes back (C11).
-fn report(ended: &Result<(), tokio::task::JoinError>, lane: Lane) {
-    if ended.is_err() {
-        tracing::error!(?lane, "handling a hint panicked; it comes back");
+/// One that panics takes nothing with it (C11): a chunk is tried again and then buried, a job is
+/// left to the sweep.
+fn after_a_panic(lane: Lane, attempt: u32) -> Settle {
+    tracing::error!(?lane, attempt, "handling a hint panicked");
+    match lane {
+        Lane::Jobs => Settle::Ack,
+        Lane::Chunks if attempt < MOST_PANICS => Settle::RetryAfter(PAUSE_AFTER_PANIC),
+        Lane::Chunks => Settle::DeadLetter,
+        Lane::Dead => Settle::RetryAfter(PAUSE_AFTER_PANIC * 60),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Step 4. Exports one chunk: reads its slice, writes its files, and commits with a receipt.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use sluice_fhir::{Issue, IssueCode};
 use sluice_model::{
     AttemptId, ChunkId, Hint, JobRecord, JobRef, PlannedChunk, Receipt, Tally, Version,
@@ -15,6 +16,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use crate::chunk_files::{ChunkFiles, FileForm};
 use crate::metrics::ChunkOutcome;
 use crate::{Journal, Ports, Tenant, Tenants};
+
+const PANICKED: &str = "exporting a chunk without a panic";
 
 /// How long and how often.
 #[derive(Clone, Debug)]
@@ -125,7 +128,10 @@ impl Export {
             planned,
             lease: Mutex::new(lease),
         };
-        let done = self.write_and_commit(&task).await;
+        // A panic is a failed try like any other, and must not keep the lease (C11).
+        let work = AssertUnwindSafe(self.write_and_commit(&task)).catch_unwind();
+        let panicked = |_| Err(PortError::new(PortKind::Transient, PANICKED));
+        let done = work.await.unwrap_or_else(panicked);
         if let Some(lease) = task.lease.into_inner() {
             let _runs_out_anyway = self.ports.index.release(&lease).await;
         }
@@ -318,20 +324,20 @@ impl Export {
         } else {
             "permanent"
         };
-        self.ports.metrics.poisoned(class);
         let reason = format!("{} failed", error.action);
-        match self.give_up(job, chunk, &reason).await {
+        match self.give_up(job, chunk, class, &reason).await {
             Ok(()) => (ChunkOutcome::GivenUp, Settle::Ack),
             // The coordinator reads the dead lane and will say the same.
             Err(_) => (ChunkOutcome::GivenUp, Settle::DeadLetter),
         }
     }
 
-    /// Ends a chunk that cannot be exported with a receipt that says why.
+    /// Ends a chunk that cannot be exported with a receipt that says why; `class` is for counting.
     pub async fn give_up(
         &self,
         job: &JobRef,
         chunk: ChunkId,
+        class: &'static str,
         reason: &str,
     ) -> Result<(), PortError> {
         let Some(record) = self.journal.job(job).await? else {
@@ -351,7 +357,9 @@ impl Export {
             failure: Some(Issue::error(IssueCode::Incomplete, text)),
         };
         let key = layout::receipt(job, chunk);
-        self.journal.create(&key, &failure).await?;
+        if self.journal.create(&key, &failure).await? == Creation::Created {
+            self.ports.metrics.poisoned(class);
+        }
         if let Some(receipt) = self.journal.receipt(job, chunk).await? {
             self.report(&record, &receipt).await;
         }

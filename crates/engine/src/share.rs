@@ -23,13 +23,17 @@ struct Live {
     /// Those of them that are handed out.
     outstanding: u32,
     done: u32,
-    /// When it last had its turn; 0 for one that had none.
+    /// When it last had its turn, or came; lower is longer ago.
     turn: u64,
+    /// When the index was last asked for it.
+    seen_at: Instant,
+    /// It could not be looked at, and has no share until it can.
+    aside: bool,
 }
 
 impl Live {
-    /// As the index tells of it, without a turn yet.
-    fn of(status: &JobStatus, weight: u32) -> Self {
+    /// As the index tells of it.
+    fn of(status: &JobStatus, weight: u32, (turn, seen_at): (u64, Instant)) -> Self {
         Self {
             weight: weight.max(1),
             state: status.state,
@@ -37,13 +41,15 @@ impl Live {
             open: status.planned.chunks.saturating_sub(status.done),
             outstanding: status.outstanding,
             done: status.done,
-            turn: 0,
+            turn,
+            seen_at,
+            aside: false,
         }
     }
 }
 
-/// The live jobs as a coordinator last saw them. What another one has taken up since is missed
-/// until this one looks at that job again; until then more may be handed out, which harms nobody.
+/// The live jobs as a coordinator last saw them. What another one has handed out or finished since
+/// is missed until this one looks at that job again: see [`Shares::suspects`].
 #[derive(Clone, Default)]
 pub(crate) struct Shares(Arc<Mutex<Book>>);
 
@@ -58,20 +64,56 @@ impl Shares {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes what is known of a job; says whether that made room for others.
-    pub(crate) fn see(&self, job: &JobRef, status: &JobStatus, weight: u32) -> bool {
+    /// Notes what is known of a job now; says whether that made room for others.
+    pub(crate) fn see(&self, job: &JobRef, status: &JobStatus, weight: u32, now: Instant) -> bool {
         if !status.state.is_running() {
             return self.forget(job);
         }
         let mut book = self.book();
+        book.turns += 1;
         let known = book.jobs.get(job).copied();
-        let turn = known.map_or(0, |known| known.turn);
+        let turn = known.map_or(book.turns, |known| known.turn);
         let seen = Live {
-            turn,
-            ..Live::of(status, weight)
+            aside: known.is_some_and(|known| known.aside),
+            ..Live::of(status, weight, (turn, now))
         };
         book.jobs.insert(job.clone(), seen);
         known.is_some_and(|known| known.done < status.done)
+    }
+
+    /// Notes that a job could not be looked at: its turn is over, and others have its share.
+    pub(crate) fn set_aside(&self, job: &JobRef) {
+        let mut book = self.book();
+        book.turns += 1;
+        let turn = book.turns;
+        if let Some(live) = book.jobs.get_mut(job) {
+            live.turn = turn;
+            live.aside = true;
+        }
+    }
+
+    /// The jobs that are said to have chunks handed out and whose last sight is doubted, each with
+    /// its weight; nothing if there is room for this job, or no need of it. Another coordinator may
+    /// have finished them, and what they seem to hold is then room for this one.
+    pub(crate) fn suspects(
+        &self,
+        job: &JobRef,
+        window: u32,
+        doubted: impl Fn(Instant) -> bool,
+    ) -> Vec<(JobRef, u32)> {
+        let width = self.of(job, window);
+        let book = self.book();
+        let is_short = |live: &Live| live.open > live.outstanding && width <= live.outstanding;
+        if !book.jobs.get(job).is_some_and(is_short) {
+            return Vec::new();
+        }
+        let others = book
+            .jobs
+            .iter()
+            .filter(|(other, live)| *other != job && live.outstanding > 0 && doubted(live.seen_at));
+        others
+            .map(|(other, live)| (other.clone(), live.weight))
+            .collect()
     }
 
     /// Notes that a job is live no more; says whether it was.
@@ -87,7 +129,10 @@ impl Shares {
 
     /// How many chunks of a job may be outstanding now, those that are already counted in.
     pub(crate) fn of(&self, job: &JobRef, window: u32) -> u32 {
-        let book = self.book();
+        let mut book = self.book();
+        if let Some(live) = book.jobs.get_mut(job) {
+            live.aside = false;
+        }
         let Some(place) = book.jobs.keys().position(|live| live == job) else {
             return 0;
         };
@@ -95,14 +140,19 @@ impl Shares {
         lives[place].outstanding + grants(&lives, window)[place]
     }
 
-    /// Notes that a job had its turn and took so many chunks.
-    pub(crate) fn took(&self, job: &JobRef, chunks: u32) {
+    /// Notes that a job that might have had `width` chunks outstanding took so many. That was its
+    /// turn, unless there was nothing for it.
+    pub(crate) fn took(&self, job: &JobRef, width: u32, chunks: u32) {
         let mut book = self.book();
         book.turns += 1;
         let turn = book.turns;
         if let Some(live) = book.jobs.get_mut(job) {
-            live.outstanding += chunks;
-            live.turn = turn;
+            if width > live.outstanding || chunks > 0 {
+                live.turn = turn;
+            }
+            // No more than the width, as some may have been outstanding before and fallen silent.
+            let held = live.outstanding.saturating_add(chunks);
+            live.outstanding = held.min(width.max(live.outstanding));
         }
     }
 
@@ -171,7 +221,7 @@ fn grants(lives: &[Live], window: u32) -> Vec<u32> {
 fn shares(lives: &[Live], window: u32) -> Vec<u32> {
     let mut shares = vec![0; lives.len()];
     let mut left = u64::from(window);
-    let mut open: Vec<usize> = (0..lives.len()).collect();
+    let mut open: Vec<usize> = (0..lives.len()).filter(|at| !lives[*at].aside).collect();
     while !open.is_empty() {
         let weights: u64 = open.iter().map(|at| u64::from(lives[*at].weight)).sum();
         let fair = |at: usize| left * u64::from(lives[at].weight) / weights.max(1);
@@ -201,6 +251,8 @@ mod tests {
 
     use super::*;
 
+    const NOW: Instant = Instant::from_millis(0);
+
     fn live(weight: u32, open: u32) -> Live {
         let planned = Planned {
             chunks: open,
@@ -211,7 +263,7 @@ mod tests {
             planned,
             ..JobStatus::accepted(Instant::from_millis(0))
         };
-        Live::of(&status, weight)
+        Live::of(&status, weight, (0, NOW))
     }
 
     fn shares(window: u32, demands: &[(u32, u32)]) -> Vec<u32> {
@@ -277,60 +329,151 @@ mod tests {
         status: &mut JobStatus,
         window: u32,
     ) -> Option<JobRef> {
-        let freed = shares.see(job, status, 1);
-        let room = shares.of(job, window).saturating_sub(status.outstanding);
+        let freed = shares.see(job, status, 1, NOW);
+        let width = shares.of(job, window);
+        let room = width.saturating_sub(status.outstanding);
         let open = status.planned.chunks - status.done - status.outstanding;
         let taken = room.min(open);
         status.outstanding += taken;
-        shares.took(job, taken);
+        shares.took(job, width, taken);
         (freed || taken > 0)
             .then(|| shares.next_but(job, window))
             .flatten()
     }
 
-    /// One huge job has all of the window when twenty small ones come; workers finish a chunk at a
-    /// time. The window is never left, and every small job is done long before the huge one.
+    /// Coordinator and workers, a step at a time.
+    struct Play {
+        window: u32,
+        shares: Shares,
+        jobs: Vec<JobRef>,
+        statuses: Vec<JobStatus>,
+        ended: Vec<usize>,
+    }
+
+    impl Play {
+        fn new(window: u32, sizes: &[u32]) -> Self {
+            let (shares, jobs, statuses) = book(sizes);
+            Self {
+                window,
+                shares,
+                jobs,
+                statuses,
+                ended: Vec::new(),
+            }
+        }
+
+        /// A hint about a job, and those that follow from it.
+        fn hint(&mut self, at: usize) {
+            let mut next = Some(self.jobs[at].clone());
+            while let Some(job) = next {
+                let at = self.jobs.iter().position(|one| *one == job).unwrap();
+                next = dispatch(&self.shares, &job, &mut self.statuses[at], self.window);
+                let outstanding: u32 = self.statuses.iter().map(|one| one.outstanding).sum();
+                assert!(outstanding <= self.window, "{outstanding}");
+            }
+        }
+
+        fn sweep(&mut self) {
+            for at in 0..self.jobs.len() {
+                if self.statuses[at].state.is_running() {
+                    self.hint(at);
+                }
+            }
+        }
+
+        /// A worker finishes a chunk of this job.
+        fn finish(&mut self, at: usize) {
+            self.statuses[at].outstanding -= 1;
+            self.statuses[at].done += 1;
+            self.hint(at);
+            if self.statuses[at].done == self.statuses[at].planned.chunks {
+                self.statuses[at].state = JobState::Complete;
+                self.shares.see(&self.jobs[at], &self.statuses[at], 1, NOW);
+                self.ended.push(at);
+            }
+        }
+
+        /// The chunk that has been out longest is finished; here, the next in a round.
+        fn step(&mut self, number: usize) {
+            let all = self.jobs.len();
+            let mut round = (0..all).map(|at| (at + number) % all);
+            if let Some(at) = round.find(|at| self.statuses[*at].outstanding > 0) {
+                self.finish(at);
+            }
+        }
+    }
+
+    /// One huge job has all of the window when twenty small ones come. The window is never left,
+    /// and every small job is done long before the huge one.
     #[test]
     fn jobs_take_turns_within_the_window() {
-        let window = 8;
-        let mut sizes = vec![3; 21];
-        sizes[0] = 1_000;
-        let (shares, jobs, mut statuses) = book(&sizes);
-        dispatch(&shares, &jobs[0], &mut statuses[0], window);
-        assert_eq!(statuses[0].outstanding, window);
-        for at in 1..jobs.len() {
-            dispatch(&shares, &jobs[at], &mut statuses[at], window);
-            assert_eq!(statuses[at].outstanding, 0, "the window is full");
-        }
-        let (mut ended, mut steps) = (Vec::new(), 0);
-        while statuses
-            .iter()
-            .any(|status| status.done < status.planned.chunks)
-        {
-            // The worker takes whatever lies longest; here, whichever comes first in a round.
-            steps += 1;
-            let busy = (0..jobs.len()).map(|at| (at + steps) % jobs.len());
-            let at = busy
-                .clone()
-                .find(|at| statuses[*at].outstanding > 0)
-                .unwrap();
-            statuses[at].outstanding -= 1;
-            statuses[at].done += 1;
-            let mut next = Some(jobs[at].clone());
-            while let Some(job) = next {
-                let at = jobs.iter().position(|one| *one == job).unwrap();
-                next = dispatch(&shares, &job, &mut statuses[at], window);
-                let outstanding: u32 = statuses.iter().map(|status| status.outstanding).sum();
-                assert!(outstanding <= window, "{outstanding}");
+        for sweep_every in [1, 7, usize::MAX] {
+            let mut sizes = vec![3; 21];
+            sizes[0] = 1_000;
+            let mut play = Play::new(8, &sizes);
+            play.hint(0);
+            assert_eq!(play.statuses[0].outstanding, 8);
+            (1..21).for_each(|at| play.hint(at));
+            assert_eq!(play.statuses[1].outstanding, 0, "the window is full");
+            let mut steps = 0;
+            while play.ended.len() < 21 {
+                steps += 1;
+                play.step(steps);
+                if steps % sweep_every == 0 {
+                    play.sweep();
+                }
+                assert!(steps < 5_000, "it hangs");
             }
-            if statuses[at].done == statuses[at].planned.chunks {
-                statuses[at].state = JobState::Complete;
-                shares.see(&jobs[at], &statuses[at], 1);
-                ended.push(at);
+            assert_eq!(play.ended[20], 0, "{:?}", play.ended);
+        }
+    }
+
+    /// More jobs than the window holds, and sweeps in between: nobody starves, whatever its name.
+    #[test]
+    fn sweeps_do_not_favour_those_who_come_first() {
+        let mut play = Play::new(4, &[10_000; 12]);
+        play.sweep();
+        for step in 0..1_200 {
+            play.step(step);
+            if step % 3 == 0 {
+                play.sweep();
             }
         }
-        assert_eq!(*ended.last().unwrap(), 0, "{ended:?}");
-        assert_eq!(ended.len(), jobs.len());
+        let done: Vec<u32> = play.statuses.iter().map(|status| status.done).collect();
+        assert!(done.iter().all(|done| (50..200).contains(done)), "{done:?}");
+    }
+
+    #[test]
+    fn a_job_that_cannot_be_looked_at_keeps_nobody_waiting() {
+        let (shares, jobs, mut statuses) = book(&[100, 100]);
+        for at in 0..2 {
+            shares.see(&jobs[at], &statuses[at], 1, NOW);
+        }
+        shares.set_aside(&jobs[0]);
+        assert_eq!(shares.next_but(&jobs[1], 8), None);
+        dispatch(&shares, &jobs[1], &mut statuses[1], 8);
+        assert_eq!(statuses[1].outstanding, 8, "its share is the other's");
+        dispatch(&shares, &jobs[0], &mut statuses[0], 16);
+        assert_eq!(statuses[0].outstanding, 8, "it has one again");
+    }
+
+    /// Another coordinator has finished what this one believes to be handed out.
+    #[test]
+    fn what_others_may_have_finished_is_asked_about() {
+        let (shares, jobs, mut statuses) = book(&[4, 4]);
+        dispatch(&shares, &jobs[0], &mut statuses[0], 4);
+        dispatch(&shares, &jobs[1], &mut statuses[1], 4);
+        let suspects = shares.suspects(&jobs[1], 4, |_| true);
+        assert_eq!(suspects, [(jobs[0].clone(), 1)]);
+        assert!(shares.suspects(&jobs[1], 4, |_| false).is_empty());
+        assert!(
+            shares.suspects(&jobs[1], 8, |_| true).is_empty(),
+            "there is room"
+        );
+        statuses[0].state = JobState::Complete;
+        shares.see(&jobs[0], &statuses[0], 1, NOW);
+        dispatch(&shares, &jobs[1], &mut statuses[1], 4);
+        assert_eq!(statuses[1].outstanding, 4);
     }
 
     #[test]
@@ -339,7 +482,7 @@ mod tests {
         statuses[0].outstanding = 3;
         statuses[0].state = JobState::Exporting;
         for at in 0..2 {
-            shares.see(&jobs[at], &statuses[at], 1);
+            shares.see(&jobs[at], &statuses[at], 1, NOW);
         }
         let shown = shares.live_jobs(16);
         assert_eq!((shown.accepted, shown.exporting, shown.window), (1, 1, 16));

@@ -71,6 +71,11 @@ pub trait Queue: Send + Sync {
     /// About how many messages of a lane wait to be received. Those that are held, or put off, do
     /// not count. Counts lag (T12): good for saving work, and nothing else.
     async fn waiting(&self, lane: Lane) -> Result<u32, PortError>;
+    /// Nobody will receive from a lane any more: what has come for it and was not asked for goes to
+    /// others, now and not when the process ends. What is held can still be settled.
+    fn stop_receiving(&self, lane: Lane) {
+        let _ = lane;
+    }
     /// Waits for the next message of a lane.
     async fn receive(&self, lane: Lane) -> Result<Box<dyn Delivery>, PortError>;
 }

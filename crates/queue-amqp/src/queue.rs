@@ -41,15 +41,17 @@ struct LaneState {
     lane: Lane,
     prefetch: u16,
     started: AtomicBool,
+    stop: CancellationToken,
     inbox: Arc<Inbox>,
 }
 
 impl LaneState {
-    fn new(lane: Lane, prefetch: u16) -> Self {
+    fn new(lane: Lane, prefetch: u16, all: &CancellationToken) -> Self {
         Self {
             lane,
             prefetch,
             started: AtomicBool::new(false),
+            stop: all.child_token(),
             inbox: Arc::default(),
         }
     }
@@ -72,7 +74,7 @@ impl AmqpQueue {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, PortError> {
         options.validate()?;
-        let links = Tasks::default();
+        let (links, consumers) = (Tasks::default(), Tasks::default());
         let link = async |does: &str| {
             let dial = Dial {
                 uri: options.uri()?,
@@ -90,11 +92,11 @@ impl AmqpQueue {
             publisher: Arc::new(publisher),
             consuming: Arc::new(consuming),
             lanes: [
-                LaneState::new(Lane::Jobs, options.coordinator_prefetch),
-                LaneState::new(Lane::Chunks, options.prefetch),
-                LaneState::new(Lane::Dead, options.coordinator_prefetch),
+                LaneState::new(Lane::Jobs, options.coordinator_prefetch, &consumers.stop),
+                LaneState::new(Lane::Chunks, options.prefetch, &consumers.stop),
+                LaneState::new(Lane::Dead, options.coordinator_prefetch, &consumers.stop),
             ],
-            consumers: Tasks::default(),
+            consumers,
             links,
         };
         queue.publisher.declare().await?;
@@ -126,8 +128,7 @@ impl AmqpQueue {
     /// A lane that this process should read and never will again, because what supervises its
     /// consumer has ended. Only a restart helps.
     pub fn dead_lane(&self) -> Option<Lane> {
-        let stopping = self.consumers.stop.is_cancelled();
-        let ended = |state: &&LaneState| !stopping && state.inbox.is_closed();
+        let ended = |state: &&LaneState| !state.stop.is_cancelled() && state.inbox.is_closed();
         self.lanes.iter().find(ended).map(|state| state.lane)
     }
 
@@ -178,7 +179,7 @@ impl AmqpQueue {
             link: Arc::clone(&self.consuming),
             publisher: Arc::clone(&self.publisher),
             inbox: Arc::clone(&state.inbox),
-            stop: self.consumers.stop.clone(),
+            stop: state.stop.clone(),
             tasks: self.consumers.running.clone(),
         };
         let backoff = Backoff::new(Arc::clone(&self.publisher.entropy));
@@ -204,6 +205,10 @@ impl Queue for AmqpQueue {
 
     async fn waiting(&self, lane: Lane) -> Result<u32, PortError> {
         self.count(lane).await
+    }
+
+    fn stop_receiving(&self, lane: Lane) {
+        self.state(lane).stop.cancel();
     }
 
     async fn receive(&self, lane: Lane) -> Result<Box<dyn Delivery>, PortError> {

@@ -12,16 +12,19 @@ use anyhow::Context;
 /// Below this the system's own services are.
 const LOWEST: u16 = 10_000;
 
-/// Ports that are free now. None is among those that the kernel gives to outgoing connections: such
-/// a connection could take it while a server is down, even one that dials this very port. All are
-/// held until the last is found, so that they differ.
+/// Ports that are free now. None is among those that the kernel gives to outgoing connections, if
+/// it leaves others: such a connection could take it while a server is down, even one that dials
+/// this very port. All are held until the last is found, so that they differ.
 pub fn free_ports<const N: usize>() -> anyhow::Result<[u16; N]> {
     let mut held = Vec::new();
     let mut ports = [0; N];
     let mut candidates = candidates();
     for port in &mut ports {
         let listener = candidates.find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok());
-        let listener = listener.context("finding a free port")?;
+        let listener = match listener {
+            Some(listener) => listener,
+            None => TcpListener::bind("127.0.0.1:0").context("finding a free port")?,
+        };
         *port = listener.local_addr()?.port();
         held.push(listener);
     }
@@ -35,8 +38,8 @@ fn candidates() -> impl Iterator<Item = u16> {
     let end = outgoing
         .and_then(|first| first.parse().ok())
         .unwrap_or(32_768);
-    let count = u64::from(u16::saturating_sub(end, LOWEST)).max(1);
-    let first = RandomState::new().build_hasher().finish() % count;
+    let count = u64::from(u16::saturating_sub(end, LOWEST));
+    let first = RandomState::new().build_hasher().finish() % count.max(1);
     (first..count)
         .chain(0..first)
         .filter_map(|offset| LOWEST.checked_add(u16::try_from(offset).ok()?))
@@ -54,12 +57,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_differ_and_are_no_outgoing_ones() {
+    fn ports_differ_and_are_not_the_systems_own() {
         let mut ports: [u16; 20] = free_ports().unwrap();
         ports.sort_unstable();
         assert!(ports.windows(2).all(|pair| pair[0] < pair[1]), "{ports:?}");
-        let outgoing = TcpListener::bind("127.0.0.1:0").unwrap();
-        let outgoing = outgoing.local_addr().unwrap().port();
-        assert!(ports[0] >= LOWEST && ports[19] < outgoing, "{ports:?}");
+        assert!(ports[0] >= LOWEST, "{ports:?}");
     }
 }

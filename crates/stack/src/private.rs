@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::process::{is_gone_within, send, stop};
-use crate::server::{PATIENCE, Process, Server, spawn};
+use crate::server::{Group, PATIENCE, Process, Server, spawn};
 
 /// How often a start is tried: another process may take a port between its choice and its use.
 const TRIES: usize = 3;
@@ -39,7 +39,7 @@ impl<S: Server> Private<S> {
         let server = S::prepare(folder.path(), options)?;
         // Made before the wait, so that one that does not answer is ended too.
         let mut private = Self {
-            process: Process::start(server)?,
+            process: Process::start_in(server, Group::Starters)?,
             _folder: folder,
         };
         private.process.wait()?;
@@ -77,7 +77,7 @@ impl<S: Server> Private<S> {
         if self.process.child.try_wait()?.is_none() {
             bail!("{} runs still", S::NAME);
         }
-        self.process.child = spawn(&self.process.server)?;
+        self.process.child = spawn(&self.process.server, Group::Starters)?;
         self.process.wait()
     }
 

@@ -56,9 +56,13 @@ pub struct Process<S> {
 }
 
 impl<S: Server> Process<S> {
-    /// Starts a server; it needs a while until it answers.
+    /// Starts a server that outlives whoever started it; it needs a while until it answers.
     pub fn start(server: S) -> anyhow::Result<Self> {
-        let child = spawn(&server)?;
+        Self::start_in(server, Group::Own)
+    }
+
+    pub(crate) fn start_in(server: S, group: Group) -> anyhow::Result<Self> {
+        let child = spawn(&server, group)?;
         Ok(Self { server, child })
     }
 
@@ -100,20 +104,30 @@ fn log(server: &impl Server) -> std::path::PathBuf {
     server.folder().join("log")
 }
 
-pub(crate) fn spawn<S: Server>(server: &S) -> anyhow::Result<Child> {
+/// Who ends together when somebody presses Ctrl-C.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Group {
+    /// The server goes on.
+    Own,
+    /// The server ends with whoever started it.
+    Starters,
+}
+
+pub(crate) fn spawn<S: Server>(server: &S, group: Group) -> anyhow::Result<Child> {
     let log = File::options()
         .create(true)
         .append(true)
         .open(log(server))
         .with_context(|| format!("opening the log of {}", S::NAME))?;
-    server
-        .command()
+    let mut command = server.command();
+    if matches!(group, Group::Own) {
+        command.process_group(0);
+    }
+    command
         .current_dir(server.folder())
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
-        // A group of its own: Ctrl-C is for whoever started it.
-        .process_group(0)
         .spawn()
         .with_context(|| format!("starting {}", S::NAME))
 }

@@ -219,6 +219,10 @@ impl Queue for Faulty<dyn Queue> {
         self.faults.around(self.inner.waiting(lane)).await
     }
 
+    fn stop_receiving(&self, lane: Lane) {
+        self.inner.stop_receiving(lane);
+    }
+
     async fn receive(&self, lane: Lane) -> Result<Box<dyn Delivery>, PortError> {
         // Waiting is no call: only what is received counts.
         let inner = self.inner.receive(lane).await?;

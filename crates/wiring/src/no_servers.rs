@@ -57,7 +57,7 @@ impl Servers {
         None
     }
 
-    pub(crate) async fn times(&self) -> Vec<(&'static str, Instant)> {
+    pub(crate) async fn times(&self, _clock: &dyn Clock) -> Vec<(&'static str, Instant, Instant)> {
         Vec::new()
     }
 

@@ -119,18 +119,18 @@ impl Servers {
         self.amqp.as_ref().and_then(|amqp| amqp.dead_lane())
     }
 
-    /// What the clocks of the servers show that can be reached.
-    pub(crate) async fn times(&self) -> Vec<(&'static str, Instant)> {
+    /// What our clock and theirs showed, of the servers that can be reached.
+    pub(crate) async fn times(&self, clock: &dyn Clock) -> Vec<(&'static str, Instant, Instant)> {
         let mut times = Vec::new();
         if let Some(s3) = &self.s3
-            && let Ok(Some(time)) = s3.time().await
+            && let Ok(Some(theirs)) = s3.time().await
         {
-            times.push(("objects", time));
+            times.push(("objects", clock.now(), theirs));
         }
         if let Some(redis) = &self.redis
-            && let Ok(time) = redis.time().await
+            && let Ok(theirs) = redis.time().await
         {
-            times.push(("index", time));
+            times.push(("index", clock.now(), theirs));
         }
         times
     }

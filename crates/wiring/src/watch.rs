@@ -18,6 +18,8 @@ use crate::Servers;
 const EVERY: Duration = Duration::from_secs(15);
 /// A figure older than this is not shown: none is better than a stale one.
 const BELIEVED_FOR: Duration = Duration::from_secs(50);
+/// A server that takes longer to answer counts as down.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Clocks further apart make signed links fail.
 const MOST_SKEW: Duration = Duration::from_mins(1);
 
@@ -106,9 +108,10 @@ impl Watch {
 
     async fn look(&self) {
         let checked = self.check().await;
+        let asked = self.servers.times(self.ports.clock.as_ref());
+        let times = tokio::time::timeout(PATIENCE, asked).await;
         let mut skew = BTreeMap::new();
-        for (dependency, theirs) in self.servers.times().await {
-            let ours = self.ports.clock.now();
+        for (dependency, ours, theirs) in times.unwrap_or_default() {
             let ahead = ours.since(theirs).as_secs_f64() - theirs.since(ours).as_secs_f64();
             skew.insert(dependency, ahead);
         }
@@ -121,13 +124,14 @@ impl Watch {
     }
 
     async fn check(&self) -> [(&'static str, Result<(), PortError>); 3] {
+        let (index, objects) = tokio::join!(
+            answered("asking the index", self.ports.index.is_marked()),
+            answered("asking the store", self.ports.blobs.head("readiness")),
+        );
         [
             ("queue", self.servers.check_queue()),
-            ("index", self.ports.index.is_marked().await.map(|_| ())),
-            (
-                "objects",
-                self.ports.blobs.head("readiness").await.map(|_| ()),
-            ),
+            ("index", index),
+            ("objects", objects),
         ]
     }
 
@@ -153,5 +157,16 @@ impl Watch {
         let dead = self.servers.dead_lane();
         let told = dead.map(|lane| format!("the consumer of lane {} has ended", lane.name()));
         told.into_iter().collect()
+    }
+}
+
+/// What is asked, if it is answered in time.
+async fn answered<T>(
+    action: &'static str,
+    call: impl Future<Output = Result<T, PortError>>,
+) -> Result<(), PortError> {
+    match tokio::time::timeout(PATIENCE, call).await {
+        Ok(answer) => answer.map(|_| ()),
+        Err(late) => Err(PortError::transient(action, late)),
     }
 }

@@ -9,7 +9,7 @@ use sluice_model::{Hint, Lane};
 use sluice_ports::Settle;
 use sluice_runtime::{Process, Settings};
 use sluice_wiring::{Deployment, Service};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
@@ -149,12 +149,18 @@ async fn sweep(coordinator: Arc<Coordinator>, every: Duration, stop: Cancellatio
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while stop.run_until_cancelled(ticks.tick()).await.is_some() {
         // Cut short anywhere, it is done again by whoever comes next.
+        let begun = Instant::now();
         let sweep = coordinator.advance.sweep(&stop);
-        if let Some(Err(error)) = stop.run_until_cancelled(sweep).await {
-            tracing::warn!(error = error.chain(), "a sweep failed");
+        match stop.run_until_cancelled(sweep).await {
+            Some(Ok(())) => {
+                // Until two more have failed to come, however long one takes.
+                let believed_for = (every + begun.elapsed()) * 3;
+                let jobs = coordinator.advance.live_jobs();
+                coordinator.ports.metrics.show_live(jobs, believed_for);
+            }
+            Some(Err(error)) => tracing::warn!(error = error.chain(), "a sweep failed"),
+            None => {}
         }
-        let jobs = coordinator.advance.live_jobs();
-        coordinator.ports.metrics.show_live(jobs, every * 3);
     }
 }
 

@@ -57,16 +57,15 @@ pub(crate) async fn wrap(
     let begun = Instant::now();
     let id = given(&request).unwrap_or_else(|| made(&request));
     let method = known(request.method());
-    let span = span(&request, &id, method);
+    let route = request.match_pattern();
+    let route = route.as_deref().unwrap_or("-");
+    let span = span(&request, &id, &format!("{method} {route}"));
     let gateway = request.app_data::<web::Data<Gateway>>().cloned();
     let mut response = next.call(request).instrument(span.clone()).await?;
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(NAME, value);
     }
-    let route = response.request().match_pattern();
-    let route = route.as_deref().unwrap_or("-");
     let status = response.status().as_u16();
-    span.record("otel.name", format!("{method} {route}"));
     span.record("http.response.status_code", status);
     span.in_scope(|| tracing::debug!(method, route, status, "answered"));
     if let Some(gateway) = gateway {
@@ -76,13 +75,12 @@ pub(crate) async fn wrap(
 }
 
 /// Part of the caller's trace, if the caller has one.
-fn span(request: &ServiceRequest, id: &str, method: &'static str) -> Span {
+fn span(request: &ServiceRequest, id: &str, name: &str) -> Span {
     let span = tracing::info_span!(
         "request",
         id,
         otel.kind = "server",
-        otel.name = tracing::field::Empty,
-        http.request.method = method,
+        otel.name = name,
         http.response.status_code = tracing::field::Empty,
     );
     if let Some(caller) = traceparent(request.headers()) {

@@ -100,7 +100,8 @@ fn settings_of<S: Server>(process: &mut Process<S>) -> anyhow::Result<Vec<(Strin
 /// Whether all of its servers run.
 pub(crate) fn is_up() -> bool {
     let pids = Pids::read(&home());
-    env_file().exists() && !pids.is_empty() && pids.iter().all(|(_, pid)| is_alive(*pid))
+    let complete = !pids.is_empty() && pids.are_complete();
+    env_file().exists() && complete && pids.iter().all(|(_, pid)| is_alive(*pid))
 }
 
 /// Stops everything and removes what it wrote.

@@ -9,26 +9,35 @@ use sluice_client::Level;
 use crate::data::{assert_same, expected, export_to, lines, sample};
 use crate::site::{Service, Site, curl, status};
 
-/// Kicks off and polls until the manifest is there, as an integrator would by hand.
-pub(crate) fn manifest_of(url: &str) -> (String, Value) {
+/// Kicks off, and says where to poll.
+pub(crate) fn kick_off(url: &str) -> String {
     let started = curl(&["-si", "-H", "Prefer: respond-async", url]);
     let location = started
         .lines()
         .find_map(|line| line.strip_prefix("content-location: "));
-    let location = location
+    location
         .unwrap_or_else(|| panic!("{started}"))
         .trim()
-        .to_owned();
-    for _ in 0..300 {
-        let answer = curl(&["-s", &location]);
-        if let Ok(manifest) = serde_json::from_str::<Value>(&answer)
+        .to_owned()
+}
+
+/// The manifest, once it is there.
+pub(crate) async fn manifest(job: &str) -> Value {
+    loop {
+        if let Ok(manifest) = serde_json::from_str::<Value>(&curl(&["-s", job]))
             && manifest.get("output").is_some()
         {
-            return (location, manifest);
+            return manifest;
         }
-        std::thread::sleep(Duration::from_millis(1100));
+        tokio::time::sleep(Duration::from_millis(1100)).await;
     }
-    panic!("{url} does not end");
+}
+
+/// Kicks off and polls until the manifest is there, as an integrator would by hand.
+pub(crate) async fn manifest_of(url: &str) -> (String, Value) {
+    let job = kick_off(url);
+    let manifest = manifest(&job).await;
+    (job, manifest)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,9 +58,7 @@ async fn two_tenants_and_every_level_at_once() {
     site.start_all(1, 2, 3);
 
     let url = format!("{}/Patient/$export?_type=Patient", site.base("one"));
-    let (_, early) = tokio::task::spawn_blocking(move || manifest_of(&url))
-        .await
-        .unwrap();
+    let (_, early) = manifest_of(&url).await;
     let link = early["output"][0]["url"].as_str().unwrap().to_owned();
     let issued = tokio::time::Instant::now();
     links_are_the_stores_own(&site, &link);
@@ -77,7 +84,7 @@ async fn two_tenants_and_every_level_at_once() {
     futures::future::join_all(exports).await;
 
     // A tenant's base leads to nothing of the other.
-    let (job, _) = manifest_of(&format!("{}/$export?_type=Patient", site.base("one")));
+    let (job, _) = manifest_of(&format!("{}/$export?_type=Patient", site.base("one"))).await;
     assert_eq!(status(&job.replace("/one/", "/two/")), "404");
     tokio::time::sleep_until(issued + Duration::from_secs(62)).await;
     assert_eq!(status(&link), "403", "a link that ran out");

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use serde_json::Value;
 use sluice_client::Level;
 use sluice_model::Lane;
 use sluice_ports::Queue;
@@ -14,6 +13,7 @@ use sluice_queue_amqp::{AmqpOptions, AmqpQueue};
 use sluice_testkit::{SeededEntropy, show, stack};
 
 use crate::data::{export_to, lines};
+use crate::flow::{kick_off, manifest};
 use crate::site::{Service, Site, curl};
 
 const PATIENTS: usize = 1_000_000;
@@ -41,17 +41,6 @@ async fn deepest(site: &Site, stop: &AtomicBool) -> u32 {
     deepest
 }
 
-fn kick_off(url: &str) -> String {
-    let started = curl(&["-si", "-H", "Prefer: respond-async", url]);
-    let location = started
-        .lines()
-        .find_map(|line| line.strip_prefix("content-location: "));
-    location
-        .unwrap_or_else(|| panic!("{started}"))
-        .trim()
-        .to_owned()
-}
-
 /// How far a running job is.
 fn percent(job: &str) -> u32 {
     let answer = curl(&["-si", job]);
@@ -60,18 +49,6 @@ fn percent(job: &str) -> u32 {
         .find_map(|line| line.strip_prefix("x-progress: "));
     let percent = progress.and_then(|text| text.split('%').next());
     percent.map_or(0, |percent| percent.parse().unwrap())
-}
-
-/// The manifest, once it is there.
-async fn manifest(job: &str) -> Value {
-    loop {
-        if let Ok(manifest) = serde_json::from_str::<Value>(&curl(&["-s", job]))
-            && manifest.get("output").is_some()
-        {
-            return manifest;
-        }
-        tokio::time::sleep(Duration::from_millis(1100)).await;
-    }
 }
 
 /// Exports a group of its own, and checks that each of its lines is there once.

@@ -42,7 +42,7 @@ struct Running {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     let [port] = sluice_stack::free_ports().unwrap();
     port
 }
@@ -128,7 +128,12 @@ impl Site {
     }
 
     /// Starts a process.
-    pub(crate) fn start(&self, (service, number): Name) {
+    pub(crate) fn start(&self, name: Name) {
+        self.start_with(name, &[]);
+    }
+
+    /// Starts a process that is told something more.
+    pub(crate) fn start_with(&self, (service, number): Name, more: &[(&str, &str)]) {
         let log = std::fs::File::options()
             .create(true)
             .append(true)
@@ -140,6 +145,7 @@ impl Site {
             .envs(&self.variables)
             .env("SLUICE_ADMIN__LISTEN", format!("127.0.0.1:{admin}"))
             .env("SLUICE_DATA_DIR", data)
+            .envs(more.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -188,7 +194,7 @@ impl Site {
         self.wait_for(&format!("{}/metadata", self.base("one")));
     }
 
-    fn wait_for(&self, url: &str) {
+    pub(crate) fn wait_for(&self, url: &str) {
         for _ in 0..1200 {
             if status(url) == "200" {
                 return;

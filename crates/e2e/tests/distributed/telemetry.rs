@@ -143,8 +143,9 @@ fn base_name(sample: &str) -> String {
 fn check_traces(spans: &[Span], chunks: f64) {
     let kick_off = spans
         .iter()
-        .find(|span| span.name == "GET /{tenant}/fhir/Patient/$export")
-        .unwrap();
+        .find(|span| span.name == "GET /{tenant}/fhir/Patient/$export");
+    let names: BTreeSet<&str> = spans.iter().map(|span| span.name.as_str()).collect();
+    let kick_off = kick_off.unwrap_or_else(|| panic!("only {names:?}"));
     assert_eq!(hex::encode(&kick_off.trace_id), TRACE);
     assert_eq!(hex::encode(&kick_off.parent_span_id), CALLER);
     let exported: Vec<&Span> = spans
@@ -161,9 +162,12 @@ fn check_traces(spans: &[Span], chunks: f64) {
         assert_eq!(span.links[0].span_id, kick_off.span_id);
         assert_ne!(span.trace_id, kick_off.trace_id);
     }
+    let events = spans.iter().flat_map(|span| &span.events);
+    let told = events.flat_map(|event| &event.attributes);
     let keys: BTreeSet<&str> = spans
         .iter()
         .flat_map(|span| &span.attributes)
+        .chain(told)
         .map(|attribute| attribute.key.as_str())
         .collect();
     let harmless = [

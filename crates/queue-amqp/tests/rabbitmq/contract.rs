@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use sluice_model::Lane;
-use sluice_ports::{Queue, Settle};
+use sluice_ports::{Queue, Settle, Settled};
 use tokio::task::JoinSet;
 
 use crate::rig::{PATIENCE, Rig, advance, chunk, connect, eventually, options, receive};
@@ -39,6 +39,34 @@ async fn many_sends_at_once_all_arrive() {
     };
     let (sent, ()) = tokio::join!(sends.join_all(), receives);
     assert!(sent.iter().all(Result::is_ok));
+    rig.finish().await;
+}
+
+/// A worker that is told to stop holds on to what it does and to nothing else, so that the others
+/// need not wait for its end.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_unasked_goes_to_others_at_a_stop() {
+    let mut options = options("stops");
+    options.prefetch = 3;
+    let rig = Rig::with(options).await;
+    for ordinal in 0..6 {
+        rig.send(&chunk(ordinal)).await;
+    }
+    let held = rig.receive(Lane::Chunks).await;
+    rig.queue.stop_receiving(Lane::Chunks);
+    let other = connect(&rig.options).await;
+    for _ in 0..5 {
+        let delivery = receive(&other, Lane::Chunks).await;
+        delivery.settle(Settle::Ack).await.unwrap();
+    }
+    assert_eq!(held.settle(Settle::Ack).await.unwrap(), Settled::Done);
+    assert_eq!(
+        rig.queue.dead_lane(),
+        None,
+        "it has ended because it should"
+    );
+    assert!(rig.queue.receive(Lane::Chunks).await.is_err());
+    other.close().await;
     rig.finish().await;
 }
 

@@ -115,7 +115,7 @@ pub struct TelemetrySection {
     pub otlp_endpoint: Option<String>,
     /// Headers for the collector, such as a key: `NAME=VALUE`, with commas between several.
     pub otlp_headers: Secret,
-    /// Traces that begin here and are sent, of a hundred.
+    /// Traces that are sent, of a hundred.
     pub sample_percent: u32,
 }
 

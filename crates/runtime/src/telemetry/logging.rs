@@ -11,7 +11,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::{LogFormat, LogSection, SettingsError};
 
-/// Starts logging, and tracing into `spans`. A second call changes nothing.
+/// Starts logging, of panics too, and tracing into `spans`. A second call changes nothing.
 pub(super) fn start(
     log: &LogSection,
     spans: Option<&SdkTracerProvider>,
@@ -42,6 +42,12 @@ pub(super) fn start(
     let subscriber = tracing_subscriber::registry()
         .with(lines.with_filter(filter))
         .with(traced);
-    let _already_started = subscriber.try_init();
+    if subscriber.try_init().is_ok() {
+        // What a panic says may hold a piece of what was worked on; where it was does not.
+        std::panic::set_hook(Box::new(|panic| {
+            let place = panic.location().map(ToString::to_string);
+            tracing::error!(place, "panicked");
+        }));
+    }
     Ok(())
 }

@@ -32,7 +32,8 @@ pub(super) fn exporter(
         .build()
         .with_context(|| format!("preparing traces for {endpoint} (telemetry.otlp_endpoint)"))?;
     let ratio = f64::from(section.sample_percent) / 100.0;
-    let sampler = Sampler::ParentBased(Box::new(Sampler::TraceIdRatioBased(ratio)));
+    // By the trace's id alone, so that every process decides alike and no caller decides for us.
+    let sampler = Sampler::TraceIdRatioBased(ratio);
     let provider = SdkTracerProvider::builder()
         .with_batch_exporter(exporter)
         .with_sampler(sampler)
