@@ -13,7 +13,6 @@ use std::time::Duration;
 use sluice_e2e::{Client, Ended, Process, Role, Servers};
 use sluice_engine::{Duplicates, KickoffError, Policy, Ports, Tenants};
 use sluice_model::JobRef;
-use sluice_ports::Source;
 use sluice_testkit::{Faults, SeededEntropy, SmallSource, When, show};
 
 fn source() -> Arc<SmallSource> {
@@ -238,13 +237,9 @@ async fn b7_every_hint_of_the_workers_is_lost() {
 #[tokio::test(start_paused = true)]
 async fn b8_an_unsealed_plan_is_not_complete() {
     let gate = Arc::new(tokio::sync::Semaphore::new(1));
-    let source = Arc::new(SmallSource::of(60, 10));
+    let source = Arc::new(SmallSource::of(60, 10).planning_by(gate.clone()));
     let lines = source.lines();
-    let slow: Arc<dyn Source> = Arc::new(lossy::SlowPlan {
-        inner: source,
-        pages: gate.clone(),
-    });
-    let servers = Servers::new(slow, policy());
+    let servers = Servers::new(source, policy());
     let _coordinator = start(&servers, Role::Coordinator, 1);
     let _worker = start(&servers, Role::Worker, 2);
     let client = client(&servers, 3);
@@ -263,18 +258,13 @@ async fn b8_an_unsealed_plan_is_not_complete() {
 }
 
 mod lossy {
-    //! A queue that loses hints, and a source that plans when it may.
+    //! A queue that loses hints.
 
     use std::sync::Arc;
 
     use async_trait::async_trait;
-    use sluice_fhir::Issue;
-    use sluice_model::{Lane, Scope, Slice, Snapshot};
-    use sluice_ports::{
-        BlockStream, ByteStream, Delivery, GroupPage, GroupQuery, Message, PlanStep,
-        PopulationError, PortError, Queue, Source,
-    };
-    use tokio::sync::Semaphore;
+    use sluice_model::Lane;
+    use sluice_ports::{Delivery, Message, PortError, Queue};
 
     /// Loses every hint about a job.
     pub(crate) struct NoJobs(pub(crate) Arc<dyn Queue>);
@@ -292,47 +282,6 @@ mod lossy {
         }
         async fn receive(&self, lane: Lane) -> Result<Box<dyn Delivery>, PortError> {
             self.0.receive(lane).await
-        }
-    }
-
-    /// Plans a page for each permit.
-    pub(crate) struct SlowPlan<S> {
-        pub(crate) inner: Arc<S>,
-        pub(crate) pages: Arc<Semaphore>,
-    }
-
-    #[async_trait]
-    impl<S: Source> Source for SlowPlan<S> {
-        async fn snapshot(&self) -> Result<Snapshot, PortError> {
-            self.inner.snapshot().await
-        }
-        async fn check(&self, scope: &Scope) -> Result<(), PopulationError> {
-            self.inner.check(scope).await
-        }
-        async fn groups(&self, query: &GroupQuery) -> Result<GroupPage, PortError> {
-            self.inner.groups(query).await
-        }
-        async fn group(&self, id: &str) -> Result<Option<ByteStream>, PortError> {
-            self.inner.group(id).await
-        }
-        async fn plan(
-            &self,
-            scope: &Scope,
-            target: u64,
-            limit: usize,
-            cursor: Option<&str>,
-        ) -> Result<PlanStep, PortError> {
-            let waiting = self.pages.acquire().await;
-            waiting
-                .map_err(|closed| PortError::permanent("planning", closed))?
-                .forget();
-            self.inner.plan(scope, target, limit, cursor).await
-        }
-        async fn remarks(&self, scope: &Scope) -> Result<Vec<Issue>, PortError> {
-            self.inner.remarks(scope).await
-        }
-        async fn read(&self, scope: &Scope, slice: &Slice) -> Result<BlockStream, PortError> {
-            self.inner.read(scope, slice).await
         }
     }
 }

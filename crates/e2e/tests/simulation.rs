@@ -9,7 +9,7 @@ use sluice_fhir::{Issue, IssueCode};
 use sluice_local::Habits;
 use sluice_model::TombstoneReason;
 use sluice_ports::Blobs;
-use sluice_testkit::{SeededEntropy, SmallSource};
+use sluice_testkit::{Reading, SeededEntropy, SmallSource};
 
 const BAD: Habits = Habits {
     repeat_every: Some(2),
@@ -179,10 +179,7 @@ async fn a_chunk_that_cannot_be_exported_fails_the_job_unless_the_policy_allows_
     for (percent, completes) in [(0, false), (100, true)] {
         let mut conditions = Conditions::default();
         conditions.policy.failed_percent = percent;
-        let source = Arc::new(broken::Broken {
-            inner: SmallSource::of(3, 3),
-            reading: broken::Reading::Fails,
-        });
+        let source = Arc::new(SmallSource::of(3, 3).reading(Reading::Fails));
         let world = World::start(&Disk::default(), source, &conditions)
             .await
             .unwrap();
@@ -205,10 +202,7 @@ async fn a_chunk_that_cannot_be_exported_fails_the_job_unless_the_policy_allows_
 async fn a_chunk_that_panics_is_buried_and_its_job_ends() {
     let mut conditions = Conditions::default();
     conditions.policy.failed_percent = 100;
-    let source = Arc::new(broken::Broken {
-        inner: SmallSource::of(3, 3),
-        reading: broken::Reading::Panics,
-    });
+    let source = Arc::new(SmallSource::of(3, 3).reading(Reading::Panics));
     let world = World::start(&Disk::default(), source, &conditions)
         .await
         .unwrap();
@@ -218,61 +212,4 @@ async fn a_chunk_that_panics_is_buried_and_its_job_ends() {
     };
     let lines = world.lines(&manifest.error).await.unwrap();
     assert!(!lines.is_empty() && lines.iter().all(|line| line.contains("incomplete")));
-}
-
-mod broken {
-    //! A source that plans and cannot read.
-
-    use async_trait::async_trait;
-    use sluice_fhir::Issue;
-    use sluice_model::{Scope, Slice, Snapshot};
-    use sluice_ports::{
-        BlockStream, ByteStream, GroupPage, GroupQuery, PlanStep, PopulationError, PortError,
-        Source,
-    };
-    use sluice_testkit::SmallSource;
-
-    pub(crate) enum Reading {
-        Fails,
-        Panics,
-    }
-
-    pub(crate) struct Broken {
-        pub(crate) inner: SmallSource,
-        pub(crate) reading: Reading,
-    }
-
-    #[async_trait]
-    impl Source for Broken {
-        async fn snapshot(&self) -> Result<Snapshot, PortError> {
-            self.inner.snapshot().await
-        }
-        async fn check(&self, scope: &Scope) -> Result<(), PopulationError> {
-            self.inner.check(scope).await
-        }
-        async fn groups(&self, query: &GroupQuery) -> Result<GroupPage, PortError> {
-            self.inner.groups(query).await
-        }
-        async fn group(&self, id: &str) -> Result<Option<ByteStream>, PortError> {
-            self.inner.group(id).await
-        }
-        async fn plan(
-            &self,
-            scope: &Scope,
-            target: u64,
-            limit: usize,
-            cursor: Option<&str>,
-        ) -> Result<PlanStep, PortError> {
-            self.inner.plan(scope, target, limit, cursor).await
-        }
-        async fn remarks(&self, scope: &Scope) -> Result<Vec<Issue>, PortError> {
-            self.inner.remarks(scope).await
-        }
-        async fn read(&self, _: &Scope, _: &Slice) -> Result<BlockStream, PortError> {
-            match self.reading {
-                Reading::Fails => Err(PortError::transient("reading a slice", "the disk is gone")),
-                Reading::Panics => unreachable!("told to by a test"),
-            }
-        }
-    }
 }

@@ -20,5 +20,5 @@ pub use faulty::Faulty;
 pub use program::program;
 pub use refused::refuses_what_cannot_work;
 pub use show::show;
-pub use source::SmallSource;
+pub use source::{Reading, SmallSource};
 pub use stack::stack;

@@ -1,6 +1,7 @@
 //! A source of a few made-up lines, cut as finely as asked.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -11,11 +12,26 @@ use sluice_ports::{
     Block, BlockStream, ByteStream, GroupPage, GroupQuery, PlanStep, PopulationError, PortError,
     PortKind, Source,
 };
+use tokio::sync::Semaphore;
 
 /// Lines by type; the level does not matter, and one Group, `everyone`, has all of them.
 pub struct SmallSource {
     lines: Vec<(ResourceType, String)>,
     remarks: Vec<Issue>,
+    reading: Reading,
+    /// A permit for each page that it may plan; absent if it may plan all.
+    pages: Option<Arc<Semaphore>>,
+}
+
+/// What happens when a slice is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// Its lines come.
+    Works,
+    /// It fails each time.
+    Fails,
+    /// Whoever reads it panics.
+    Panics,
 }
 
 const GROUP: &str = r#"{"resourceType":"Group","id":"everyone","type":"person","actual":true}"#;
@@ -47,7 +63,23 @@ impl SmallSource {
         Self {
             lines,
             remarks: Vec::new(),
+            reading: Reading::Works,
+            pages: None,
         }
+    }
+
+    /// Whose slices are read like this.
+    #[must_use]
+    pub fn reading(mut self, reading: Reading) -> Self {
+        self.reading = reading;
+        self
+    }
+
+    /// That plans a page for each permit.
+    #[must_use]
+    pub fn planning_by(mut self, pages: Arc<Semaphore>) -> Self {
+        self.pages = Some(pages);
+        self
     }
 
     /// With something to say about every export.
@@ -126,6 +158,11 @@ impl Source for SmallSource {
         limit: usize,
         cursor: Option<&str>,
     ) -> Result<PlanStep, PortError> {
+        if let Some(pages) = &self.pages {
+            let permit = pages.acquire().await;
+            let closed = |closed| PortError::permanent("planning", closed);
+            permit.map_err(closed)?.forget();
+        }
         let mut from: usize = cursor.and_then(|text| text.parse().ok()).unwrap_or(0);
         let mut chunks = Vec::new();
         while chunks.len() < limit {
@@ -144,6 +181,13 @@ impl Source for SmallSource {
     }
 
     async fn read(&self, _scope: &Scope, slice: &Slice) -> Result<BlockStream, PortError> {
+        match self.reading {
+            Reading::Works => {}
+            Reading::Fails => {
+                return Err(PortError::transient("reading a slice", "the disk is gone"));
+            }
+            Reading::Panics => unreachable!("told to by a test"),
+        }
         let wrong = || PortError::new(PortKind::Permanent, "reading a slice");
         let (from, to) = slice.range.split_once('-').ok_or_else(wrong)?;
         let (from, to): (usize, usize) = (
