@@ -1,13 +1,15 @@
 //! RabbitMQ and Redis themselves stop, die and forget in mid-export; they belong to the test.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use rustix::process::Signal;
 use sluice_stack::{Private, Rabbitmq, RabbitmqOptions, Redis, RedisOptions, Server};
 
 use crate::faults::Case;
+use crate::flow::manifest_of;
 use crate::moments::{Moment, assert_unended, eventually, job};
-use crate::site::{Service, status};
+use crate::site::{Service, Site, curl, status};
 
 const QUEUE: &str = "SLUICE_PORTS__QUEUE";
 const INDEX: &str = "SLUICE_PORTS__INDEX";
@@ -110,8 +112,7 @@ async fn c8_the_broker_takes_a_chunk_away_from_a_sleeping_worker() {
     let sleeper = (Service::Worker, 0);
     case.through(Moment::Exporting, async {
         case.site.signal(sleeper, Signal::STOP);
-        let taken = "timed out waiting for delivery acknowledgement";
-        eventually(|| broker.server().log().contains(taken)).await;
+        eventually(|| taken_away(&broker) > 0).await;
         case.site.signal(sleeper, Signal::CONT);
         let noticed = "a consumer ended and is rebuilt";
         eventually(|| case.site.log(sleeper).contains(noticed)).await;
@@ -119,6 +120,38 @@ async fn c8_the_broker_takes_a_chunk_away_from_a_sleeping_worker() {
     .await;
     case.site.kill((Service::Worker, 1));
     case.exports().await;
+    a_chunk_that_takes_too_long(&broker).await;
+}
+
+/// How many messages the broker took away because they were held too long.
+fn taken_away(broker: &Private<Rabbitmq>) -> usize {
+    let told = "timed out waiting for delivery acknowledgement";
+    broker.server().log().matches(told).count()
+}
+
+/// The only worker is awake all the while and holds a chunk for longer than the broker bears. It
+/// finishes the chunk, and consumes again.
+async fn a_chunk_that_takes_too_long(broker: &Private<Rabbitmq>) {
+    let before = taken_away(broker);
+    let home = tempfile::tempdir().unwrap();
+    let mut site = Site::new("c8-slow", &[("one", home.path())]);
+    // One chunk of eight blocks.
+    let source = "synthetic:?patients=20000&observations=0&bytes=400&block_ms=1500";
+    site.set("SLUICE_TENANTS__ONE__SOURCE", source);
+    site.set("SLUICE_TENANTS__ONE__CHUNK_MIB", "8");
+    site.set("SLUICE_AMQP__CONSUMER_TIMEOUT_MINUTES", "600");
+    site.set(QUEUE, &broker.url());
+    site.start_all(1, 1, 1);
+    let url = format!("{}/Patient/$export", site.base("one"));
+    let (_, slow) = manifest_of(&url).await;
+    assert!(taken_away(broker) > before, "the chunk was not slow enough");
+    let file = &slow["output"][0];
+    let text = curl(&["-s", file["url"].as_str().unwrap()]);
+    let lines: BTreeSet<&str> = text.lines().collect();
+    assert_eq!((text.lines().count(), lines.len()), (20_000, 20_000));
+    let url = format!("{}/Group/first-10/$export", site.base("one"));
+    let (_, next) = manifest_of(&url).await;
+    assert_eq!(next["output"][0]["count"], 10);
 }
 
 /// A5: nothing is there that would take the hint of a kick-off, and nobody but the gateway to make
