@@ -3,7 +3,7 @@
 //! has all of it. What is handed out stays within the window: when jobs want more than there is
 //! room for, they take turns.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use sluice_fhir::Instant;
@@ -123,7 +123,7 @@ impl Shares {
 
     /// Forgets all but these.
     pub(crate) fn keep_only(&self, listed: &[JobRef]) {
-        let listed: std::collections::BTreeSet<&JobRef> = listed.iter().collect();
+        let listed: BTreeSet<&JobRef> = listed.iter().collect();
         self.book().jobs.retain(|job, _| listed.contains(job));
     }
 

@@ -5,9 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
-use lapin::options::{
-    BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, QueueDeclareOptions,
-};
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use lapin::{Acker, Channel, Connection, Consumer};
 use sluice_model::Lane;
@@ -170,16 +168,8 @@ impl LaneConsumer {
         if session.held.load(Ordering::SeqCst) >= usize::from(self.prefetch) {
             return Ok(false);
         }
-        let passive = QueueDeclareOptions {
-            passive: true,
-            ..QueueDeclareOptions::durable()
-        };
-        let queue = self.publisher.topology.queue(self.lane);
-        let counting = session
-            .channel
-            .queue_declare(queue, passive, FieldTable::default());
-        let counted = within(self.publisher.limit, "counting a queue", counting).await?;
-        Ok(counted.message_count() > 0)
+        let topology = &self.publisher.topology;
+        Ok(topology.count(&session.channel, self.lane).await? > 0)
     }
 
     fn admit(&self, session: &Session, delivery: lapin::message::Delivery) {

@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use lapin::options::QueueDeclareOptions;
-use lapin::types::FieldTable;
 use sluice_model::Lane;
 use sluice_ports::{Delivery, Entropy, Message, PortError, PortKind, Queue};
 use tokio_util::sync::CancellationToken;
@@ -136,21 +134,10 @@ impl AmqpQueue {
         let limit = self.publisher.limit;
         let connection = self.publisher.link.connection().await?;
         let channel = open_channel(&connection, limit).await?;
-        let queue = self.publisher.topology.queue(lane);
-        let action = format!("counting queue {queue}");
-        let passive = QueueDeclareOptions {
-            passive: true,
-            ..QueueDeclareOptions::durable()
-        };
-        let counting = channel.queue_declare(queue, passive, FieldTable::default());
-        let counted = within(limit, &action, counting).await?;
-        within(
-            limit,
-            "closing a channel",
-            channel.close(200, "counted".into()),
-        )
-        .await?;
-        Ok(counted.message_count())
+        let counted = self.publisher.topology.count(&channel, lane).await?;
+        let closing = channel.close(200, "counted".into());
+        within(limit, "closing a channel", closing).await?;
+        Ok(counted)
     }
 
     /// Stops consuming, gives back what nobody asked for, and closes the connections. What is

@@ -8,9 +8,9 @@
 
 use std::time::Duration;
 
-use lapin::Connection;
 use lapin::options::QueueDeclareOptions;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
+use lapin::{Channel, Connection};
 use sluice_model::Lane;
 use sluice_ports::PortError;
 use tokio::sync::Mutex;
@@ -80,6 +80,20 @@ impl Topology {
         }
         let closed = channel.close(200, "declared".into());
         within(self.limit, "closing a channel", closed).await
+    }
+
+    /// How many messages wait on a lane, as the broker counts them: late (T12). Those that are held
+    /// or delayed do not count.
+    pub(crate) async fn count(&self, channel: &Channel, lane: Lane) -> Result<u32, PortError> {
+        let passive = QueueDeclareOptions {
+            passive: true,
+            ..QueueDeclareOptions::durable()
+        };
+        let queue = self.queue(lane);
+        let action = format!("counting queue {queue}");
+        let counting = channel.queue_declare(queue, passive, FieldTable::default());
+        let counted = within(self.limit, &action, counting).await?;
+        Ok(counted.message_count())
     }
 
     /// Dead first: what others refer to is there before them.

@@ -11,7 +11,12 @@ use crate::site::{Service, Site, curl, status};
 
 /// Kicks off, and says where to poll.
 pub(crate) fn kick_off(url: &str) -> String {
-    let started = curl(&["-si", "-H", "Prefer: respond-async", url]);
+    kick_off_with("Prefer: respond-async", url)
+}
+
+/// The same with a header of one's own; GET needs no other.
+pub(crate) fn kick_off_with(header: &str, url: &str) -> String {
+    let started = curl(&["-si", "-H", header, url]);
     let location = started
         .lines()
         .find_map(|line| line.strip_prefix("content-location: "));
@@ -21,9 +26,9 @@ pub(crate) fn kick_off(url: &str) -> String {
         .to_owned()
 }
 
-/// The manifest, once it is there.
+/// The manifest, once it is there; an export that hangs ends the test.
 pub(crate) async fn manifest(job: &str) -> Value {
-    loop {
+    for _ in 0..300 {
         if let Ok(manifest) = serde_json::from_str::<Value>(&curl(&["-s", job]))
             && manifest.get("output").is_some()
         {
@@ -31,6 +36,7 @@ pub(crate) async fn manifest(job: &str) -> Value {
         }
         tokio::time::sleep(Duration::from_millis(1100)).await;
     }
+    panic!("{job} does not end");
 }
 
 /// Kicks off and polls until the manifest is there, as an integrator would by hand.

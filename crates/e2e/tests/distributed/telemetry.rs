@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::collector::Collector;
 use crate::data::sample;
+use crate::flow::{kick_off_with, manifest};
 use crate::site::{Service, Site, curl};
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -50,18 +51,7 @@ fn documented() -> BTreeSet<String> {
 async fn export(site: &Site) -> Value {
     let url = format!("{}/Patient/$export", site.base("one"));
     let caller = format!("traceparent: 00-{TRACE}-{CALLER}-01");
-    let words = ["-si", "-H", "Prefer: respond-async", "-H", &caller, &url];
-    let started = curl(&words);
-    let location = started
-        .lines()
-        .find_map(|line| line.strip_prefix("content-location: "));
-    let job = location.unwrap().trim().to_owned();
-    loop {
-        tokio::time::sleep(Duration::from_secs(1)).await;
-        if let Ok(manifest) = serde_json::from_str(&curl(&["-s", &job])) {
-            return manifest;
-        }
-    }
+    manifest(&kick_off_with(&caller, &url)).await
 }
 
 /// Every process once it has looked at its servers, and the coordinator once its sweep has seen
