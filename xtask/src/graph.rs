@@ -10,9 +10,10 @@ use crate::run::{root, say};
 
 /// Crates by layer, lowest first. A crate may use any layer below its own, save what
 /// [`forbidden`] says.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["sluice-fhir"],
     &["sluice-model"],
+    &["sluice-auth"],
     &["sluice-ports"],
     &[
         "sluice-engine",
@@ -20,6 +21,7 @@ const LAYERS: [&[&str]; 9] = [
         "sluice-queue-amqp",
         "sluice-index-redis",
         "sluice-blobs-s3",
+        "sluice-jwks-http",
         "sluice-testkit",
         "sluice-stack",
         "sluice-runtime",
@@ -34,11 +36,12 @@ const LAYERS: [&[&str]; 9] = [
 ];
 
 /// Adapters: known to `wiring`, to `main`, and to whoever tests whole systems.
-const ADAPTERS: [&str; 4] = [
+const ADAPTERS: [&str; 5] = [
     "sluice-local",
     "sluice-queue-amqp",
     "sluice-index-redis",
     "sluice-blobs-s3",
+    "sluice-jwks-http",
 ];
 const MAY_SEE_ADAPTERS: [&str; 2] = ["sluice-wiring", "sluice-e2e"];
 /// Crates for tests only, and who may use them otherwise.

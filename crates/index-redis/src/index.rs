@@ -195,6 +195,17 @@ impl Index for RedisIndex {
             .await
     }
 
+    async fn first_use(&self, name: &str, by: &str, ttl: Duration) -> Result<bool, PortError> {
+        let keys = [self.keys.once(name)];
+        let args = [by.to_owned(), millis(ttl).to_string()];
+        let action = "asking redis whether a name was used before";
+        let Flag(first) = self
+            .link
+            .script(action, &self.scripts.first_use, &keys, &args)
+            .await?;
+        Ok(first)
+    }
+
     async fn is_marked(&self) -> Result<bool, PortError> {
         let mut ask = redis::cmd("EXISTS");
         ask.arg(self.keys.mark());

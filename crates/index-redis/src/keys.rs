@@ -10,6 +10,7 @@
 //! | `sluice:{leases}:held:NAME` | string | the epoch of who holds it | what its holder asked for |
 //! | `sluice:{leases}:epoch` | string | the last epoch given out | for ever |
 //! | `sluice:claim:NAME` | string | `tenant/job` | what its holder asked for |
+//! | `sluice:use:NAME` | string | who used it first | as long as it must not be used again |
 //! | `sluice:budget:NAME` | string | when it is full again (µs) | until then |
 //! | `sluice:mark` | string | `1`: every job of the journal is here | until Redis loses it |
 //!
@@ -60,6 +61,10 @@ impl Keys {
 
     pub(crate) fn claim(&self, name: &str) -> String {
         format!("{}:claim:{name}", self.prefix)
+    }
+
+    pub(crate) fn once(&self, name: &str) -> String {
+        format!("{}:use:{name}", self.prefix)
     }
 
     pub(crate) fn budget(&self, name: &str) -> String {

@@ -37,5 +37,6 @@ scripts!(
     renew,
     give_back,
     claim,
+    first_use,
     spend
 );

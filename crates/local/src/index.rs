@@ -23,6 +23,7 @@ struct State {
     leases: HashMap<String, Held>,
     epochs: u64,
     claims: HashMap<String, Claim>,
+    uses: HashMap<String, Use>,
     marked: bool,
     budgets: HashMap<String, Instant>,
 }
@@ -47,6 +48,11 @@ struct Claim {
     until: Instant,
 }
 
+struct Use {
+    by: String,
+    until: Instant,
+}
+
 struct Held {
     epoch: u64,
     until: Instant,
@@ -54,6 +60,8 @@ struct Held {
 
 /// Budgets that are full again are dropped once there are this many.
 const BUDGETS: usize = 10_000;
+/// The same for names that were used.
+const USES: usize = 10_000;
 
 impl MemoryIndex {
     /// An empty view.
@@ -323,6 +331,23 @@ impl Index for MemoryIndex {
             state.claims.remove(name);
         }
         Ok(())
+    }
+
+    async fn first_use(&self, name: &str, by: &str, ttl: Duration) -> Result<bool, PortError> {
+        let now = self.clock.now();
+        let mut state = lock(&self.state);
+        if state.uses.len() > USES {
+            state.uses.retain(|_, used| used.until > now);
+        }
+        if let Some(used) = state.uses.get(name).filter(|used| used.until > now) {
+            return Ok(used.by == by);
+        }
+        let used = Use {
+            by: by.to_owned(),
+            until: now.plus(ttl),
+        };
+        state.uses.insert(name.to_owned(), used);
+        Ok(true)
     }
 
     async fn is_marked(&self) -> Result<bool, PortError> {

@@ -160,6 +160,10 @@ pub trait Index: Send + Sync {
     ) -> Result<Option<JobRef>, PortError>;
     /// Gives a name back; one that another job has is left alone.
     async fn unclaim(&self, name: &str, job: &JobRef) -> Result<(), PortError>;
+    /// Whether a name is used for the first time within `ttl` of its first use; of any number who ask
+    /// at once, one hears yes. `by` tells askers apart, so that asking again after a lost answer hears
+    /// the same. Fails rather than guesses.
+    async fn first_use(&self, name: &str, by: &str, ttl: Duration) -> Result<bool, PortError>;
     /// Whether [`Index::mark`] was called since the index last lost what it holds.
     async fn is_marked(&self) -> Result<bool, PortError>;
     /// Notes that the index holds every job of the journal.

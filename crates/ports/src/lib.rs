@@ -2,6 +2,7 @@
 //!
 //! Each port has a conformance suite in [`conformance`]; an adapter is one when it passes.
 
+mod audit_sink;
 mod blobs;
 mod clock;
 pub mod conformance;
@@ -9,14 +10,17 @@ mod entropy;
 mod error;
 mod finding;
 mod index;
+mod key_fetch;
 mod queue;
 mod source;
 
+pub use audit_sink::AuditSink;
 pub use blobs::{BlobInfo, BlobWriter, Blobs, ByteStream, Creation, Link};
 pub use clock::Clock;
 pub use entropy::Entropy;
 pub use error::{PortError, PortKind};
 pub use finding::{Finding, Severity};
 pub use index::{ChunkDone, Index, JobStatus, Lease, Planned, Rate, Stale};
+pub use key_fetch::{FetchedKeys, KeyFetch};
 pub use queue::{Delivery, Message, Queue, Settle, Settled};
 pub use source::{Block, BlockStream, GroupPage, GroupQuery, PlanStep, PopulationError, Source};

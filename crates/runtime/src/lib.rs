@@ -11,7 +11,8 @@ pub use admin::{Check, Probes, start_admin};
 pub use boot::{Process, block_on, boot};
 pub use load::{SettingsError, environment, load};
 pub use settings::{
-    AdminSection, AmqpSection, CoordinatorSection, DuplicatesSetting, EncryptionSetting, LogFormat,
+    AdminSection, AmqpSection, AuditSection, AuthSection, AuthorizationSetting, CoordinatorSection,
+    DuplicatesSetting, EncryptionSetting, FilesSetting, IssuerSection, Issuers, LogFormat,
     LogSection, PortsSection, RedisSection, S3Section, Secret, ServerSection, Settings,
     TelemetrySection, TenantSection, WorkerSection,
 };

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use toml::{Table, Value};
 
+mod access;
+
 use crate::Settings;
 
 /// Why the settings cannot be used.
@@ -131,28 +133,12 @@ fn conflict(text: String) -> Result<(), SettingsError> {
 }
 
 fn check(settings: &Settings) -> Result<(), SettingsError> {
+    access::check(settings)?;
     let server = &settings.server;
-    if !server.listen.ip().is_loopback() {
-        return conflict(format!(
-            "server.listen is {}: it must be a loopback address such as 127.0.0.1:8080, because \
-             there is no authorization yet",
-            server.listen
-        ));
-    }
     if server.shortest_poll_seconds > server.longest_poll_seconds {
         return conflict(
             "server.shortest_poll_seconds is larger than server.longest_poll_seconds".to_owned(),
         );
-    }
-    if let Some(url) = &server.public_url {
-        let fits = url.starts_with("http://") || url.starts_with("https://");
-        let odd = |letter: char| letter.is_whitespace() || matches!(letter, '?' | '#');
-        if !fits || url.ends_with('/') || url.contains(odd) {
-            return conflict(format!(
-                "server.public_url is {url:?}: it must begin with http:// or https:// and have no \
-                 slash at its end"
-            ));
-        }
     }
     if let Err(error) = tracing_subscriber::EnvFilter::try_new(&settings.log.filter) {
         return conflict(format!("log.filter: {error}"));
@@ -166,6 +152,7 @@ fn check(settings: &Settings) -> Result<(), SettingsError> {
                  ndjson:DIR"
             ));
         }
+        access::check_tenant(name, tenant)?;
         if tenant.failed_percent > 100 {
             return conflict(format!(
                 "tenants.{name}.failed_percent is {}: it must be 0 to 100",
@@ -297,6 +284,19 @@ mod tests {
     fn settings_that_do_not_go_together_are_refused() {
         for text in [
             "[server]\nlisten = \"0.0.0.0:80\"",
+            "[server]\nlisten = \"0.0.0.0:80\"\npublic_url = \"http://h\"",
+            "[server]\nlisten = \"0.0.0.0:80\"\npublic_url = \"https://h\"\nauthorization = \"off\"",
+            "[server]\ntls_key = \"key.pem\"",
+            "[auth]\ntoken_seconds = 301",
+            "[auth]\nsecret = \"short\"",
+            "[auth]\nprevious_secret = \"a secret that is long enough for it\"",
+            "[admin]\nsecret = \"short\"",
+            "[audit]\nsink = \"elsewhere\"",
+            "[tenants.default]\nsource = \"ndjson:x\"\nlevels = []",
+            "[tenants.default]\nsource = \"ndjson:x\"\nown_tokens = false",
+            "[tenants.default]\nsource = \"ndjson:x\"\n[tenants.default.clients.x]\nscopes = [\"a\"]",
+            "[tenants.default]\nsource = \"ndjson:x\"\n[tenants.default.issuers.x]\nissuer = \"i\"\n\
+             audience = \"a\"\njwks_url = \"http://h\"",
             "[server]\npublic_url = \"https://h/\"",
             "[server]\npublic_url = \"https://h?x\"",
             "[log]\nfilter = \"foo=bar=baz\"",
@@ -329,6 +329,9 @@ mod tests {
         expected.s3.public_endpoint = Some("https://files.example.org".to_owned());
         expected.s3.access_key_id = Some("AKIAEXAMPLE".to_owned());
         expected.s3.kms_key_id = Some("alias/sluice".to_owned());
+        expected.server.tls_certificate = Some("tls.crt".into());
+        expected.server.tls_key = Some("tls.key".into());
+        expected.auth.jwks_ca_file = Some("ca.pem".into());
         expected.admin.listen = Some("127.0.0.1:9090".parse().unwrap());
         expected.telemetry.otlp_endpoint = Some("http://127.0.0.1:4318".to_owned());
         expected.worker.slots = std::num::NonZeroU32::new(2);

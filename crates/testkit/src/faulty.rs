@@ -192,6 +192,12 @@ impl Index for Faulty<dyn Index> {
         self.faults.around(self.inner.claim(name, job, ttl)).await
     }
 
+    async fn first_use(&self, name: &str, by: &str, ttl: Duration) -> Result<bool, PortError> {
+        self.faults
+            .around(self.inner.first_use(name, by, ttl))
+            .await
+    }
+
     async fn unclaim(&self, name: &str, job: &JobRef) -> Result<(), PortError> {
         self.faults.around(self.inner.unclaim(name, job)).await
     }

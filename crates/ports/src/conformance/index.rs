@@ -28,6 +28,7 @@ pub async fn index(index: &dyn Index, tenant: &TenantId, pass: Pass<'_>) -> Resu
     unknown_jobs_are_ignored(index, &job(5)).await?;
     leases_exclude_and_run_out(index, &format!("{tenant}/lease"), pass).await?;
     names_are_claimed_once(index, (&job(6), &job(7)), pass).await?;
+    a_name_is_used_once(index, &job(8), pass).await?;
     index.mark().await?;
     assert!(index.is_marked().await?);
     budgets_refill(index, &format!("{tenant}/budget"), pass).await
@@ -206,6 +207,35 @@ async fn leases_exclude_and_run_out(
     );
     index.release(&second).await?;
     assert!(index.lease(name, SHORT).await?.is_some());
+    Ok(())
+}
+
+/// G3 of the fault matrix.
+async fn a_name_is_used_once(
+    index: &dyn Index,
+    job: &JobRef,
+    pass: Pass<'_>,
+) -> Result<(), PortError> {
+    let name = format!("{}/use", job.tenant);
+    let asking = ["a", "b", "c", "d", "e", "f"].map(|by| index.first_use(&name, by, SHORT));
+    let heard = futures::future::try_join_all(asking).await?;
+    assert_eq!(
+        heard.iter().filter(|first| **first).count(),
+        1,
+        "one of all who ask at once"
+    );
+    let winner = heard.iter().position(|first| *first).unwrap_or_default();
+    let by = ["a", "b", "c", "d", "e", "f"][winner];
+    assert!(
+        index.first_use(&name, by, SHORT).await?,
+        "asked again, it hears the same"
+    );
+    assert!(!index.first_use(&name, "z", SHORT).await?);
+    pass(SHORT).await;
+    assert!(
+        index.first_use(&name, "z", SHORT).await?,
+        "forgotten after its time"
+    );
     Ok(())
 }
 

@@ -129,10 +129,12 @@ impl Default for TelemetrySection {
     }
 }
 
-/// Health and metrics, for operators.
+/// Health, metrics and clients, for operators.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdminSection {
     /// Where to listen; unset means not at all.
     pub listen: Option<SocketAddr>,
+    /// What opens the part that manages clients, at least 32 bytes; without it there is no such part.
+    pub secret: Secret,
 }

@@ -1,20 +1,25 @@
 //! Every setting, its unit and its default. `deploy/sluice.toml` explains each to an operator; a
 //! test holds the two together.
 
+mod access;
 mod adapters;
 mod secret;
 
+pub use access::{
+    AuditSection, AuthSection, AuthorizationSetting, FilesSetting, IssuerSection, Issuers,
+};
 pub use adapters::{
     AdminSection, AmqpSection, EncryptionSetting, RedisSection, S3Section, TelemetrySection,
 };
 pub use secret::Secret;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use sluice_auth::{ClientId, LevelName, Registration};
 use sluice_model::TenantId;
 
 /// All settings of a process.
@@ -27,6 +32,10 @@ pub struct Settings {
     pub ports: PortsSection,
     /// The HTTP side.
     pub server: ServerSection,
+    /// Tokens and keys.
+    pub auth: AuthSection,
+    /// What is written down about who did what.
+    pub audit: AuditSection,
     /// Planning and handing out.
     pub coordinator: CoordinatorSection,
     /// Exporting chunks.
@@ -53,6 +62,8 @@ impl Default for Settings {
             data_dir: PathBuf::from("sluice-data"),
             ports: PortsSection::default(),
             server: ServerSection::default(),
+            auth: AuthSection::default(),
+            audit: AuditSection::default(),
             coordinator: CoordinatorSection::default(),
             worker: WorkerSection::default(),
             redis: RedisSection::default(),
@@ -93,14 +104,32 @@ impl Default for PortsSection {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ServerSection {
-    /// Where to listen. A loopback address: there is no authorization yet.
+    /// Where to listen.
     pub listen: SocketAddr,
+    /// Whether clients must show who they are.
+    pub authorization: AuthorizationSetting,
     /// Where clients reach it; unset means `http://` and the address listened on.
     pub public_url: Option<String>,
+    /// The certificate chain to serve TLS with, PEM; read again when it changes.
+    pub tls_certificate: Option<PathBuf>,
+    /// Its private key, PEM.
+    pub tls_key: Option<PathBuf>,
     /// How long a file link works.
     pub link_minutes: NonZeroU32,
     /// The largest kick-off body.
     pub max_body_kib: NonZeroU32,
+    /// The largest head of a request, its URL included.
+    pub max_header_kib: NonZeroU32,
+    /// Parameters of a kick-off, each patient counted.
+    pub max_parameters: NonZeroU32,
+    /// How long a client may take to send the head of a request.
+    pub header_seconds: NonZeroU32,
+    /// How long it may take to send a body.
+    pub body_seconds: NonZeroU32,
+    /// How long a connection is kept that asks for nothing.
+    pub idle_seconds: NonZeroU32,
+    /// Connections at once, for each processor.
+    pub max_connections: NonZeroU32,
     /// The shortest wait that a poll is told.
     pub shortest_poll_seconds: NonZeroU32,
     /// The longest.
@@ -115,9 +144,18 @@ impl Default for ServerSection {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            authorization: AuthorizationSetting::default(),
             public_url: None,
+            tls_certificate: None,
+            tls_key: None,
             link_minutes: nonzero(60),
             max_body_kib: nonzero(4096),
+            max_header_kib: nonzero(32),
+            max_parameters: nonzero(25_000),
+            header_seconds: nonzero(10),
+            body_seconds: nonzero(30),
+            idle_seconds: nonzero(30),
+            max_connections: nonzero(10_000),
             shortest_poll_seconds: nonzero(1),
             longest_poll_seconds: nonzero(60),
             poll_burst: nonzero(10),
@@ -243,6 +281,24 @@ pub struct TenantSection {
     /// Exports that one client may have running at once; 0 for any number.
     #[serde(default)]
     pub most_running: u32,
+    /// Exports that one client may start in an hour; 0 for any number.
+    #[serde(default)]
+    pub kickoffs_per_hour: u32,
+    /// The levels that are on.
+    #[serde(default = "all_levels")]
+    pub levels: BTreeSet<LevelName>,
+    /// How files are fetched.
+    #[serde(default)]
+    pub files: FilesSetting,
+    /// Whether this server issues access tokens itself.
+    #[serde(default = "yes")]
+    pub own_tokens: bool,
+    /// Other OAuth servers whose access tokens are taken.
+    #[serde(default)]
+    pub issuers: Issuers,
+    /// Clients that cannot be changed at run time, except for being disabled.
+    #[serde(default)]
+    pub clients: BTreeMap<ClientId, Registration>,
     /// The weight where the dispatch window is divided among exports.
     #[serde(default = "one")]
     pub weight: NonZeroU32,
@@ -265,6 +321,12 @@ impl TenantSection {
             give_up_hours: day(),
             duplicates: DuplicatesSetting::default(),
             most_running: 0,
+            kickoffs_per_hour: 0,
+            levels: all_levels(),
+            files: FilesSetting::default(),
+            own_tokens: true,
+            issuers: Issuers::new(),
+            clients: BTreeMap::new(),
             weight: one(),
             gzip: false,
             failed_percent: 0,
@@ -283,6 +345,14 @@ pub enum DuplicatesSetting {
     Reject,
     /// The second is answered as the first was.
     Join,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn all_levels() -> BTreeSet<LevelName> {
+    BTreeSet::from(LevelName::ALL)
 }
 
 fn one() -> NonZeroU32 {
