@@ -87,8 +87,12 @@ impl AccessToken {
         Ok(Issued { token, life })
     }
 
-    /// Reads a token of this server's own.
-    pub fn read(text: &str, keys: &SigningKeys, what: TokenUse<'_>) -> Result<Self, TokenError> {
+    /// Reads a token of this server's own; says also until when it is good, in seconds since 1970.
+    pub fn read(
+        text: &str,
+        keys: &SigningKeys,
+        what: TokenUse<'_>,
+    ) -> Result<(Self, i64), TokenError> {
         let unproven = Unproven::read(text).ok_or(TokenError::Invalid)?;
         let header = &unproven.header;
         let typed = header.typ.as_deref() == Some(TYPE) && header.alg == "ES384";
@@ -105,10 +109,11 @@ impl AccessToken {
         if claims.exp <= what.now {
             return Err(TokenError::Expired);
         }
-        Ok(Self {
+        let token = Self {
             client,
             scopes: Scopes::lenient(&claims.scope),
             jti: claims.jti,
-        })
+        };
+        Ok((token, claims.exp))
     }
 }

@@ -1,7 +1,7 @@
 //! The client's signed assertion: first what anyone can see, in the same words for
 //! every client there is or is not; then the proof.
 
-use jsonwebtoken::Algorithm;
+use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 
 use crate::jwt::{LONGEST_NAME, OneOrMany, Unproven};
@@ -119,6 +119,27 @@ impl<'t> Assertion<'t> {
             Some(key) if self.unproven.is_signed_by(key, self.algorithm) => Ok(()),
             _ => Err(Refusal::UNPROVEN),
         }
+    }
+
+    /// Takes as long as [`Assertion::prove`] and fails, so that the time tells nobody which clients
+    /// there are.
+    pub fn prove_nothing(&self) -> Refusal {
+        let decoy = decoy(self.algorithm);
+        let _never = self.unproven.is_signed_by(&decoy, self.algorithm);
+        Refusal::UNPROVEN
+    }
+}
+
+/// A key that nobody has: the curve's base point, or a number of the usual size.
+fn decoy(algorithm: Algorithm) -> DecodingKey {
+    const POINT: [&str; 2] = [
+        "qofKIr6LBTeOscce8yCtdG4dO2KLp5uYWfdB4IJUKjhVAvJdv1UpbDpUXjhydgq3",
+        "NhfeSpYmLG9dnpi_kpLcKfj0Hb0omhR86doxE7XwuMAKYLHOHX6BnXpDHXyQ6g5f",
+    ];
+    let point = DecodingKey::from_ec_components(POINT[0], POINT[1]);
+    match (algorithm, point) {
+        (Algorithm::ES384, Ok(point)) => point,
+        _ => DecodingKey::from_rsa_raw_components(&[0xc1; 256], &[1, 0, 1]),
     }
 }
 

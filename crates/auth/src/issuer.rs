@@ -57,13 +57,13 @@ impl<'t> External<'t> {
         &self.kid
     }
 
-    /// What the token says, if one of the issuer's keys made it for us.
+    /// What the token says, if one of the issuer's keys made it for us; and until when it is good.
     pub fn prove(
         &self,
         issuer: &ExternalIssuer,
         keys: &Jwks,
         now: i64,
-    ) -> Result<AccessToken, TokenError> {
+    ) -> Result<(AccessToken, i64), TokenError> {
         let key = keys.only(&self.kid, self.algorithm);
         let proven = key.is_some_and(|key| self.unproven.is_signed_by(key, self.algorithm));
         let claims = proven.then(|| self.unproven.claims::<Map<String, Value>>());
@@ -90,7 +90,7 @@ impl<'t> External<'t> {
         }
         let client = text(&issuer.client_claim).and_then(|name| name.parse().ok());
         let scope = many(&issuer.scope_claim).map(|scope| scope.joined());
-        Ok(AccessToken {
+        let token = AccessToken {
             client: client.ok_or(TokenError::Invalid)?,
             scopes: Scopes::lenient(&scope.unwrap_or_default()),
             jti: text("jti")
@@ -98,6 +98,7 @@ impl<'t> External<'t> {
                 .chars()
                 .take(LONGEST_NAME)
                 .collect(),
-        })
+        };
+        Ok((token, expires))
     }
 }

@@ -13,6 +13,7 @@ mod jwks;
 mod jwt;
 mod scope;
 mod signing_keys;
+mod token_form;
 
 pub use access_token::{AccessToken, Issued, TokenUse};
 pub use assertion::{Assertion, Expected};
@@ -25,6 +26,7 @@ pub use jwks::{InvalidJwks, Jwks, MOST_BYTES};
 pub use jwt::issuer_of;
 pub use scope::{InvalidScope, Permissions, Scope, Scopes};
 pub use signing_keys::{KeySecret, NoSigningKey, SigningKeys};
+pub use token_form::TokenForm;
 
 /// How far clocks may disagree, in seconds.
 pub const LEEWAY: i64 = 30;

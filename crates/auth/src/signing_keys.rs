@@ -196,7 +196,8 @@ mod tests {
     #[test]
     fn gateways_that_share_a_secret_know_each_others_tokens() {
         let (one, other) = (keys(&[secret(1)], 5_500), keys(&[secret(1)], 5_501));
-        let read = AccessToken::read(&token(&one, 5_500), &other, what(5_501)).unwrap();
+        let (read, until) = AccessToken::read(&token(&one, 5_500), &other, what(5_501)).unwrap();
+        assert_eq!(until, 5_800);
         assert_eq!(read.client.as_str(), "etl-7");
         assert_eq!(read.scopes.to_string(), "system/*.rs");
         let stranger = keys(&[secret(2)], 5_500);

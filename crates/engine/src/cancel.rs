@@ -4,7 +4,7 @@ use sluice_model::{Hint, JobRef, JobState, Tombstone, TombstoneReason, Version, 
 use sluice_ports::{Creation, Message, PortError};
 
 use crate::duplicates::release;
-use crate::{Journal, Ports};
+use crate::{Caller, Journal, Ports};
 
 /// How a withdrawal went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub enum Withdrawal {
     Withdrawn,
     /// There is no such job, or not any more.
     Unknown,
+    /// It is another's, who asks must not learn that it exists.
+    NotYours,
 }
 
 /// Withdraws jobs.
@@ -31,8 +33,17 @@ impl Cancel {
         }
     }
 
+    /// Deletes a caller's job; another's is not there. The token's scopes do not matter (C-043).
+    pub async fn delete(&self, caller: &Caller, job: &JobRef) -> Result<Withdrawal, PortError> {
+        match self.journal.job(job).await? {
+            None => Ok(Withdrawal::Unknown),
+            Some(record) if !caller.owns(&record) => Ok(Withdrawal::NotYours),
+            Some(_) => self.withdraw(job, TombstoneReason::Deleted).await,
+        }
+    }
+
     /// Withdraws a job, running or ended. Only the first caller hears `Withdrawn`.
-    pub async fn withdraw(
+    pub(crate) async fn withdraw(
         &self,
         job: &JobRef,
         reason: TombstoneReason,

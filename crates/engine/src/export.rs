@@ -193,7 +193,13 @@ impl Export {
             let Some(block) = next else {
                 return Ok(true);
             };
-            let Some(added) = self.beside(task, &mut watch, files.add(block?)).await else {
+            let block = block?;
+            // What the kick-off settled, whatever the source thinks (rule 22).
+            if !task.record.scope.types.contains(&block.kind) {
+                let action = "keeping to the types that the export may have";
+                return Err(PortError::new(PortKind::Permanent, action));
+            }
+            let Some(added) = self.beside(task, &mut watch, files.add(block)).await else {
                 return Ok(false);
             };
             added?;

@@ -112,7 +112,7 @@ impl Journal {
         self.read(&layout::cancel(job), "reading a tombstone").await
     }
 
-    async fn read<T: DeserializeOwned>(
+    pub(crate) async fn read<T: DeserializeOwned>(
         &self,
         key: &str,
         action: &'static str,

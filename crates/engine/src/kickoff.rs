@@ -1,11 +1,14 @@
 //! Step 1. Accepts a validated request: the job is in the journal before the client hears 202.
 
+use std::time::Duration;
+
+use sluice_auth::LevelName;
 use sluice_fhir::{Level, ResourceType, compartment, parameters};
 use sluice_model::{Hint, JobId, JobRecord, JobRef, Scope, TenantId, Version, layout};
-use sluice_ports::{Creation, JobStatus, Message, PopulationError, PortError, PortKind};
+use sluice_ports::{Creation, JobStatus, Message, PopulationError, PortError, PortKind, Rate};
 
 use crate::duplicates::{Claims, Duplicates, Names, fingerprint, keep};
-use crate::{Journal, Policy, Ports, Rebuild, Tenant, Tenants};
+use crate::{Caller, Journal, Policy, Ports, Rebuild, Tenant, Tenants};
 
 /// A request whose parameters are checked.
 #[derive(Clone, Debug)]
@@ -19,7 +22,7 @@ pub struct KickoffRequest {
     /// What was asked.
     pub asked: parameters::Kickoff,
     /// Who asks.
-    pub client: Option<String>,
+    pub caller: Caller,
     /// The client's name for this very request: the same name gives the same job.
     pub idempotency_key: Option<String>,
     /// The W3C `traceparent` of the request.
@@ -32,6 +35,21 @@ pub enum KickoffError {
     /// There is no such tenant.
     #[error("no such tenant")]
     UnknownTenant,
+    /// The tenant does not export at this level.
+    #[error("this level of export is off")]
+    LevelOff,
+    /// The client may not export at this level.
+    #[error("the client may not export at this level")]
+    LevelForbidden,
+    /// Types are asked for that the token does not open (R-247, T-072).
+    #[error("types are asked for that the access token does not open")]
+    NotGranted(Vec<ResourceType>),
+    /// The token opens nothing that could be exported.
+    #[error("the access token opens nothing that could be exported")]
+    NothingGranted,
+    /// The client has started as many exports as it may for now; how long to wait.
+    #[error("too many exports were started")]
+    TooManyKickoffs(Duration),
     /// There is no such population.
     #[error(transparent)]
     Population(#[from] PopulationError),
@@ -80,7 +98,7 @@ impl Kickoff {
                 "unavailable"
             }
             Err(KickoffError::Duplicate(_)) => "duplicate",
-            Err(KickoffError::TooManyRunning(_)) => "too_many",
+            Err(KickoffError::TooManyRunning(_) | KickoffError::TooManyKickoffs(_)) => "too_many",
             Err(_) => "refused",
         };
         self.ports.metrics.kicked_off(&level, outcome);
@@ -93,6 +111,8 @@ impl Kickoff {
             .tenants
             .get(&request.tenant)
             .ok_or(KickoffError::UnknownTenant)?;
+        may_export(&request, tenant)?;
+        self.spend(&request, &tenant.policy).await?;
         let mut id = [0; 16];
         self.ports.entropy.fill(&mut id)?;
         let job = JobRef {
@@ -118,6 +138,28 @@ impl Kickoff {
         Ok((job, "accepted"))
     }
 
+    /// One of the exports that the client may start in an hour.
+    async fn spend(&self, request: &KickoffRequest, policy: &Policy) -> Result<(), KickoffError> {
+        let own = request
+            .caller
+            .registered()
+            .and_then(|client| client.limits.kickoffs_per_hour);
+        let most = own.or(policy.kickoffs_per_hour).filter(|most| *most > 0);
+        let Some(most) = most else {
+            return Ok(());
+        };
+        let rate = Rate {
+            burst: most,
+            every: Duration::from_hours(1) / most,
+        };
+        let client = request.caller.id().unwrap_or_default();
+        let budget = format!("kickoff/{}/{client}", request.tenant);
+        match self.ports.index.spend(&budget, rate).await? {
+            Some(wait) => Err(KickoffError::TooManyKickoffs(wait)),
+            None => Ok(()),
+        }
+    }
+
     /// A key that came with a request that was joined to another's is that job's from now on.
     async fn bind(
         &self,
@@ -128,7 +170,7 @@ impl Kickoff {
         let Some(key) = &request.idempotency_key else {
             return Ok(());
         };
-        let key = Names::of(same, request.client.as_deref()).key(key);
+        let key = Names::of(same, request.caller.id()).key(key);
         keep(&self.ports, same, [key].iter(), policy).await
     }
 
@@ -139,10 +181,7 @@ impl Kickoff {
         job: &JobRef,
     ) -> Result<JobRecord, KickoffError> {
         let scope = Scope {
-            types: request
-                .asked
-                .types
-                .unwrap_or_else(|| every_type(&request.level)),
+            types: types(&request)?,
             level: request.level,
             since: request.asked.since,
             until: request.asked.until,
@@ -154,7 +193,7 @@ impl Kickoff {
             v: Version::default(),
             name: job.clone(),
             url: request.url,
-            client: request.client,
+            client: request.caller.id().map(str::to_owned),
             scope,
             ignored: request.asked.ignored,
             claims: Vec::new(),
@@ -221,12 +260,58 @@ async fn admit(
             Duplicates::Allow | Duplicates::Join => Ok(Some(same)),
         };
     }
-    if let Some(most) = policy.most_running
+    let own = request
+        .caller
+        .registered()
+        .and_then(|client| client.limits.most_running);
+    if let Some(most) = own.or(policy.most_running)
         && !claims.place(&names, most).await?
     {
         return Err(KickoffError::TooManyRunning(most));
     }
     Ok(None)
+}
+
+/// What the tenant and the client's registration let be asked. A group that is not the client's is not
+/// there for it.
+fn may_export(request: &KickoffRequest, tenant: &Tenant) -> Result<(), KickoffError> {
+    let level = &request.level;
+    if !tenant.access.levels.contains(&LevelName::of(level)) {
+        return Err(KickoffError::LevelOff);
+    }
+    if !request.caller.may_export(level) {
+        return Err(KickoffError::LevelForbidden);
+    }
+    match level {
+        Level::Group(id) if !request.caller.may_see(id) => {
+            Err(PopulationError::UnknownGroup.into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What was asked, if the token opens all of it; or all that it opens (C-009).
+fn types(request: &KickoffRequest) -> Result<Vec<ResourceType>, KickoffError> {
+    let granted = |kind: &ResourceType| request.caller.may_export_type(*kind);
+    if let Some(asked) = &request.asked.types {
+        let missing: Vec<ResourceType> = asked
+            .iter()
+            .copied()
+            .filter(|kind| !granted(kind))
+            .collect();
+        return match missing.is_empty() {
+            true => Ok(asked.clone()),
+            false => Err(KickoffError::NotGranted(missing)),
+        };
+    }
+    let types: Vec<ResourceType> = every_type(&request.level)
+        .into_iter()
+        .filter(granted)
+        .collect();
+    if types.is_empty() {
+        return Err(KickoffError::NothingGranted);
+    }
+    Ok(types)
 }
 
 /// What an export without `_type` contains. Groups go with the system level only.

@@ -5,10 +5,11 @@
 //! gateway    coordinator                     worker    coordinator            gateway
 //! ```
 //!
-//! and the ways out: `cancel` and `expire`. The journal in object storage is the truth; `rebuild`
+//! and the ways out: `cancel` and `expire`. `access` says who may do any of it. The journal in object storage is the truth; `rebuild`
 //! fills the index from it. A hint only says where to look, so every step may run twice, late, or
 //! on another machine.
 
+mod access;
 mod advance;
 mod assemble;
 mod cancel;
@@ -28,6 +29,11 @@ mod serve;
 mod share;
 mod tenant;
 
+pub use access::{
+    AccessOptions, Authorization, Bearer, BearerError, Caller, ClientError, ClientView, Clients,
+    DeclaredClients, Files, Granted, KeySets, Origin, TenantAccess, TokenFailure, Tokens,
+    TrustedIssuer,
+};
 pub use advance::{Advance, AdvanceLimits};
 pub use cancel::{Cancel, Withdrawal};
 pub use driver::{Pace, Received, drive};

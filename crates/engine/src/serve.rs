@@ -1,17 +1,19 @@
 //! Step 6. Answers a poll and finds the files of a finished job.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sluice_fhir::Issue;
+use sluice_fhir::{Issue, ResourceType};
 use sluice_model::{JobRef, JobState, Manifest, ManifestFile, Tally, layout};
 use sluice_ports::{JobStatus, PortError, Rate};
 
-use crate::{Journal, Ports, Rebuild, Tenants};
+use crate::{Caller, Journal, Ports, Rebuild, Tenants};
 
 /// Manifests kept at hand. They never change, so only memory bounds them.
 const MANIFESTS: usize = 32;
+/// Jobs whose owners are kept at hand.
+const OWNERS: usize = 10_000;
 
 /// How often a client may ask.
 #[derive(Clone, Copy, Debug)]
@@ -52,12 +54,16 @@ pub struct Progress {
 pub enum Answer {
     /// There is no such job.
     Unknown,
+    /// It is another's, who asks must not learn that it exists.
+    NotYours,
     /// There was, and it was deleted or its time was up.
     Gone,
     /// Asked too often; wait this long.
     TooFast(Duration),
     /// Still running.
     Running(Progress),
+    /// The token does not open all that is exported.
+    Forbidden,
     /// Finished.
     Complete(Arc<Manifest>),
     /// Failed as a whole.
@@ -69,6 +75,10 @@ pub enum Answer {
 pub enum FileAnswer {
     /// There is no such file, or not any more.
     Unknown,
+    /// It is another's, who asks must not learn that it exists.
+    NotYours,
+    /// The token does not open its type.
+    Forbidden,
     /// The file.
     Found(ManifestFile),
 }
@@ -81,6 +91,13 @@ pub struct Serve {
     rebuild: Rebuild,
     limits: PollLimits,
     manifests: Arc<Mutex<HashMap<JobRef, Arc<Manifest>>>>,
+    owners: Arc<Mutex<HashMap<JobRef, Arc<Owned>>>>,
+}
+
+/// What decides who may see a job: its record without the rest of the scope.
+struct Owned {
+    client: Option<String>,
+    types: Vec<ResourceType>,
 }
 
 impl Serve {
@@ -92,14 +109,23 @@ impl Serve {
             rebuild: Rebuild::new(ports, tenants),
             limits,
             manifests: Arc::default(),
+            owners: Arc::default(),
         }
     }
 
-    /// Where a job stands.
-    pub async fn status(&self, job: &JobRef) -> Result<Answer, PortError> {
+    /// Where a caller's job stands. Another's is not there.
+    pub async fn status(&self, caller: &Caller, job: &JobRef) -> Result<Answer, PortError> {
         let Some(status) = self.known(job).await? else {
             return Ok(Answer::Unknown);
         };
+        match self.owned(job).await? {
+            None => return Ok(Answer::Unknown),
+            Some(owned) if owned.client.as_deref() != caller.id() => return Ok(Answer::NotYours),
+            Some(owned) if !owned.types.iter().all(|kind| caller.may_export_type(*kind)) => {
+                return Ok(Answer::Forbidden);
+            }
+            Some(_) => {}
+        }
         match status.state {
             // Nothing is looked up for it, and it must not be taken for a job that may come back.
             JobState::Cancelled => Ok(Answer::Gone),
@@ -120,6 +146,30 @@ impl Serve {
                 }
             }
         }
+    }
+
+    /// Whose a job is. That never changes, so it is kept.
+    async fn owned(&self, job: &JobRef) -> Result<Option<Arc<Owned>>, PortError> {
+        let kept = lock(&self.owners).get(job).cloned();
+        let owned = match kept {
+            Some(owned) => owned,
+            None => {
+                let Some(record) = self.journal.job(job).await? else {
+                    return Ok(None);
+                };
+                let owned = Arc::new(Owned {
+                    client: record.client,
+                    types: record.scope.types,
+                });
+                let mut owners = lock(&self.owners);
+                if owners.len() >= OWNERS {
+                    owners.clear();
+                }
+                owners.insert(job.clone(), Arc::clone(&owned));
+                owned
+            }
+        };
+        Ok(Some(owned).filter(|owned| owned.client.as_deref() == caller.id()))
     }
 
     /// How long to wait, for who asks again sooner than told.
@@ -167,13 +217,32 @@ impl Serve {
         Ok(Some(read))
     }
 
-    fn kept(&self) -> std::sync::MutexGuard<'_, HashMap<JobRef, Arc<Manifest>>> {
-        self.manifests
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    fn kept(&self) -> MutexGuard<'_, HashMap<JobRef, Arc<Manifest>>> {
+        lock(&self.manifests)
     }
 
-    /// Finds a file that the manifest of a finished job names; `path` is its key below the job.
+    /// Finds a file of a caller's job, of a type that the token opens (C-022).
+    pub async fn own_file(
+        &self,
+        caller: &Caller,
+        job: &JobRef,
+        path: &str,
+    ) -> Result<FileAnswer, PortError> {
+        match self.owned(job).await? {
+            None => return Ok(FileAnswer::Unknown),
+            Some(owned) if owned.client.as_deref() != caller.id() => {
+                return Ok(FileAnswer::NotYours);
+            }
+            Some(_) => {}
+        }
+        Ok(match self.file(job, path).await? {
+            FileAnswer::Found(file) if !caller.may_export_type(file.kind) => FileAnswer::Forbidden,
+            answer => answer,
+        })
+    }
+
+    /// Finds a file that the manifest of a finished job names, for who holds a link to it; `path` is its
+    /// key below the job.
     pub async fn file(&self, job: &JobRef, path: &str) -> Result<FileAnswer, PortError> {
         let complete = self
             .known(job)
@@ -218,6 +287,10 @@ impl Serve {
         let seconds = Duration::from_secs((left / 10).as_secs());
         seconds.clamp(self.limits.shortest, self.limits.longest)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// By bytes: they are what takes time. A plan still being made counts for half at most, because

@@ -7,7 +7,7 @@ use std::time::Duration;
 use sluice_model::TenantId;
 use sluice_ports::{Blobs, Clock, Entropy, Index, Message, PortError, Queue, Source};
 
-use crate::{Duplicates, Metrics};
+use crate::{Duplicates, Metrics, TenantAccess};
 
 /// The ports that all tenants share.
 #[derive(Clone)]
@@ -51,6 +51,8 @@ pub struct Policy {
     pub duplicates: Duplicates,
     /// Exports that one client may have running at once; `None` for any number.
     pub most_running: Option<u32>,
+    /// Exports that one client may start in an hour; `None` for any number.
+    pub kickoffs_per_hour: Option<u32>,
     /// The tenant's weight where the dispatch window is divided.
     pub weight: u32,
     /// Whether data files are stored as gzip.
@@ -69,6 +71,7 @@ impl Default for Policy {
             give_up_after: Duration::from_hours(24),
             duplicates: Duplicates::default(),
             most_running: None,
+            kickoffs_per_hour: None,
             weight: 1,
             gzip: false,
             failed_percent: 0,
@@ -83,6 +86,8 @@ pub struct Tenant {
     pub source: Arc<dyn Source>,
     /// Its wishes.
     pub policy: Policy,
+    /// Who may do what.
+    pub access: Arc<TenantAccess>,
 }
 
 /// Every tenant served.

@@ -16,6 +16,38 @@ pub struct Server<'a> {
     pub version: &'a str,
     /// When this description last changed.
     pub date: Instant,
+    /// The levels that are on.
+    pub levels: Levels,
+    /// The token endpoint, if clients must show who they are.
+    pub token_url: Option<&'a str>,
+}
+
+/// Which levels of `$export` a server has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Levels {
+    /// `[base]/$export`.
+    pub system: bool,
+    /// `[base]/Patient/$export`.
+    pub patient: bool,
+    /// `[base]/Group/[id]/$export`.
+    pub group: bool,
+}
+
+impl Levels {
+    /// All of them.
+    pub const ALL: Self = Self {
+        system: true,
+        patient: true,
+        group: true,
+    };
+
+    fn has(self, level: &Level) -> bool {
+        match level {
+            Level::System => self.system,
+            Level::Patient => self.patient,
+            Level::Group(_) => self.group,
+        }
+    }
 }
 
 /// The operations, by the name they have in URLs of OperationDefinition.
@@ -23,6 +55,17 @@ pub const OPERATIONS: [&str; 3] = ["export", "patient-export", "group-export"];
 
 /// `[base]/metadata` (E-09). Lists nothing that is not implemented.
 pub fn capability_statement(server: &Server<'_>) -> Value {
+    let mut rest = json!({
+        "mode": "server",
+        "documentation": DOCUMENTATION,
+        "resource": resources(server.levels),
+    });
+    if server.levels.system {
+        rest["operation"] = json!([operation("export")]);
+    }
+    if let Some(url) = server.token_url {
+        rest["security"] = security(url);
+    }
     json!({
         "resourceType": "CapabilityStatement",
         "status": "active",
@@ -33,11 +76,24 @@ pub fn capability_statement(server: &Server<'_>) -> Value {
         "implementation": { "description": "Sluice FHIR Bulk Data export", "url": server.base },
         "fhirVersion": "4.0.1",
         "format": ["application/fhir+json", "json"],
-        "rest": [{
-            "mode": "server",
-            "documentation": DOCUMENTATION,
-            "resource": resources(),
-            "operation": [operation("export")],
+        "rest": [rest],
+    })
+}
+
+/// What SMART wants to find there; `.well-known/smart-configuration` says more.
+fn security(token_url: &str) -> Value {
+    json!({
+        "cors": false,
+        "service": [{
+            "coding": [{
+                "system": "http://terminology.hl7.org/CodeSystem/restful-security-service",
+                "code": "SMART-on-FHIR",
+            }],
+            "text": "SMART Backend Services (OAuth 2.0, private_key_jwt)",
+        }],
+        "extension": [{
+            "url": "http://fhir-registry.smarthealthit.org/StructureDefinition/oauth-uris",
+            "extension": [{ "url": "token", "valueUri": token_url }],
         }],
     })
 }
@@ -56,12 +112,12 @@ fn operation(definition: &str) -> Value {
     json!({ "name": "export", "definition": format!("{GUIDE}/OperationDefinition/{definition}") })
 }
 
-fn resources() -> Vec<Value> {
+fn resources(levels: Levels) -> Vec<Value> {
     let exportable = ResourceType::all().filter(|kind| kind.is_exportable());
-    exportable.map(resource).collect()
+    exportable.map(|kind| resource(kind, levels)).collect()
 }
 
-fn resource(kind: ResourceType) -> Value {
+fn resource(kind: ResourceType, levels: Levels) -> Value {
     let mut entry = json!({ "type": kind.name() });
     if kind == ResourceType::GROUP {
         entry["interaction"] = json!([{ "code": "read" }, { "code": "search-type" }]);
@@ -70,9 +126,11 @@ fn resource(kind: ResourceType) -> Value {
             { "name": "identifier", "type": "token" },
             { "name": "name", "type": "string" },
         ]);
+    }
+    if kind == ResourceType::GROUP && levels.group {
         entry["operation"] = json!([operation("group-export")]);
     }
-    if kind == ResourceType::PATIENT {
+    if kind == ResourceType::PATIENT && levels.patient {
         entry["operation"] = json!([operation("patient-export")]);
     }
     if !compartment::is_exportable(kind) {
@@ -89,6 +147,9 @@ pub fn operation_definition(server: &Server<'_>, id: &str) -> Option<Value> {
         "group-export" => Level::Group(String::new()),
         _ => return None,
     };
+    if !server.levels.has(&level) {
+        return None;
+    }
     let mut definition = json!({
         "resourceType": "OperationDefinition",
         "id": id,
@@ -167,6 +228,8 @@ mod tests {
         base: "https://fhir.example.org/default/fhir",
         version: "0.1.0",
         date: Instant::from_millis(0),
+        levels: Levels::ALL,
+        token_url: None,
     };
 
     #[test]
@@ -188,6 +251,23 @@ mod tests {
         );
         assert_eq!(find("Patient")["operation"][0]["name"], "export");
         assert!(find("Observation").get("operation").is_none());
+    }
+
+    #[test]
+    fn r_209_a_level_that_is_off_is_not_told_of() {
+        let server = Server {
+            levels: Levels {
+                system: false,
+                patient: false,
+                group: true,
+            },
+            token_url: Some("https://h/token"),
+            ..SERVER
+        };
+        let statement = capability_statement(&server).to_string();
+        assert!(statement.contains("group-export") && statement.contains("https://h/token"));
+        assert!(!statement.contains("patient-export") && !statement.contains("Definition/export"));
+        assert!(operation_definition(&server, "export").is_none());
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub enum IssueCode {
     NotFound,
     /// Not allowed.
     Forbidden,
+    /// Nobody showed who they are.
+    Login,
     /// The same is there already.
     Duplicate,
     /// It does not go with what is there.

@@ -79,3 +79,26 @@ pub fn manifest(job: &JobRef) -> String {
 pub fn cancel(job: &JobRef) -> String {
     format!("{job}/cancel")
 }
+
+/// The clients of a tenant. No tenant's name has an underscore, so this is beside all of them.
+pub fn clients(tenant: &TenantId) -> String {
+    format!("_clients/{tenant}/")
+}
+
+/// All versions of a client; its id must be safe in a key.
+pub fn client_versions(tenant: &TenantId, client: &str) -> String {
+    format!("_clients/{tenant}/{client}/")
+}
+
+/// One version of a client.
+pub fn client_version(tenant: &TenantId, client: &str, version: u32) -> String {
+    format!("_clients/{tenant}/{client}/{version:08}.json")
+}
+
+/// The client and the version whose key this is.
+pub fn client_of(key: &str) -> Option<(&str, u32)> {
+    let mut parts = key.strip_prefix("_clients/")?.split('/').skip(1);
+    let (client, version) = (parts.next()?, parts.next()?);
+    let version = version.strip_suffix(".json")?.parse().ok()?;
+    parts.next().is_none().then_some((client, version))
+}
