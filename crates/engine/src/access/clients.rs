@@ -1,0 +1,419 @@
+//! The clients of all tenants: declared in settings, or registered at run time and kept as
+//! create-only versions in the store, where every gateway finds them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use sluice_auth::{Client, ClientId, Registration};
+use sluice_fhir::Instant;
+use sluice_model::{TenantId, Version, layout};
+use sluice_ports::{Creation, PortError};
+use tokio::sync::Mutex;
+
+use crate::{Journal, Ports, Tenants};
+
+/// What is known is looked at again after this long; a change is everywhere within it.
+const FRESH: Duration = Duration::from_secs(10);
+/// Objects listed at a time.
+const PAGE: usize = 1000;
+
+/// Why a client was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// There is no such tenant.
+    #[error("there is no such tenant")]
+    UnknownTenant,
+    /// There is no such client.
+    #[error("there is no such client")]
+    Unknown,
+    /// The id is, or was, another's: what that one exported must not become this one's.
+    #[error("this client id is, or was, in use; take another")]
+    Taken,
+    /// It is declared in the settings.
+    #[error(
+        "this client is declared in the settings; change it there. Only disable and enable work here"
+    )]
+    Declared,
+    /// Somebody else changed it at the same moment.
+    #[error("somebody else changed this client at the same moment; look at it and try again")]
+    Conflict,
+    /// The registration is wrong.
+    #[error("{}", .0.join("; "))]
+    Invalid(Vec<String>),
+    /// The store could not be reached.
+    #[error(transparent)]
+    Port(#[from] PortError),
+}
+
+/// A client as administrators see it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ClientView {
+    /// The tenant.
+    pub tenant: TenantId,
+    /// Its id.
+    pub id: ClientId,
+    /// Whether the settings declare it.
+    #[serde(default)]
+    pub declared: bool,
+    /// When it was last changed at run time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub changed: Option<Instant>,
+    /// What is registered.
+    #[serde(flatten)]
+    pub registration: Registration,
+}
+
+/// One version of a client in the store.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Stored {
+    v: Version,
+    at: Instant,
+    change: Change,
+}
+
+/// What a version says. Later versions replace earlier ones.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Change {
+    /// All of a client.
+    Registered(Registration),
+    /// Of a declared client: whether it may do anything.
+    Enabled(bool),
+    /// It is no more, and its id is not used again.
+    Removed,
+}
+
+/// Clients that settings declare, by tenant.
+pub type DeclaredClients = BTreeMap<TenantId, BTreeMap<ClientId, Registration>>;
+
+/// Looks clients up and changes them.
+#[derive(Clone)]
+pub struct Clients {
+    ports: Ports,
+    journal: Journal,
+    declared: Arc<DeclaredClients>,
+    known: Arc<BTreeMap<TenantId, Mutex<Known>>>,
+}
+
+/// What is known of a tenant's clients.
+#[derive(Default)]
+struct Known {
+    as_of: Option<Instant>,
+    stored: BTreeMap<ClientId, (u32, Stored)>,
+    clients: BTreeMap<ClientId, Arc<Client>>,
+}
+
+impl Clients {
+    /// The clients of these tenants.
+    pub fn new(ports: &Ports, tenants: &Tenants) -> Self {
+        let each = tenants.ids().filter_map(|id| Some((id, tenants.get(id)?)));
+        let declared = each.map(|(id, tenant)| (id.clone(), tenant.access.clients.clone()));
+        Self::of(ports, declared.collect())
+    }
+
+    /// The clients of tenants of which only the declared clients are known.
+    pub fn of(ports: &Ports, declared: DeclaredClients) -> Self {
+        let known = declared.keys().map(|id| (id.clone(), Mutex::default()));
+        Self {
+            ports: ports.clone(),
+            journal: Journal::new(ports.blobs.clone()),
+            known: Arc::new(known.collect()),
+            declared: Arc::new(declared),
+        }
+    }
+
+    /// A client that may do something; at most [`FRESH`] old. Fails rather than answers from memory
+    /// when the store cannot be asked.
+    pub async fn find(
+        &self,
+        tenant: &TenantId,
+        id: &ClientId,
+    ) -> Result<Option<Arc<Client>>, PortError> {
+        let Some(known) = self.known.get(tenant) else {
+            return Ok(None);
+        };
+        let mut known = known.lock().await;
+        let now = self.ports.clock.now();
+        if known.as_of.is_none_or(|as_of| now >= as_of.plus(FRESH)) {
+            self.refresh(tenant, &mut known).await?;
+        }
+        let found = known.clients.get(id).cloned();
+        Ok(found.filter(|client| client.enabled))
+    }
+
+    /// Everyone, as of now.
+    pub async fn list(&self, tenant: &TenantId) -> Result<Vec<ClientView>, ClientError> {
+        let known = self.known.get(tenant).ok_or(ClientError::UnknownTenant)?;
+        let mut known = known.lock().await;
+        self.refresh(tenant, &mut known).await?;
+        let declared = self.declared.get(tenant);
+        let mut views: BTreeMap<ClientId, ClientView> = BTreeMap::new();
+        for (id, registration) in declared.into_iter().flatten() {
+            views.insert(id.clone(), view(tenant, id, registration, true));
+        }
+        for (id, (_, stored)) in &known.stored {
+            match &stored.change {
+                Change::Registered(registration) if !views.contains_key(id) => {
+                    views.insert(id.clone(), view(tenant, id, registration, false));
+                }
+                Change::Enabled(enabled) => {
+                    if let Some(declared) = views.get_mut(id) {
+                        declared.registration.enabled &= enabled;
+                    }
+                }
+                Change::Registered(_) | Change::Removed => continue,
+            }
+            if let Some(shown) = views.get_mut(id) {
+                shown.changed = Some(stored.at);
+            }
+        }
+        Ok(views.into_values().collect())
+    }
+
+    /// One of them, as of now.
+    pub async fn show(&self, tenant: &TenantId, id: &ClientId) -> Result<ClientView, ClientError> {
+        let all = self.list(tenant).await?;
+        all.into_iter()
+            .find(|view| view.id == *id)
+            .ok_or(ClientError::Unknown)
+    }
+
+    /// Registers a new client.
+    pub async fn add(
+        &self,
+        tenant: &TenantId,
+        id: &ClientId,
+        registration: Registration,
+    ) -> Result<(), ClientError> {
+        registration.check(id).map_err(ClientError::Invalid)?;
+        let latest = self.latest(tenant, id).await?;
+        if self.is_declared(tenant, id) || latest.is_some() {
+            return Err(ClientError::Taken);
+        }
+        match self
+            .append(tenant, id, 1, Change::Registered(registration))
+            .await
+        {
+            Err(ClientError::Conflict) => Err(ClientError::Taken),
+            done => done,
+        }
+    }
+
+    /// Replaces what is registered of a client.
+    pub async fn replace(
+        &self,
+        tenant: &TenantId,
+        id: &ClientId,
+        registration: Registration,
+    ) -> Result<(), ClientError> {
+        registration.check(id).map_err(ClientError::Invalid)?;
+        if self.is_declared(tenant, id) {
+            return Err(ClientError::Declared);
+        }
+        let (version, _) = self.registered(tenant, id).await?;
+        self.append(tenant, id, version + 1, Change::Registered(registration))
+            .await
+    }
+
+    /// Lets a client do things, or stops it. A declared one that its settings disable stays so.
+    pub async fn set_enabled(
+        &self,
+        tenant: &TenantId,
+        id: &ClientId,
+        enabled: bool,
+    ) -> Result<(), ClientError> {
+        if self.is_declared(tenant, id) {
+            let version = self
+                .latest(tenant, id)
+                .await?
+                .map_or(0, |(version, _)| version);
+            return self
+                .append(tenant, id, version + 1, Change::Enabled(enabled))
+                .await;
+        }
+        let (version, registration) = self.registered(tenant, id).await?;
+        let registration = Registration {
+            enabled,
+            ..registration
+        };
+        self.append(tenant, id, version + 1, Change::Registered(registration))
+            .await
+    }
+
+    /// Removes a client for good.
+    pub async fn remove(&self, tenant: &TenantId, id: &ClientId) -> Result<(), ClientError> {
+        if self.is_declared(tenant, id) {
+            return Err(ClientError::Declared);
+        }
+        let (version, _) = self.registered(tenant, id).await?;
+        self.append(tenant, id, version + 1, Change::Removed).await
+    }
+
+    fn is_declared(&self, tenant: &TenantId, id: &ClientId) -> bool {
+        self.declared
+            .get(tenant)
+            .is_some_and(|clients| clients.contains_key(id))
+    }
+
+    /// The last version of a client that is registered and not removed.
+    async fn registered(
+        &self,
+        tenant: &TenantId,
+        id: &ClientId,
+    ) -> Result<(u32, Registration), ClientError> {
+        match self.latest(tenant, id).await? {
+            Some((version, stored)) => match stored.change {
+                Change::Registered(registration) => Ok((version, registration)),
+                Change::Enabled(_) | Change::Removed => Err(ClientError::Unknown),
+            },
+            None => Err(ClientError::Unknown),
+        }
+    }
+
+    async fn latest(
+        &self,
+        tenant: &TenantId,
+        id: &ClientId,
+    ) -> Result<Option<(u32, Stored)>, ClientError> {
+        if !self.known.contains_key(tenant) {
+            return Err(ClientError::UnknownTenant);
+        }
+        let prefix = layout::client_versions(tenant, id.as_str());
+        let versions = self.versions(&prefix).await?;
+        match versions.last() {
+            Some((_, version)) => Ok(self.stored(tenant, id, *version).await?),
+            None => Ok(None),
+        }
+    }
+
+    async fn append(
+        &self,
+        tenant: &TenantId,
+        id: &ClientId,
+        version: u32,
+        change: Change,
+    ) -> Result<(), ClientError> {
+        let stored = Stored {
+            v: Version::default(),
+            at: self.ports.clock.now(),
+            change,
+        };
+        let key = layout::client_version(tenant, id.as_str(), version);
+        if self.journal.create(&key, &stored).await? == Creation::Exists {
+            return Err(ClientError::Conflict);
+        }
+        if let Some(known) = self.known.get(tenant) {
+            known.lock().await.as_of = None;
+        }
+        tracing::info!(%tenant, client = %id, version, "a client was changed");
+        Ok(())
+    }
+
+    /// Looks at the store: what is new there is read.
+    async fn refresh(&self, tenant: &TenantId, known: &mut Known) -> Result<(), PortError> {
+        let now = self.ports.clock.now();
+        let mut latest = BTreeMap::new();
+        // In order of their keys, so that the last of a client is its highest.
+        for (id, version) in self.versions(&layout::clients(tenant)).await? {
+            latest.insert(id, version);
+        }
+        for (id, version) in latest {
+            if known
+                .stored
+                .get(&id)
+                .is_some_and(|(have, _)| *have == version)
+            {
+                continue;
+            }
+            if let Some(stored) = self.stored(tenant, &id, version).await? {
+                known.stored.insert(id, stored);
+            }
+        }
+        known.clients = self.compiled(tenant, &known.stored);
+        known.as_of = Some(now);
+        Ok(())
+    }
+
+    fn compiled(
+        &self,
+        tenant: &TenantId,
+        stored: &BTreeMap<ClientId, (u32, Stored)>,
+    ) -> BTreeMap<ClientId, Arc<Client>> {
+        let mut clients = BTreeMap::new();
+        let mut add = |id: &ClientId, registration: &Registration| match registration.check(id) {
+            Ok(client) => {
+                clients.insert(id.clone(), Arc::new(client));
+            }
+            // It was checked when it was written; an older or newer Sluice may have thought otherwise.
+            Err(problems) => tracing::warn!(%tenant, client = %id, problems = problems.join("; "),
+                "a registered client cannot be used"),
+        };
+        for (id, (_, stored)) in stored {
+            if let Change::Registered(registration) = &stored.change {
+                add(id, registration);
+            }
+        }
+        for (id, registration) in self.declared.get(tenant).into_iter().flatten() {
+            let mut registration = registration.clone();
+            if let Some((_, stored)) = stored.get(id)
+                && let Change::Enabled(enabled) = stored.change
+            {
+                registration.enabled &= enabled;
+            }
+            add(id, &registration);
+        }
+        clients
+    }
+
+    async fn versions(&self, prefix: &str) -> Result<Vec<(ClientId, u32)>, PortError> {
+        let mut versions = Vec::new();
+        let mut after: Option<String> = None;
+        loop {
+            let page = self
+                .ports
+                .blobs
+                .list(prefix, after.as_deref(), PAGE)
+                .await?;
+            let full = page.len() == PAGE;
+            for blob in &page {
+                if let Some((id, version)) = layout::client_of(&blob.key)
+                    && let Ok(id) = id.parse()
+                {
+                    versions.push((id, version));
+                }
+            }
+            after = page.into_iter().last().map(|blob| blob.key);
+            if !full {
+                return Ok(versions);
+            }
+        }
+    }
+
+    async fn stored(
+        &self,
+        tenant: &TenantId,
+        id: &ClientId,
+        version: u32,
+    ) -> Result<Option<(u32, Stored)>, PortError> {
+        let key = layout::client_version(tenant, id.as_str(), version);
+        let stored: Option<Stored> = self.journal.read(&key, "reading a client").await?;
+        Ok(stored.map(|stored| (version, stored)))
+    }
+}
+
+fn view(
+    tenant: &TenantId,
+    id: &ClientId,
+    registration: &Registration,
+    declared: bool,
+) -> ClientView {
+    ClientView {
+        tenant: tenant.clone(),
+        id: id.clone(),
+        declared,
+        changed: None,
+        registration: registration.clone(),
+    }
+}
