@@ -5,13 +5,18 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use sluice_engine::{
-    Answer, Journal, Kickoff, KickoffError, KickoffRequest, PollLimits, Ports, Serve, Tenants,
+    Answer, Caller, Journal, Kickoff, KickoffError, KickoffRequest, Origin, PollLimits, Ports, Serve, Tenants,
 };
 use sluice_fhir::{Issue, Level, parameters};
 use sluice_model::{JobRef, Manifest, ManifestFile};
 use sluice_ports::{Blobs, PortError};
 
 use crate::{Disk, tenant_id};
+
+/// Authorization is off in these worlds.
+fn anyone() -> Caller {
+    Caller::anyone(Origin::default())
+}
 
 /// What an ended job came to.
 #[derive(Debug)]
@@ -49,7 +54,7 @@ impl Client {
             url: "http://test/default/fhir/Patient/$export".to_owned(),
             level: Level::Patient,
             asked: parameters::Kickoff::default(),
-            client: None,
+            caller: anyone(),
             idempotency_key: None,
             traceparent: None,
         };
@@ -62,7 +67,7 @@ impl Client {
     pub async fn ended(&self, job: &JobRef) -> Ended {
         let serve = Serve::new(&self.ports, &self.tenants, PollLimits::default());
         loop {
-            let wait = match serve.status(job).await {
+            let wait = match serve.status(&anyone(), job).await {
                 Ok(Answer::Complete(manifest)) => return Ended::Complete(manifest),
                 Ok(Answer::Failed(issue)) => return Ended::Failed(issue),
                 Ok(Answer::Unknown | Answer::Gone) => return Ended::Gone,

@@ -60,6 +60,7 @@ impl Servers {
         let tenant = Tenant {
             source: Arc::new(Faulty::new(self.source.clone(), faults)),
             policy: self.policy,
+            access: Arc::default(),
         };
         Ok((ports, [(tenant_id()?, tenant)].into_iter().collect()))
     }

@@ -169,7 +169,7 @@ impl Serve {
                 owned
             }
         };
-        Ok(Some(owned).filter(|owned| owned.client.as_deref() == caller.id()))
+        Ok(Some(owned))
     }
 
     /// How long to wait, for who asks again sooner than told.

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use sluice_engine::{
-    AdvanceLimits, Duplicates, ExportLimits, Metrics, Policy, Ports, Tenant, Tenants,
+    AdvanceLimits, Clients, Duplicates, ExportLimits, Metrics, Policy, Ports, Tenant, Tenants,
 };
 use sluice_ports::{Clock, Entropy};
 use sluice_runtime::{DuplicatesSetting, Probes, Process, Settings, Telemetry, TenantSection};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::access::tenant_access;
 use crate::open::{blobs, index, queue, source};
 use crate::watch::Watch;
 use crate::{Finding, OpenSource, Servers, SourceProgress, SystemClock, SystemEntropy};
@@ -32,6 +33,8 @@ pub struct Deployment {
     pub ports: Ports,
     /// Its tenants.
     pub tenants: Tenants,
+    /// Their clients.
+    pub clients: Clients,
     /// Chunks exported at once by this process, if it exports.
     pub slots: usize,
     servers: Servers,
@@ -113,6 +116,7 @@ impl Deployment {
         let tenants = open_tenants(settings, data, &ports, on_load).await?;
         let watch = Watch::new(&ports, &servers, &meter);
         Ok(Self {
+            clients: Clients::new(&ports, &tenants),
             ports,
             tenants,
             slots,
@@ -206,8 +210,12 @@ async fn open_tenants(
             tenant = %id, resources = catalog.resources, files = catalog.files,
             skipped = catalog.skipped, ignored = catalog.ignored.len(), "source ready"
         );
-        let policy = policy(section);
-        tenants.push((id.clone(), Tenant { source, policy }));
+        let tenant = Tenant {
+            source,
+            policy: policy(section),
+            access: Arc::new(tenant_access(section)),
+        };
+        tenants.push((id.clone(), tenant));
     }
     Ok(tenants.into_iter().collect())
 }
@@ -225,6 +233,7 @@ fn policy(section: &TenantSection) -> Policy {
             DuplicatesSetting::Join => Duplicates::Join,
         },
         most_running: (section.most_running > 0).then_some(section.most_running),
+        kickoffs_per_hour: (section.kickoffs_per_hour > 0).then_some(section.kickoffs_per_hour),
         weight: section.weight.get(),
         gzip: section.gzip,
         failed_percent: section.failed_percent,

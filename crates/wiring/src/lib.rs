@@ -3,6 +3,7 @@
 //! Those whose other side is a server come with the feature `servers`. A newcomer's `sluice` does
 //! without, as the AWS SDK takes longer to build than all the rest.
 
+mod access;
 mod deployment;
 mod open;
 #[cfg(feature = "servers")]
@@ -18,6 +19,7 @@ mod servers;
 mod servers;
 mod watch;
 
+pub use access::authorization;
 pub use deployment::{Deployment, OnLoad, Role, Service};
 pub use open::{OpenSource, blobs, index, queue, source};
 pub use servers::Servers;

@@ -3,43 +3,65 @@
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde_json::Value;
+use sluice_auth::LevelName;
 use sluice_fhir::Instant;
-use sluice_fhir::capability::{self, Server};
+use sluice_fhir::capability::{self, Levels, Server};
 
 use crate::error::{ApiError, FHIR_JSON};
 use crate::{Gateway, accept, routes};
 
-/// When what is served here last changed: 2026-11-24.
-const CHANGED: Instant = Instant::from_millis(1_795_478_400_000);
+/// When what is served here last changed: 2026-11-26.
+const CHANGED: Instant = Instant::from_millis(1_795_651_200_000);
 
 pub(crate) async fn metadata(
     gateway: web::Data<Gateway>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let base = base(&gateway, &request)?;
-    Ok(json(&capability::capability_statement(&server(&base))))
+    let about = About::of(&gateway, &request)?;
+    Ok(json(&capability::capability_statement(&about.server())))
 }
 
 pub(crate) async fn operation_definition(
     gateway: web::Data<Gateway>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let base = base(&gateway, &request)?;
+    let about = About::of(&gateway, &request)?;
     let id = routes::part(&request, "id");
-    let found = capability::operation_definition(&server(&base), id);
+    let found = capability::operation_definition(&about.server(), id);
     found.map(|found| json(&found)).ok_or(ApiError::NothingHere)
 }
 
-fn base(gateway: &Gateway, request: &HttpRequest) -> Result<String, ApiError> {
-    accept::json(request)?;
-    Ok(gateway.base(&routes::tenant(request, gateway)?))
+/// What is told about one tenant.
+struct About {
+    base: String,
+    levels: Levels,
+    token_url: Option<String>,
 }
 
-fn server(base: &str) -> Server<'_> {
-    Server {
-        base,
-        version: env!("CARGO_PKG_VERSION"),
-        date: CHANGED,
+impl About {
+    fn of(gateway: &Gateway, request: &HttpRequest) -> Result<Self, ApiError> {
+        accept::json(request)?;
+        let tenant = routes::tenant(request, gateway)?;
+        let on = &routes::served(request, gateway)?.access.levels;
+        Ok(Self {
+            base: gateway.base(&tenant),
+            levels: Levels {
+                system: on.contains(&LevelName::System),
+                patient: on.contains(&LevelName::Patient),
+                group: on.contains(&LevelName::Group),
+            },
+            token_url: (!gateway.bearer.is_off()).then(|| gateway.token_url(&tenant)),
+        })
+    }
+
+    fn server(&self) -> Server<'_> {
+        Server {
+            base: &self.base,
+            version: env!("CARGO_PKG_VERSION"),
+            date: CHANGED,
+            levels: self.levels,
+            token_url: self.token_url.as_deref(),
+        }
     }
 }
 

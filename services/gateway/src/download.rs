@@ -1,16 +1,23 @@
-//! Files, by capability link (E-07): whole or in part, plain or compressed.
+//! Files (E-07), by capability link or with the access token: whole or in part, plain or compressed,
+//! or by a redirect to the store.
+
+use std::time::Duration;
 
 use actix_web::body::SizedStream;
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use futures::StreamExt;
-use sluice_engine::FileAnswer;
+use sluice_engine::{FileAnswer, Files};
 use sluice_model::{JobRef, ManifestFile};
 use sluice_ports::{PortError, PortKind};
 
 use crate::error::ApiError;
 use crate::range::{Wanted, wanted};
+use crate::visit::Visit;
 use crate::{Gateway, accept, compress, decompress, routes};
+
+/// How long the link works that a token is answered with: the client follows it at once.
+const REDIRECT: Duration = Duration::from_mins(1);
 
 /// How a file is sent.
 struct Form {
@@ -22,13 +29,19 @@ pub(crate) async fn file(
     gateway: web::Data<Gateway>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let job = routes::job(&request, &gateway)?;
-    let path = routes::part(&request, "path");
-    let now = gateway.ports.clock.now();
-    gateway
-        .links
-        .check(&job, path, request.query_string(), now)?;
-    let found = find(&gateway, &job, path).await?;
+    let files = routes::served(&request, &gateway)?.access.files;
+    let found = match files {
+        Files::Links => by_link(&gateway, &request).await?,
+        Files::Redirect | Files::Stream => with_token(&gateway, &request).await?,
+    };
+    if files == Files::Redirect
+        && let Some(link) = gateway.ports.blobs.link(&found.key, REDIRECT).await?
+    {
+        return Ok(HttpResponse::TemporaryRedirect()
+            .insert_header((header::LOCATION, link.url))
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .finish());
+    }
     let form = form(&request, &found);
     if text(&request, header::IF_NONE_MATCH).is_some_and(|tags| matches_any(tags, &form.tag)) {
         return Ok(start(StatusCode::NOT_MODIFIED, &form).finish());
@@ -40,9 +53,35 @@ pub(crate) async fn file(
     }
 }
 
-async fn find(gateway: &Gateway, job: &JobRef, path: &str) -> Result<ManifestFile, ApiError> {
-    match gateway.serve.file(job, path).await? {
+/// Whoever holds the link may read; a token beside it is not looked at.
+async fn by_link(gateway: &Gateway, request: &HttpRequest) -> Result<ManifestFile, ApiError> {
+    let job = JobRef {
+        tenant: routes::tenant(request, gateway)?,
+        job: routes::part(request, "job")
+            .parse()
+            .map_err(|_| ApiError::UnknownJob)?,
+    };
+    let path = routes::part(request, "path");
+    let now = gateway.ports.clock.now();
+    gateway
+        .links
+        .check(&job, path, request.query_string(), now)?;
+    found(gateway.serve.file(&job, path).await?)
+}
+
+/// The token's client must be the job's, and its scopes must cover the type (C-022).
+async fn with_token(gateway: &Gateway, request: &HttpRequest) -> Result<ManifestFile, ApiError> {
+    let visit = Visit::of(gateway, request).await?;
+    let job = visit.job(request)?;
+    let path = routes::part(request, "path");
+    found(gateway.serve.own_file(&visit.caller, &job, path).await?)
+}
+
+fn found(answer: FileAnswer) -> Result<ManifestFile, ApiError> {
+    match answer {
         FileAnswer::Unknown => Err(ApiError::UnknownFile),
+        FileAnswer::NotYours => Err(ApiError::NotYourFile),
+        FileAnswer::Forbidden => Err(ApiError::ScopeTooNarrow),
         FileAnswer::Found(file) => Ok(file),
     }
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
-use sluice_engine::KickoffError;
-use sluice_fhir::{Issue, IssueCode, OperationOutcome, Severity};
+use sluice_auth::TokenError;
+use sluice_engine::{BearerError, KickoffError};
+use sluice_fhir::{Issue, IssueCode, OperationOutcome, ResourceType, Severity};
 use sluice_ports::{PopulationError, PortError};
 
 /// The media type of resources.
@@ -24,10 +25,22 @@ pub(crate) enum ApiError {
     WrongBodyType,
     BodyTooLarge(usize),
     Invalid(Vec<Issue>),
+    NoAuthorization,
+    NoToken,
+    Token(TokenError),
+    ScopeTooNarrow,
+    NotGranted(Vec<ResourceType>),
+    NothingGranted,
+    LevelOff,
+    LevelForbidden,
     UnknownTenant,
     UnknownGroup,
     UnknownPatients(Vec<String>),
     UnknownJob,
+    /// Told as [`ApiError::UnknownJob`] is.
+    NotYours,
+    /// Told as [`ApiError::UnknownFile`] is.
+    NotYourFile,
     JobGone,
     UnknownFile,
     BadLink,
@@ -37,6 +50,7 @@ pub(crate) enum ApiError {
     Duplicate(String),
     KeyReused,
     TooManyRunning(u32),
+    TooManyKickoffs(Duration),
     JobFailed(Issue),
     Port(PortError),
 }
@@ -45,6 +59,11 @@ impl From<KickoffError> for ApiError {
     fn from(error: KickoffError) -> Self {
         match error {
             KickoffError::UnknownTenant => Self::UnknownTenant,
+            KickoffError::LevelOff => Self::LevelOff,
+            KickoffError::LevelForbidden => Self::LevelForbidden,
+            KickoffError::NotGranted(types) => Self::NotGranted(types),
+            KickoffError::NothingGranted => Self::NothingGranted,
+            KickoffError::TooManyKickoffs(wait) => Self::TooManyKickoffs(wait),
             KickoffError::Population(PopulationError::UnknownGroup) => Self::UnknownGroup,
             KickoffError::Population(PopulationError::UnknownPatients(ids)) => {
                 Self::UnknownPatients(ids)
@@ -55,6 +74,16 @@ impl From<KickoffError> for ApiError {
             KickoffError::Population(PopulationError::Port(error)) | KickoffError::Port(error) => {
                 Self::Port(error)
             }
+        }
+    }
+}
+
+impl From<BearerError> for ApiError {
+    fn from(error: BearerError) -> Self {
+        match error {
+            BearerError::Missing => Self::NoToken,
+            BearerError::Token(error) => Self::Token(error),
+            BearerError::Port(error) => Self::Port(error),
         }
     }
 }
@@ -82,6 +111,9 @@ impl ApiError {
             Self::TooFast(wait) => vec![too_fast(*wait)],
             Self::Duplicate(job) => vec![duplicate(job)],
             Self::TooManyRunning(most) => vec![too_many(*most)],
+            Self::TooManyKickoffs(wait) => vec![too_many_kickoffs(*wait)],
+            Self::Token(error) => vec![bad_token(*error)],
+            Self::NotGranted(types) => types.iter().map(not_granted).collect(),
             other => {
                 let (code, text) = other.fixed();
                 vec![Issue::error(code, text)]
@@ -120,6 +152,36 @@ impl ApiError {
                 IssueCode::Invalid,
                 "the Range header asks for bytes outside the file",
             ),
+            other => other.not_allowed(),
+        }
+    }
+
+    /// The same, where somebody may not.
+    fn not_allowed(&self) -> (IssueCode, &'static str) {
+        match self {
+            Self::NoToken => (
+                IssueCode::Login,
+                "there is no access token; [base]/.well-known/smart-configuration names the token \
+                 endpoint, and the token goes into the header Authorization: Bearer …",
+            ),
+            Self::ScopeTooNarrow => (
+                IssueCode::Forbidden,
+                "the access token's scopes do not cover this; get a token with the scopes that the \
+                 export was started with",
+            ),
+            Self::NothingGranted => (
+                IssueCode::Forbidden,
+                "the access token's scopes cover no type that could be exported here; ask for a scope \
+                 such as system/*.rs",
+            ),
+            Self::LevelOff => (
+                IssueCode::NotSupported,
+                "this level of export is switched off at this site; [base]/metadata lists what is on",
+            ),
+            Self::LevelForbidden => (
+                IssueCode::Forbidden,
+                "this client may not export at this level; ask the operator which it may",
+            ),
             missing => missing.nothing_there(),
         }
     }
@@ -139,7 +201,11 @@ impl ApiError {
                 IssueCode::NotFound,
                 "there is no such group, or it is not active; [base]/Group lists the groups",
             ),
-            Self::UnknownJob => (
+            Self::NoAuthorization => (
+                IssueCode::NotFound,
+                "this server asks nobody who they are; authorization is off",
+            ),
+            Self::UnknownJob | Self::NotYours => (
                 IssueCode::NotFound,
                 "there is no such export; start one at [base]/$export",
             ),
@@ -147,7 +213,7 @@ impl ApiError {
                 IssueCode::Deleted,
                 "this export was deleted or has expired; start a new one",
             ),
-            Self::UnknownFile => (
+            Self::UnknownFile | Self::NotYourFile => (
                 IssueCode::NotFound,
                 "there is no such file, or its export was deleted or has expired",
             ),
@@ -176,6 +242,28 @@ fn too_many(most: u32) -> Issue {
          it"
     );
     Issue::error(IssueCode::Throttled, text)
+}
+
+fn too_many_kickoffs(wait: Duration) -> Issue {
+    let seconds = whole_seconds(wait);
+    let text = format!("this client has started as many exports as it may; wait {seconds} s");
+    Issue::error(IssueCode::Throttled, text)
+}
+
+fn bad_token(error: TokenError) -> Issue {
+    let code = match error {
+        TokenError::Expired => IssueCode::Expired,
+        TokenError::Invalid => IssueCode::Login,
+    };
+    Issue::error(code, error.to_string())
+}
+
+fn not_granted(kind: &ResourceType) -> Issue {
+    let text = format!(
+        "the access token's scopes do not cover {kind}; leave it out of _type, or get a token with \
+         system/{kind}.rs"
+    );
+    Issue::error(IssueCode::Forbidden, text).about("_type")
 }
 
 fn too_large(limit: usize) -> Issue {
@@ -218,6 +306,9 @@ impl ResponseError for ApiError {
             | Self::UnknownTenant
             | Self::UnknownGroup
             | Self::UnknownJob
+            | Self::NotYours
+            | Self::NotYourFile
+            | Self::NoAuthorization
             | Self::JobGone
             | Self::UnknownFile => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -225,9 +316,18 @@ impl ResponseError for ApiError {
             Self::WrongBodyType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::Invalid(_) | Self::UnknownPatients(_) => StatusCode::BAD_REQUEST,
-            Self::BadLink | Self::LinkExpired => StatusCode::FORBIDDEN,
+            Self::NoToken | Self::Token(_) => StatusCode::UNAUTHORIZED,
+            Self::BadLink
+            | Self::LinkExpired
+            | Self::ScopeTooNarrow
+            | Self::NotGranted(_)
+            | Self::NothingGranted
+            | Self::LevelForbidden => StatusCode::FORBIDDEN,
+            Self::LevelOff => StatusCode::NOT_IMPLEMENTED,
             Self::RangeOutside(_) => StatusCode::RANGE_NOT_SATISFIABLE,
-            Self::TooFast(_) | Self::TooManyRunning(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooFast(_) | Self::TooManyRunning(_) | Self::TooManyKickoffs(_) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Duplicate(_) => StatusCode::CONFLICT,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Port(error) if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
@@ -238,13 +338,20 @@ impl ResponseError for ApiError {
     fn error_response(&self) -> HttpResponse {
         let mut response = HttpResponse::build(self.status_code());
         match self {
-            Self::TooFast(wait) => retry_after(&mut response, whole_seconds(*wait)),
+            Self::TooFast(wait) | Self::TooManyKickoffs(wait) => {
+                retry_after(&mut response, whole_seconds(*wait))
+            }
             Self::TooManyRunning(_) => retry_after(&mut response, BUSY_SECONDS),
             Self::Port(error) => {
                 tracing::error!(error = error.chain(), "a request failed");
                 if error.is_transient() {
                     retry_after(&mut response, BUSY_SECONDS);
                 }
+            }
+            Self::NoToken => challenge(&mut response, None),
+            Self::Token(_) => challenge(&mut response, Some("invalid_token")),
+            Self::ScopeTooNarrow | Self::NotGranted(_) | Self::NothingGranted => {
+                challenge(&mut response, Some("insufficient_scope"));
             }
             Self::WrongMethod(allowed) => {
                 response.insert_header((header::ALLOW, *allowed));
@@ -256,6 +363,13 @@ impl ResponseError for ApiError {
         }
         outcome(&mut response, self.issues())
     }
+}
+
+/// R-254: what a client that has no good token is told.
+fn challenge(response: &mut HttpResponseBuilder, error: Option<&str>) {
+    let error = error.map_or(String::new(), |error| format!(", error=\"{error}\""));
+    let value = format!("Bearer realm=\"sluice\"{error}");
+    response.insert_header((header::WWW_AUTHENTICATE, value));
 }
 
 fn retry_after(response: &mut HttpResponseBuilder, seconds: u64) {

@@ -6,12 +6,13 @@ use bytes::Bytes;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use sluice_auth::{Client, Permissions};
 use sluice_fhir::parameters::{RawParameter, from_query};
-use sluice_fhir::{Issue, IssueCode};
-use sluice_model::TenantId;
+use sluice_fhir::{Issue, IssueCode, ResourceType};
 use sluice_ports::{GroupPage, GroupQuery, PortError};
 
 use crate::error::{ApiError, FHIR_JSON};
+use crate::visit::Visit;
 use crate::{Gateway, accept, routes};
 
 /// Groups on a page unless `_count` says otherwise, and at most.
@@ -24,10 +25,16 @@ pub(crate) async fn read(
     gateway: web::Data<Gateway>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
+    let visit = Visit::of(&gateway, &request).await?;
     accept::json(&request)?;
-    let (_, tenant) = tenant(&gateway, &request)?;
     let id = routes::group(&request)?;
-    let found = tenant.source.group(id).await?;
+    if !visit.caller.may(ResourceType::GROUP, Permissions::READ) {
+        return Err(ApiError::ScopeTooNarrow);
+    }
+    if !visit.caller.may_see(id) {
+        return Err(ApiError::UnknownGroup);
+    }
+    let found = visit.tenant.source.group(id).await?;
     let body = found.ok_or(ApiError::UnknownGroup)?;
     Ok(HttpResponse::Ok()
         .insert_header((header::CONTENT_TYPE, FHIR_JSON))
@@ -38,23 +45,34 @@ pub(crate) async fn search(
     gateway: web::Data<Gateway>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
+    let visit = Visit::of(&gateway, &request).await?;
     accept::json(&request)?;
-    let (id, tenant) = tenant(&gateway, &request)?;
+    if !visit.caller.may(ResourceType::GROUP, Permissions::SEARCH) {
+        return Err(ApiError::ScopeTooNarrow);
+    }
     let raw = from_query(request.query_string())?;
-    let query = query(&raw)?;
-    let page = tenant.source.groups(&query).await?;
-    let base = gateway.base(&id);
+    let mut query = query(&raw)?;
+    let page = if only_visible(&mut query, &visit) {
+        visit.tenant.source.groups(&query).await?
+    } else {
+        GroupPage::default()
+    };
+    let base = gateway.base(&visit.id);
     let body = bundle(&base, &raw, &query, &page)?;
     Ok(json(body.into()))
 }
 
-fn tenant<'g>(
-    gateway: &'g Gateway,
-    request: &HttpRequest,
-) -> Result<(TenantId, &'g sluice_engine::Tenant), ApiError> {
-    let id = routes::tenant(request, gateway)?;
-    let tenant = gateway.tenants.get(&id).ok_or(ApiError::UnknownTenant)?;
-    Ok((id, tenant))
+/// Narrows a search to the groups that are there for the client; `false` when none is.
+fn only_visible(query: &mut GroupQuery, visit: &Visit<'_>) -> bool {
+    let Some(groups) = visit.caller.registered().and_then(Client::groups) else {
+        return true;
+    };
+    if query.ids.is_empty() {
+        query.ids = groups.iter().cloned().collect();
+    } else {
+        query.ids.retain(|id| groups.contains(id));
+    }
+    !query.ids.is_empty()
 }
 
 fn json(body: Bytes) -> HttpResponse {

@@ -8,6 +8,7 @@ use sluice_fhir::parameters::{self, RawParameter};
 use sluice_fhir::{Issue, IssueCode, Level, Prefer};
 
 use crate::error::{ApiError, outcome};
+use crate::visit::Visit;
 use crate::{Gateway, accept, routes};
 
 type Answer = Result<HttpResponse, ApiError>;
@@ -17,7 +18,8 @@ pub(crate) async fn system(
     request: HttpRequest,
     body: web::Payload,
 ) -> Answer {
-    kick_off(&gateway, &request, body, Level::System).await
+    let visit = Visit::of(&gateway, &request).await?;
+    kick_off(&gateway, &request, body, (visit, Level::System)).await
 }
 
 pub(crate) async fn patient(
@@ -25,7 +27,8 @@ pub(crate) async fn patient(
     request: HttpRequest,
     body: web::Payload,
 ) -> Answer {
-    kick_off(&gateway, &request, body, Level::Patient).await
+    let visit = Visit::of(&gateway, &request).await?;
+    kick_off(&gateway, &request, body, (visit, Level::Patient)).await
 }
 
 pub(crate) async fn group(
@@ -33,19 +36,20 @@ pub(crate) async fn group(
     request: HttpRequest,
     body: web::Payload,
 ) -> Answer {
+    // Whoever may not ask at all does not learn which ids could be.
+    let visit = Visit::of(&gateway, &request).await?;
     let level = Level::Group(routes::group(&request)?.to_owned());
-    kick_off(&gateway, &request, body, level).await
+    kick_off(&gateway, &request, body, (visit, level)).await
 }
 
 async fn kick_off(
     gateway: &Gateway,
     request: &HttpRequest,
     body: web::Payload,
-    level: Level,
+    (visit, level): (Visit<'_>, Level),
 ) -> Answer {
-    let tenant = routes::tenant(request, gateway)?;
     accept::json(request)?;
-    let base = gateway.base(&tenant);
+    let base = gateway.base(&visit.id);
     let mut raw = parameters::from_query(request.query_string())?;
     if request.method() == Method::POST {
         raw.extend(from_body(request, body, gateway.settings.max_body).await?);
@@ -58,10 +62,10 @@ async fn kick_off(
     let asked = parameters::check(&raw, &context).map_err(ApiError::Invalid)?;
     let accepted = gateway.kickoff.accept(KickoffRequest {
         url: url(gateway, request),
-        tenant,
+        tenant: visit.id,
         level,
         asked,
-        client: None,
+        caller: visit.caller,
         idempotency_key: idempotency_key(request)?,
         traceparent: trace(request),
     });

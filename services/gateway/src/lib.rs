@@ -4,6 +4,7 @@
 //! like to a client.
 
 mod accept;
+mod auditing;
 mod compress;
 #[cfg(test)]
 mod contract;
@@ -15,10 +16,12 @@ mod groups;
 mod kickoff;
 mod links;
 mod manifest;
+mod oauth;
 mod range;
 mod request;
 mod routes;
 mod status;
+mod visit;
 
 pub use links::{LinkKey, Links};
 
@@ -27,9 +30,10 @@ use std::time::Duration;
 
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
+use auditing::Auditing;
 use opentelemetry::metrics::Meter;
 use request::Requests;
-use sluice_engine::{Cancel, Kickoff, PollLimits, Ports, Serve, Tenants};
+use sluice_engine::{Authorization, Bearer, Cancel, Kickoff, PollLimits, Ports, Serve, Tenants};
 use sluice_model::TenantId;
 use sluice_runtime::{Process, Settings};
 use sluice_wiring::Service;
@@ -45,6 +49,8 @@ pub struct GatewaySettings {
     pub link_life: Duration,
     /// The largest kick-off body, in bytes.
     pub max_body: usize,
+    /// How long a client may take to send a body.
+    pub body_time: Duration,
     /// How often a client may poll.
     pub polls: PollLimits,
     /// How long open requests may take to finish at a stop.
@@ -63,6 +69,7 @@ impl GatewaySettings {
             max_body: usize::try_from(server.max_body_kib.get())
                 .unwrap_or(usize::MAX)
                 .saturating_mul(1024),
+            body_time: seconds(server.body_seconds.get()),
             polls: PollLimits {
                 shortest: seconds(server.shortest_poll_seconds.get()),
                 longest: seconds(server.longest_poll_seconds.get()),
@@ -82,13 +89,29 @@ pub struct Gateway {
     cancel: Cancel,
     links: Links,
     requests: Requests,
+    authorization: Authorization,
+    bearer: Bearer,
+    auditing: Auditing,
     settings: GatewaySettings,
 }
 
 impl Gateway {
     /// A gateway to these tenants' exports.
-    pub fn new(ports: &Ports, tenants: &Tenants, key: LinkKey, settings: GatewaySettings) -> Self {
+    pub fn new(
+        ports: &Ports,
+        tenants: &Tenants,
+        authorization: Authorization,
+        key: LinkKey,
+        settings: GatewaySettings,
+    ) -> Self {
+        let bearer = match &authorization {
+            Authorization::Off => Bearer::off(),
+            Authorization::On(tokens) => tokens.bearer(tenants),
+        };
         Self {
+            authorization,
+            bearer,
+            auditing: Auditing,
             ports: ports.clone(),
             tenants: tenants.clone(),
             kickoff: Kickoff::new(ports, tenants),
@@ -105,6 +128,21 @@ impl Gateway {
     pub fn measured(mut self, meter: &Meter) -> Self {
         self.requests = Requests::new(meter);
         self
+    }
+
+    /// Where clients of a tenant get their tokens.
+    fn token_url(&self, tenant: &TenantId) -> String {
+        let access = self
+            .tenants
+            .get(tenant)
+            .map(|tenant| tenant.access.as_ref());
+        let other = access
+            .filter(|access| !access.own_tokens)
+            .and_then(|access| {
+                let mut issuers = access.issuers.iter();
+                issuers.find_map(|issuer| issuer.token_url.clone())
+            });
+        other.unwrap_or_else(|| format!("{}/{tenant}/oauth2/token", self.settings.public_url))
     }
 
     /// The FHIR base URL of a tenant.
@@ -133,7 +171,11 @@ pub async fn serve(process: Process) -> anyhow::Result<()> {
     let mut key = [0; 32];
     ports.entropy.fill(&mut key)?;
     let gateway_settings = GatewaySettings::of(&settings, address);
-    let gateway = Gateway::new(ports, &deployment.tenants, LinkKey(key), gateway_settings)
+    let urls = (gateway_settings.public_url.as_str(), None);
+    let authorization =
+        sluice_wiring::authorization(&settings, ports, &deployment.clients, urls)?;
+    let tenants = &deployment.tenants;
+    let gateway = Gateway::new(ports, tenants, authorization, LinkKey(key), gateway_settings)
         .measured(&telemetry.meter());
     tracing::info!(%address, "answering");
     run(gateway, listener, stop).await.context("serving HTTP")?;

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use actix_web::HttpMessage;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
@@ -21,6 +22,9 @@ const NAME: HeaderName = HeaderName::from_static("x-request-id");
 const BOUNDS: [f64; 14] = [
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];
+
+/// The `X-Request-Id` of a request, among its extensions.
+pub(crate) struct RequestId(pub(crate) String);
 
 /// Times requests.
 pub(crate) struct Requests(Histogram<f64>);
@@ -61,6 +65,7 @@ pub(crate) async fn wrap(
     let route = route.as_deref().unwrap_or("-");
     let span = span(&request, &id, &format!("{method} {route}"));
     let gateway = request.app_data::<web::Data<Gateway>>().cloned();
+    request.extensions_mut().insert(RequestId(id.clone()));
     let mut response = next.call(request).instrument(span.clone()).await?;
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(NAME, value);

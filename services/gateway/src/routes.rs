@@ -1,11 +1,12 @@
 //! Which path goes to which handler. Whatever is not here answers with an OperationOutcome too.
 
 use actix_web::{HttpRequest, web};
+use sluice_engine::Tenant;
 use sluice_fhir::is_id;
-use sluice_model::{JobRef, TenantId};
+use sluice_model::TenantId;
 
 use crate::error::ApiError;
-use crate::{Gateway, discovery, download, groups, kickoff, status};
+use crate::{Gateway, discovery, download, groups, kickoff, oauth, status};
 
 pub(crate) fn configure(app: &mut web::ServiceConfig) {
     let base = web::scope("/{tenant}/fhir")
@@ -21,13 +22,27 @@ pub(crate) fn configure(app: &mut web::ServiceConfig) {
         .service(reads("/bulk-export/files/{job}/{path:.+}", download::file))
         .service(reads("/metadata", discovery::metadata))
         .service(reads(
+            "/.well-known/smart-configuration",
+            oauth::configuration,
+        ))
+        .service(reads(
             "/OperationDefinition/{id}",
             discovery::operation_definition,
         ))
         .service(reads("/Group", groups::search))
         .service(reads("/Group/{group}", groups::read))
         .default_service(web::to(nothing_here));
-    app.service(base).default_service(web::to(nothing_here));
+    let oauth = web::scope("/{tenant}/oauth2")
+        .service(
+            web::resource("/token")
+                .route(web::post().to(oauth::token))
+                .default_service(web::to(oauth::not_a_post)),
+        )
+        .service(reads("/jwks", oauth::jwks))
+        .default_service(web::to(nothing_here));
+    app.service(base)
+        .service(oauth)
+        .default_service(web::to(nothing_here));
 }
 
 fn kickoffs(path: &str, handler: actix_web::Route) -> actix_web::Resource {
@@ -63,6 +78,15 @@ pub(crate) fn part<'r>(request: &'r HttpRequest, name: &str) -> &'r str {
     request.match_info().get(name).unwrap_or_default()
 }
 
+/// What is known of the tenant of the path.
+pub(crate) fn served<'g>(
+    request: &HttpRequest,
+    gateway: &'g Gateway,
+) -> Result<&'g Tenant, ApiError> {
+    let tenant = tenant(request, gateway)?;
+    gateway.tenants.get(&tenant).ok_or(ApiError::UnknownTenant)
+}
+
 /// The tenant of the path, if it is served.
 pub(crate) fn tenant(request: &HttpRequest, gateway: &Gateway) -> Result<TenantId, ApiError> {
     let tenant: TenantId = part(request, "tenant")
@@ -72,15 +96,6 @@ pub(crate) fn tenant(request: &HttpRequest, gateway: &Gateway) -> Result<TenantI
         Some(_) => Ok(tenant),
         None => Err(ApiError::UnknownTenant),
     }
-}
-
-/// The job of the path. One that cannot exist is as unknown as one that does not.
-pub(crate) fn job(request: &HttpRequest, gateway: &Gateway) -> Result<JobRef, ApiError> {
-    let tenant = tenant(request, gateway)?;
-    let job = part(request, "job")
-        .parse()
-        .map_err(|_| ApiError::UnknownJob)?;
-    Ok(JobRef { tenant, job })
 }
 
 /// The Group of the path.

@@ -4,23 +4,27 @@ use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
 use sluice_engine::{Answer, Progress, Withdrawal};
 use sluice_fhir::Issue;
-use sluice_model::{JobRef, Manifest, TombstoneReason};
+use sluice_model::{JobRef, Manifest};
 
 use crate::error::{ApiError, outcome, whole_seconds};
-use crate::{Gateway, accept, manifest, routes};
+use crate::visit::Visit;
+use crate::{Gateway, accept, manifest};
 
 pub(crate) async fn poll(
     gateway: web::Data<Gateway>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let job = routes::job(&request, &gateway)?;
+    let visit = Visit::of(&gateway, &request).await?;
+    let job = visit.job(&request)?;
     accept::json(&request)?;
-    match gateway.serve.status(&job).await? {
+    match gateway.serve.status(&visit.caller, &job).await? {
+        Answer::NotYours => Err(ApiError::NotYours),
+        Answer::Forbidden => Err(ApiError::ScopeTooNarrow),
         Answer::Unknown => Err(ApiError::UnknownJob),
         Answer::Gone => Err(ApiError::JobGone),
         Answer::TooFast(wait) => Err(ApiError::TooFast(wait)),
         Answer::Running(progress) => Ok(running(&progress)),
-        Answer::Complete(found) => complete(&gateway, &job, &found).await,
+        Answer::Complete(found) => complete(&gateway, &visit, &job, &found).await,
         Answer::Failed(issue) => Err(ApiError::JobFailed(issue)),
     }
 }
@@ -43,10 +47,11 @@ fn running(progress: &Progress) -> HttpResponse {
 
 async fn complete(
     gateway: &Gateway,
+    visit: &Visit<'_>,
     job: &JobRef,
     found: &Manifest,
 ) -> Result<HttpResponse, ApiError> {
-    let body = manifest::render(gateway, job, found).await?;
+    let body = manifest::render(gateway, visit, job, found).await?;
     let expires = std::time::UNIX_EPOCH
         + std::time::Duration::from_millis(u64::try_from(found.expires_at.millis()).unwrap_or(0));
     Ok(HttpResponse::Ok()
@@ -60,9 +65,10 @@ pub(crate) async fn delete(
     gateway: web::Data<Gateway>,
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
-    let job = routes::job(&request, &gateway)?;
-    let reason = TombstoneReason::Deleted;
-    match gateway.cancel.withdraw(&job, reason).await? {
+    let visit = Visit::of(&gateway, &request).await?;
+    let job = visit.job(&request)?;
+    match gateway.cancel.delete(&visit.caller, &job).await? {
+        Withdrawal::NotYours => Err(ApiError::NotYours),
         Withdrawal::Unknown => Err(ApiError::UnknownJob),
         Withdrawal::Withdrawn => {
             let text = format!("export {} is deleted; its files are being removed", job.job);

@@ -46,21 +46,30 @@ impl DataDir {
 
     /// The key that signs file links, made once, so that links outlive a restart.
     pub(crate) fn link_key(&self, entropy: &dyn Entropy) -> anyhow::Result<LinkKey> {
-        let path = self.root.join("link-key");
+        self.secret("link-key", entropy).map(LinkKey)
+    }
+
+    /// What the keys that sign access tokens are made from, unless the settings have it.
+    pub(crate) fn auth_secret(&self, entropy: &dyn Entropy) -> anyhow::Result<[u8; 32]> {
+        self.secret("auth-secret", entropy)
+    }
+
+    fn secret(&self, name: &str, entropy: &dyn Entropy) -> anyhow::Result<[u8; 32]> {
+        let path = self.root.join(name);
         let failed = || format!("reading {}", path.display());
         match fs::read(&path) {
             Ok(bytes) => match <[u8; 32]>::try_from(bytes) {
-                Ok(key) => Ok(LinkKey(key)),
+                Ok(key) => Ok(key),
                 Err(_) => bail!(
-                    "{} does not hold 32 bytes; delete it, and links given out become invalid",
+                    "{} does not hold 32 bytes; delete it, and what was signed with it becomes invalid",
                     path.display()
                 ),
             },
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let mut key = [0; 32];
                 entropy.fill(&mut key)?;
-                self.keep_secret("link-key", &key)?;
-                Ok(LinkKey(key))
+                self.keep_secret(name, &key)?;
+                Ok(key)
             }
             Err(error) => Err(error).with_context(failed),
         }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use clap::Args;
 use sluice_client::{ExportOptions, Level, Summary, Url};
-use sluice_runtime::{Process, Settings, Telemetry, TenantSection};
+use sluice_runtime::{AuthorizationSetting, Process, Settings, Telemetry, TenantSection};
 use tokio_util::sync::CancellationToken;
 
 use crate::bars::Bars;
@@ -53,6 +53,9 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<()> {
     let server = start(&args.dir, &data, &stop).await?;
     let base = format!("{}/default/fhir", server.public_url);
     print(&format!("2. serving them at {base}"));
+    print(
+        "   WARNING: without authorization, on loopback only: whoever reaches it gets everything",
+    );
 
     print(&format!("3. exporting Group/{GROUP} over HTTP"));
     let exported = export_group(&base, &out, stop.clone()).await;
@@ -108,6 +111,7 @@ async fn start(dir: &Path, data: &Path, stop: &CancellationToken) -> anyhow::Res
         ..Settings::default()
     };
     settings.server.listen.set_port(0);
+    settings.server.authorization = AuthorizationSetting::Off;
     "warn".clone_into(&mut settings.log.filter);
     let tenant = TenantSection {
         chunk_mib: std::num::NonZeroU64::MIN,
@@ -146,7 +150,7 @@ what lies where
 
 to do it by hand, serve the data in one terminal
 
-  cargo run --release -- serve --data {dir}/data
+  cargo run --release -- serve --data {dir}/data --no-authorization
 
 and in another
 

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 
 use anyhow::Context;
+use sluice_auth::KeySecret;
 use sluice_coordinator::{Coordinator, CoordinatorSettings};
 use sluice_engine::{Export, Rebuild};
 use sluice_gateway::{Gateway, GatewaySettings};
@@ -54,7 +55,11 @@ pub(crate) async fn start(process: &Process, on_load: OnLoad) -> anyhow::Result<
 
     let gateway_settings = GatewaySettings::of(settings, address);
     let public_url = gateway_settings.public_url.clone();
-    let gateway = Gateway::new(ports, tenants, key, gateway_settings).measured(&telemetry.meter());
+    let own = KeySecret::new(data.auth_secret(ports.entropy.as_ref())?)?;
+    let urls = (public_url.as_str(), Some(own));
+    let authorization = sluice_wiring::authorization(settings, ports, &deployment.clients, urls)?;
+    let gateway = Gateway::new(ports, tenants, authorization, key, gateway_settings)
+        .measured(&telemetry.meter());
     let gateway = tokio::spawn(sluice_gateway::run(gateway, listener, stop.clone()));
     let inner = start_inner(process, &deployment).await?;
     Ok(Embedded {

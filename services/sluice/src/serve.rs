@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use crate::embedded;
 use crate::terminal::{LoadBar, say};
 
-/// The setting that `--data` stands for.
+/// The settings that arguments stand for.
 const DEFAULT_SOURCE: &str = "SLUICE_TENANTS__DEFAULT__SOURCE";
+const AUTHORIZATION: &str = "SLUICE_SERVER__AUTHORIZATION";
 
 #[derive(Args)]
 pub(crate) struct ServeArgs {
@@ -36,6 +37,9 @@ pub(crate) struct SettingsArgs {
     /// With --data: when a resource without meta.lastUpdated counts as changed
     #[arg(long, requires = "data", value_name = "HOW", default_value = "include")]
     pub(crate) undated: UndatedArg,
+    /// Ask nobody who they are: whoever reaches the server gets everything. On loopback only, for trying
+    #[arg(long)]
+    pub(crate) no_authorization: bool,
 }
 
 /// What stands in for a missing `meta.lastUpdated`.
@@ -54,6 +58,9 @@ impl SettingsArgs {
         if let Some(folder) = &self.data {
             // Laid over the rest as a variable would be, before the whole is looked at.
             variables.push((DEFAULT_SOURCE.to_owned(), self.source(folder)?));
+        }
+        if self.no_authorization {
+            variables.push((AUTHORIZATION.to_owned(), "off".to_owned()));
         }
         Ok(sluice_runtime::load(self.config.as_deref(), &variables)?)
     }
