@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use sluice_engine::{
-    Answer, Caller, Journal, Kickoff, KickoffError, KickoffRequest, Origin, PollLimits, Ports, Serve, Tenants,
+    Answer, Caller, Journal, Kickoff, KickoffError, KickoffRequest, Origin, PollLimits, Ports,
+    Serve, Tenants,
 };
 use sluice_fhir::{Issue, Level, parameters};
 use sluice_model::{JobRef, Manifest, ManifestFile};

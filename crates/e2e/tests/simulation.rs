@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_e2e::{Conditions, Disk, Ended, World};
-use sluice_engine::{Cancel, Withdrawal};
+use sluice_engine::{Caller, Cancel, Origin, Withdrawal};
 use sluice_fhir::{Issue, IssueCode};
 use sluice_local::Habits;
-use sluice_model::TombstoneReason;
 use sluice_ports::Blobs;
 use sluice_testkit::{Reading, SeededEntropy, SmallSource};
 
@@ -126,14 +125,14 @@ async fn a_deleted_export_leaves_nothing_behind() {
     let job = world.kick_off().await.unwrap();
     tokio::task::yield_now().await;
     let cancel = Cancel::new(world.ports());
-    let deleted = TombstoneReason::Deleted;
+    let caller = Caller::anyone(Origin::default());
     assert_eq!(
-        cancel.withdraw(&job, deleted).await.unwrap(),
+        cancel.delete(&caller, &job).await.unwrap(),
         Withdrawal::Withdrawn
     );
     assert!(matches!(world.ended(&job).await, Ended::Gone));
     assert_eq!(
-        cancel.withdraw(&job, deleted).await.unwrap(),
+        cancel.delete(&caller, &job).await.unwrap(),
         Withdrawal::Unknown
     );
     tokio::time::sleep(Duration::from_hours(2)).await;

@@ -93,5 +93,7 @@ fn key_fetch(settings: &Settings) -> anyhow::Result<Arc<dyn KeyFetch>> {
         let pem = pem.with_context(|| format!("reading {} (auth.jwks_ca_file)", path.display()))?;
         options.extra_roots_pem = Some(pem);
     }
-    Ok(Arc::new(JwksHttp::new(options).context("preparing to fetch key sets")?))
+    Ok(Arc::new(
+        JwksHttp::new(options).context("preparing to fetch key sets")?,
+    ))
 }

@@ -172,11 +172,16 @@ pub async fn serve(process: Process) -> anyhow::Result<()> {
     ports.entropy.fill(&mut key)?;
     let gateway_settings = GatewaySettings::of(&settings, address);
     let urls = (gateway_settings.public_url.as_str(), None);
-    let authorization =
-        sluice_wiring::authorization(&settings, ports, &deployment.clients, urls)?;
+    let authorization = sluice_wiring::authorization(&settings, ports, &deployment.clients, urls)?;
     let tenants = &deployment.tenants;
-    let gateway = Gateway::new(ports, tenants, authorization, LinkKey(key), gateway_settings)
-        .measured(&telemetry.meter());
+    let gateway = Gateway::new(
+        ports,
+        tenants,
+        authorization,
+        LinkKey(key),
+        gateway_settings,
+    )
+    .measured(&telemetry.meter());
     tracing::info!(%address, "answering");
     run(gateway, listener, stop).await.context("serving HTTP")?;
     service.close().await

@@ -16,8 +16,8 @@ use actix_web::{App, web};
 use serde_json::{Value, json};
 use sluice_coordinator::{Coordinator, CoordinatorSettings};
 use sluice_engine::{
-    Advance, AdvanceLimits, Export, ExportLimits, Metrics, Pace, Policy, PollLimits, Ports,
-    Rebuild, Tenant, Tenants,
+    Advance, AdvanceLimits, Authorization, Export, ExportLimits, Metrics, Pace, Policy, PollLimits,
+    Ports, Rebuild, Tenant, Tenants,
 };
 use sluice_local::{MemoryBlobs, MemoryIndex, MemoryQueue};
 use sluice_ports::{Blobs, Index, Queue};
@@ -107,16 +107,24 @@ impl Site {
         let tenant = Tenant {
             source: source.clone(),
             policy,
+            access: Arc::default(),
         };
         let tenants: Tenants = [("default".parse().unwrap(), tenant)].into_iter().collect();
         let settings = GatewaySettings {
             public_url: PUBLIC.to_owned(),
             link_life: Duration::from_mins(10),
             max_body: 2_000,
+            body_time: Duration::from_secs(30),
             polls: PollLimits::default(),
             drain: Duration::ZERO,
         };
-        let gateway = Gateway::new(&ports, &tenants, LinkKey([5; 32]), settings);
+        let gateway = Gateway::new(
+            &ports,
+            &tenants,
+            Authorization::Off,
+            LinkKey([5; 32]),
+            settings,
+        );
         Self {
             gateway: web::Data::new(gateway),
             ports,
