@@ -13,6 +13,7 @@ mod download;
 mod error;
 mod groups;
 mod kickoff;
+mod limits;
 mod links;
 mod manifest;
 mod range;
@@ -20,6 +21,7 @@ mod request;
 mod routes;
 mod status;
 
+pub use limits::Limits;
 pub use links::{LinkKey, Links};
 
 use std::net::{SocketAddr, TcpListener};
@@ -45,6 +47,8 @@ pub struct GatewaySettings {
     pub link_life: Duration,
     /// The largest kick-off body, in bytes.
     pub max_body: usize,
+    /// What a connection and a request may take.
+    pub limits: Limits,
     /// How often a client may poll.
     pub polls: PollLimits,
     /// How long open requests may take to finish at a stop.
@@ -59,6 +63,7 @@ impl GatewaySettings {
         let public_url = server.public_url.clone();
         Self {
             public_url: public_url.unwrap_or_else(|| format!("http://{address}")),
+            limits: Limits::of(server),
             link_life: seconds(server.link_minutes.get()) * 60,
             max_body: usize::try_from(server.max_body_kib.get())
                 .unwrap_or(usize::MAX)
@@ -107,6 +112,11 @@ impl Gateway {
         self
     }
 
+    /// Whether clients come over TLS, wherever it ends.
+    fn is_https(&self) -> bool {
+        self.settings.public_url.starts_with("https://")
+    }
+
     /// The FHIR base URL of a tenant.
     fn base(&self, tenant: &TenantId) -> String {
         format!("{}/{tenant}/fhir", self.settings.public_url)
@@ -146,16 +156,20 @@ pub async fn run(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let drain = gateway.settings.drain.as_secs();
+    let GatewaySettings { drain, limits, .. } = gateway.settings.clone();
     let gateway = web::Data::new(gateway);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(gateway.clone())
+            .wrap(actix_web::middleware::from_fn(limits::wrap))
             .wrap(actix_web::middleware::from_fn(request::wrap))
             .configure(routes::configure)
     })
     .disable_signals()
-    .shutdown_timeout(drain)
+    .shutdown_timeout(drain.as_secs())
+    .client_request_timeout(limits.head_time)
+    .keep_alive(limits.idle_time)
+    .max_connections(limits.connections)
     .listen(listener)?
     .run();
     let handle = server.handle();
