@@ -20,9 +20,11 @@ mod range;
 mod request;
 mod routes;
 mod status;
+mod tls;
 
 pub use limits::Limits;
 pub use links::{LinkKey, Links};
+pub use tls::TlsFiles;
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -35,6 +37,7 @@ use sluice_engine::{Cancel, Kickoff, PollLimits, Ports, Serve, Tenants};
 use sluice_model::TenantId;
 use sluice_runtime::{Process, Settings};
 use sluice_wiring::Service;
+use tls::Tls;
 use tokio_util::sync::CancellationToken;
 
 /// What a gateway is told.
@@ -49,6 +52,8 @@ pub struct GatewaySettings {
     pub max_body: usize,
     /// What a connection and a request may take.
     pub limits: Limits,
+    /// What TLS is served with; without it HTTP is plain.
+    pub tls: Option<TlsFiles>,
     /// How often a client may poll.
     pub polls: PollLimits,
     /// How long open requests may take to finish at a stop.
@@ -61,9 +66,12 @@ impl GatewaySettings {
         let server = &settings.server;
         let seconds = |number: u32| Duration::from_secs(u64::from(number));
         let public_url = server.public_url.clone();
+        let files = server.tls_certificate.clone().zip(server.tls_key.clone());
+        let scheme = if files.is_some() { "https" } else { "http" };
         Self {
-            public_url: public_url.unwrap_or_else(|| format!("http://{address}")),
+            public_url: public_url.unwrap_or_else(|| format!("{scheme}://{address}")),
             limits: Limits::of(server),
+            tls: files.map(|(certificate, key)| TlsFiles::new(certificate, key)),
             link_life: seconds(server.link_minutes.get()) * 60,
             max_body: usize::try_from(server.max_body_kib.get())
                 .unwrap_or(usize::MAX)
@@ -156,7 +164,13 @@ pub async fn run(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let GatewaySettings { drain, limits, .. } = gateway.settings.clone();
+    let GatewaySettings {
+        drain, limits, tls, ..
+    } = gateway.settings.clone();
+    let tls = match tls {
+        Some(files) => Some(Tls::open(files).await.map_err(std::io::Error::other)?),
+        None => None,
+    };
     let gateway = web::Data::new(gateway);
     let server = HttpServer::new(move || {
         App::new()
@@ -170,13 +184,27 @@ pub async fn run(
     .client_request_timeout(limits.head_time)
     .keep_alive(limits.idle_time)
     .max_connections(limits.connections)
-    .listen(listener)?
-    .run();
+    .tls_handshake_timeout(limits.head_time)
+    // Clients that dawdle over a handshake must not keep the others out.
+    .max_connection_rate(limits.connections);
+    let server = match &tls {
+        Some(tls) => {
+            let config = tls.config().map_err(std::io::Error::other)?;
+            server.listen_rustls_0_23(listener, config)?
+        }
+        None => server.listen(listener)?,
+    };
+    let server = server.run();
     let handle = server.handle();
     let stopping = async {
         stop.cancelled().await;
         handle.stop(true).await;
     };
-    let (ended, ()) = tokio::join!(server, stopping);
+    let watching = async {
+        if let Some(tls) = tls {
+            tls.watch(stop.clone()).await;
+        }
+    };
+    let (ended, (), ()) = tokio::join!(server, stopping, watching);
     ended
 }

@@ -6,6 +6,9 @@ mod kickoff;
 mod limits;
 mod live;
 mod status;
+mod tls;
+
+pub(crate) use tls::Issuer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -221,6 +224,7 @@ fn settings() -> GatewaySettings {
         link_life: Duration::from_mins(10),
         max_body: 2_000,
         limits: Limits::of(&ServerSection::default()),
+        tls: None,
         polls: PollLimits::default(),
         drain: Duration::ZERO,
     }
