@@ -44,6 +44,8 @@ pub enum IssueCode {
     Throttled,
     /// Try again later.
     Transient,
+    /// It took too long.
+    Timeout,
     /// The server failed.
     Exception,
     /// Something went wrong with one part of the work.

@@ -23,7 +23,12 @@ pub(crate) enum ApiError {
     WrongMethod(&'static str),
     NotAcceptable,
     WrongBodyType,
+    WrongBodyEncoding,
     BodyTooLarge(usize),
+    BodyTooSlow(Duration),
+    UriTooLong(usize),
+    HeadTooLarge(usize),
+    TooManyParameters(usize),
     Invalid(Vec<Issue>),
     NoAuthorization,
     NoToken,
@@ -108,6 +113,10 @@ impl ApiError {
             Self::UnknownPatients(ids) => ids.iter().map(unknown_patient).collect(),
             Self::Port(error) => vec![trouble(error)],
             Self::BodyTooLarge(limit) => vec![too_large(*limit)],
+            Self::BodyTooSlow(time) => vec![too_slow(*time)],
+            Self::UriTooLong(limit) => vec![too_long("URL", *limit)],
+            Self::HeadTooLarge(limit) => vec![too_long("URL with the headers", *limit)],
+            Self::TooManyParameters(most) => vec![too_many_parameters(*most)],
             Self::TooFast(wait) => vec![too_fast(*wait)],
             Self::Duplicate(job) => vec![duplicate(job)],
             Self::TooManyRunning(most) => vec![too_many(*most)],
@@ -135,6 +144,10 @@ impl ApiError {
             Self::WrongBodyType => (
                 IssueCode::NotSupported,
                 "the body must be JSON; send Content-Type: application/fhir+json",
+            ),
+            Self::WrongBodyEncoding => (
+                IssueCode::NotSupported,
+                "the body must not be compressed; send it without Content-Encoding",
             ),
             Self::KeyReused => (
                 IssueCode::Conflict,
@@ -273,6 +286,25 @@ fn too_large(limit: usize) -> Issue {
     )
 }
 
+fn too_slow(time: Duration) -> Issue {
+    let seconds = whole_seconds(time);
+    let text =
+        format!("the body was not there after {seconds} s; send it at once, or a smaller one");
+    Issue::error(IssueCode::Timeout, text)
+}
+
+fn too_long(what: &str, limit: usize) -> Issue {
+    let text = format!("the {what} is longer than {limit} bytes; send parameters in a POST body");
+    Issue::error(IssueCode::TooLong, text)
+}
+
+fn too_many_parameters(most: usize) -> Issue {
+    let text = format!(
+        "there are more than {most} parameters, each patient counted; ask for fewer patients at a time"
+    );
+    Issue::error(IssueCode::TooLong, text)
+}
+
 fn too_fast(wait: Duration) -> Issue {
     let seconds = whole_seconds(wait);
     let text =
@@ -313,9 +345,8 @@ impl ResponseError for ApiError {
             | Self::UnknownFile => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
-            Self::WrongBodyType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            Self::WrongBodyType | Self::WrongBodyEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::Invalid(_) | Self::UnknownPatients(_) => StatusCode::BAD_REQUEST,
             Self::NoToken | Self::Token(_) => StatusCode::UNAUTHORIZED,
             Self::BadLink
             | Self::LinkExpired
@@ -324,6 +355,12 @@ impl ResponseError for ApiError {
             | Self::NothingGranted
             | Self::LevelForbidden => StatusCode::FORBIDDEN,
             Self::LevelOff => StatusCode::NOT_IMPLEMENTED,
+            Self::BodyTooSlow(_) => StatusCode::REQUEST_TIMEOUT,
+            Self::UriTooLong(_) => StatusCode::URI_TOO_LONG,
+            Self::HeadTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+            Self::Invalid(_) | Self::UnknownPatients(_) | Self::TooManyParameters(_) => {
+                StatusCode::BAD_REQUEST
+            }
             Self::RangeOutside(_) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::TooFast(_) | Self::TooManyRunning(_) | Self::TooManyKickoffs(_) => {
                 StatusCode::TOO_MANY_REQUESTS
@@ -355,6 +392,13 @@ impl ResponseError for ApiError {
             }
             Self::WrongMethod(allowed) => {
                 response.insert_header((header::ALLOW, *allowed));
+            }
+            Self::WrongBodyEncoding => {
+                response.insert_header((header::ACCEPT_ENCODING, "identity"));
+            }
+            // The rest of the body may still come, and must not be taken for a request.
+            Self::BodyTooSlow(_) => {
+                response.force_close();
             }
             Self::RangeOutside(size) => {
                 response.insert_header((header::CONTENT_RANGE, format!("bytes */{size}")));

@@ -9,7 +9,7 @@ use sluice_fhir::{Issue, IssueCode, Level, Prefer};
 
 use crate::error::{ApiError, outcome};
 use crate::visit::Visit;
-use crate::{Gateway, accept, routes};
+use crate::{Gateway, GatewaySettings, accept, limits, routes};
 
 type Answer = Result<HttpResponse, ApiError>;
 
@@ -49,10 +49,15 @@ async fn kick_off(
     (visit, level): (Visit<'_>, Level),
 ) -> Answer {
     accept::json(request)?;
+    limits::check_encoding(request.headers())?;
     let base = gateway.base(&visit.id);
     let mut raw = parameters::from_query(request.query_string())?;
     if request.method() == Method::POST {
-        raw.extend(from_body(request, body, gateway.settings.max_body).await?);
+        raw.extend(from_body(request, body, &gateway.settings).await?);
+    }
+    let most = gateway.settings.limits.parameters;
+    if raw.len() > most {
+        return Err(ApiError::TooManyParameters(most));
     }
     let context = parameters::Context {
         level: &level,
@@ -122,12 +127,9 @@ fn prefer(request: &HttpRequest) -> Prefer {
 async fn from_body(
     request: &HttpRequest,
     body: web::Payload,
-    limit: usize,
+    settings: &GatewaySettings,
 ) -> Result<Vec<RawParameter>, ApiError> {
-    let read = body.to_bytes_limited(limit).await;
-    let body = read
-        .map_err(|_| ApiError::BodyTooLarge(limit))?
-        .map_err(|_| Issue::error(IssueCode::Structure, "the body ended early"))?;
+    let body = limits::body(body, settings.max_body, settings.limits.body_time).await?;
     if body.is_empty() {
         return Ok(Vec::new());
     }

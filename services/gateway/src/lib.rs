@@ -14,6 +14,7 @@ mod download;
 mod error;
 mod groups;
 mod kickoff;
+mod limits;
 mod links;
 mod manifest;
 mod oauth;
@@ -21,9 +22,12 @@ mod range;
 mod request;
 mod routes;
 mod status;
+mod tls;
 mod visit;
 
+pub use limits::Limits;
 pub use links::{LinkKey, Links};
+pub use tls::TlsFiles;
 
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
@@ -37,6 +41,7 @@ use sluice_engine::{Authorization, Bearer, Cancel, Kickoff, PollLimits, Ports, S
 use sluice_model::TenantId;
 use sluice_runtime::{Process, Settings};
 use sluice_wiring::Service;
+use tls::Tls;
 use tokio_util::sync::CancellationToken;
 
 /// What a gateway is told.
@@ -49,8 +54,10 @@ pub struct GatewaySettings {
     pub link_life: Duration,
     /// The largest kick-off body, in bytes.
     pub max_body: usize,
-    /// How long a client may take to send a body.
-    pub body_time: Duration,
+    /// What a connection and a request may take.
+    pub limits: Limits,
+    /// What TLS is served with; without it HTTP is plain.
+    pub tls: Option<TlsFiles>,
     /// How often a client may poll.
     pub polls: PollLimits,
     /// How long open requests may take to finish at a stop.
@@ -63,13 +70,16 @@ impl GatewaySettings {
         let server = &settings.server;
         let seconds = |number: u32| Duration::from_secs(u64::from(number));
         let public_url = server.public_url.clone();
+        let files = server.tls_certificate.clone().zip(server.tls_key.clone());
+        let scheme = if files.is_some() { "https" } else { "http" };
         Self {
-            public_url: public_url.unwrap_or_else(|| format!("http://{address}")),
+            public_url: public_url.unwrap_or_else(|| format!("{scheme}://{address}")),
+            limits: Limits::of(server),
+            tls: files.map(|(certificate, key)| TlsFiles::new(certificate, key)),
             link_life: seconds(server.link_minutes.get()) * 60,
             max_body: usize::try_from(server.max_body_kib.get())
                 .unwrap_or(usize::MAX)
                 .saturating_mul(1024),
-            body_time: seconds(server.body_seconds.get()),
             polls: PollLimits {
                 shortest: seconds(server.shortest_poll_seconds.get()),
                 longest: seconds(server.longest_poll_seconds.get()),
@@ -145,6 +155,11 @@ impl Gateway {
         other.unwrap_or_else(|| format!("{}/{tenant}/oauth2/token", self.settings.public_url))
     }
 
+    /// Whether clients come over TLS, wherever it ends.
+    fn is_https(&self) -> bool {
+        self.settings.public_url.starts_with("https://")
+    }
+
     /// The FHIR base URL of a tenant.
     fn base(&self, tenant: &TenantId) -> String {
         format!("{}/{tenant}/fhir", self.settings.public_url)
@@ -193,23 +208,47 @@ pub async fn run(
     listener: TcpListener,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    let drain = gateway.settings.drain.as_secs();
+    let GatewaySettings {
+        drain, limits, tls, ..
+    } = gateway.settings.clone();
+    let tls = match tls {
+        Some(files) => Some(Tls::open(files).await.map_err(std::io::Error::other)?),
+        None => None,
+    };
     let gateway = web::Data::new(gateway);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(gateway.clone())
+            .wrap(actix_web::middleware::from_fn(limits::wrap))
             .wrap(actix_web::middleware::from_fn(request::wrap))
             .configure(routes::configure)
     })
     .disable_signals()
-    .shutdown_timeout(drain)
-    .listen(listener)?
-    .run();
+    .shutdown_timeout(drain.as_secs())
+    .client_request_timeout(limits.head_time)
+    .keep_alive(limits.idle_time)
+    .max_connections(limits.connections)
+    .tls_handshake_timeout(limits.head_time)
+    // Clients that dawdle over a handshake must not keep the others out.
+    .max_connection_rate(limits.connections);
+    let server = match &tls {
+        Some(tls) => {
+            let config = tls.config().map_err(std::io::Error::other)?;
+            server.listen_rustls_0_23(listener, config)?
+        }
+        None => server.listen(listener)?,
+    };
+    let server = server.run();
     let handle = server.handle();
     let stopping = async {
         stop.cancelled().await;
         handle.stop(true).await;
     };
-    let (ended, ()) = tokio::join!(server, stopping);
+    let watching = async {
+        if let Some(tls) = tls {
+            tls.watch(stop.clone()).await;
+        }
+    };
+    let (ended, (), ()) = tokio::join!(server, stopping, watching);
     ended
 }

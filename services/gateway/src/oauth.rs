@@ -148,7 +148,7 @@ async fn form(
         ));
     }
     let read = tokio::time::timeout(
-        gateway.settings.body_time,
+        gateway.settings.limits.body_time,
         body.to_bytes_limited(MOST_BYTES),
     );
     match read.await {

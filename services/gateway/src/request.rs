@@ -1,5 +1,5 @@
-//! What every request has: an `X-Request-Id` in its answer, a span, a time, and one line in the log
-//! with route and status, never a value.
+//! What every request has: an `X-Request-Id` in its answer and what browsers must heed, a span, a
+//! time, and one line in the log with route and status, never a value.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use actix_web::HttpMessage;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use actix_web::middleware::Next;
 use actix_web::web;
 use opentelemetry::KeyValue;
@@ -70,6 +70,8 @@ pub(crate) async fn wrap(
     if let Ok(value) = HeaderValue::from_str(&id) {
         response.headers_mut().insert(NAME, value);
     }
+    let https = gateway.as_ref().is_some_and(|gateway| gateway.is_https());
+    secure(response.headers_mut(), https);
     let status = response.status().as_u16();
     span.record("http.response.status_code", status);
     span.in_scope(|| tracing::debug!(method, route, status, "answered"));
@@ -77,6 +79,16 @@ pub(crate) async fn wrap(
         gateway.requests.answered(method, route, status, begun);
     }
     Ok(response)
+}
+
+/// Only where clients come over TLS may they be told to use nothing else for a year.
+fn secure(headers: &mut HeaderMap, https: bool) {
+    let nosniff = HeaderValue::from_static("nosniff");
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    if https {
+        let year = HeaderValue::from_static("max-age=31536000");
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, year);
+    }
 }
 
 /// Part of the caller's trace, if the caller has one.

@@ -108,7 +108,8 @@ pub struct ServerSection {
     pub listen: SocketAddr,
     /// Whether clients must show who they are.
     pub authorization: AuthorizationSetting,
-    /// Where clients reach it; unset means `http://` and the address listened on.
+    /// Where clients reach it; unset means `http://`, or `https://` with a certificate, and the
+    /// address listened on.
     pub public_url: Option<String>,
     /// The certificate chain to serve TLS with, PEM; read again when it changes.
     pub tls_certificate: Option<PathBuf>,

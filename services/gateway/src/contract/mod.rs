@@ -3,7 +3,12 @@
 mod discovery;
 mod files;
 mod kickoff;
+mod limits;
+mod live;
 mod status;
+mod tls;
+
+pub(crate) use tls::Issuer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,10 +26,11 @@ use sluice_engine::{
 };
 use sluice_local::{MemoryBlobs, MemoryIndex, MemoryQueue};
 use sluice_ports::{Blobs, Index, Queue};
+use sluice_runtime::ServerSection;
 use sluice_testkit::{Faults, Faulty, ManualClock, SeededEntropy, SmallSource};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Gateway, GatewaySettings, LinkKey, request, routes};
+use crate::{Gateway, GatewaySettings, Limits, LinkKey, request, routes};
 
 const PUBLIC: &str = "https://bulk.example.org";
 const EXPORT: &str = "/default/fhir/Patient/$export";
@@ -110,21 +116,7 @@ impl Site {
             access: Arc::default(),
         };
         let tenants: Tenants = [("default".parse().unwrap(), tenant)].into_iter().collect();
-        let settings = GatewaySettings {
-            public_url: PUBLIC.to_owned(),
-            link_life: Duration::from_mins(10),
-            max_body: 2_000,
-            body_time: Duration::from_secs(30),
-            polls: PollLimits::default(),
-            drain: Duration::ZERO,
-        };
-        let gateway = Gateway::new(
-            &ports,
-            &tenants,
-            Authorization::Off,
-            LinkKey([5; 32]),
-            settings,
-        );
+        let gateway = gateway(&ports, &tenants, settings());
         Self {
             gateway: web::Data::new(gateway),
             ports,
@@ -137,6 +129,20 @@ impl Site {
 
     fn quiet() -> Self {
         Self::new(&Faults::default())
+    }
+
+    /// One whose gateway is set otherwise than usual.
+    fn set(change: impl FnOnce(&mut GatewaySettings)) -> Self {
+        let mut site = Self::quiet();
+        site.gateway = web::Data::new(site.another(change));
+        site
+    }
+
+    /// Another gateway to the same.
+    fn another(&self, change: impl FnOnce(&mut GatewaySettings)) -> Gateway {
+        let mut settings = settings();
+        change(&mut settings);
+        gateway(&self.ports, &self.tenants, settings)
     }
 
     /// Starts coordinator and worker.
@@ -165,6 +171,7 @@ impl Site {
     async fn send(&self, request: TestRequest) -> Got {
         let app = App::new()
             .app_data(self.gateway.clone())
+            .wrap(actix_web::middleware::from_fn(crate::limits::wrap))
             .wrap(actix_web::middleware::from_fn(request::wrap))
             .configure(routes::configure);
         let app = init_service(app).await;
@@ -210,6 +217,22 @@ impl Site {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
+}
+
+fn settings() -> GatewaySettings {
+    GatewaySettings {
+        public_url: PUBLIC.to_owned(),
+        link_life: Duration::from_mins(10),
+        max_body: 2_000,
+        limits: Limits::of(&ServerSection::default()),
+        tls: None,
+        polls: PollLimits::default(),
+        drain: Duration::ZERO,
+    }
+}
+
+fn gateway(ports: &Ports, tenants: &Tenants, settings: GatewaySettings) -> Gateway {
+    Gateway::new(ports, tenants, Authorization::Off, LinkKey([5; 32]), settings)
 }
 
 async fn read(response: ServiceResponse<impl MessageBody>) -> Got {
