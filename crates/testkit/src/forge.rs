@@ -44,7 +44,9 @@ impl Forger {
 
     /// A new RSA key of 2048 bits.
     pub fn rs384() -> Self {
-        Self::Rsa(Box::new(RsaKeyPair::generate(KeySize::Rsa2048).expect("a key")))
+        Self::Rsa(Box::new(
+            RsaKeyPair::generate(KeySize::Rsa2048).expect("a key"),
+        ))
     }
 
     /// Its public half as a JWK; `null` where there is none.
@@ -68,7 +70,11 @@ impl Forger {
 
     /// A compact JWS of exactly this header and these claims.
     pub fn sign(&self, header: &Value, claims: &Value) -> String {
-        let message = format!("{}.{}", base64url(header.to_string()), base64url(claims.to_string()));
+        let message = format!(
+            "{}.{}",
+            base64url(header.to_string()),
+            base64url(claims.to_string())
+        );
         let signature = self.signature(header, message.as_bytes());
         format!("{message}.{}", base64url(signature))
     }
@@ -76,16 +82,19 @@ impl Forger {
     fn signature(&self, header: &Value, message: &[u8]) -> Vec<u8> {
         let random = SystemRandom::new();
         match self {
-            Self::P384(pair) | Self::P256(pair) => {
-                pair.sign(&random, message).expect("a signature").as_ref().to_vec()
-            }
+            Self::P384(pair) | Self::P256(pair) => pair
+                .sign(&random, message)
+                .expect("a signature")
+                .as_ref()
+                .to_vec(),
             Self::Rsa(pair) => {
                 let how: &dyn RsaEncoding = match header.get("alg").and_then(Value::as_str) {
                     Some("RS256") => &RSA_PKCS1_SHA256,
                     _ => &RSA_PKCS1_SHA384,
                 };
                 let mut signature = vec![0; pair.public_modulus_len()];
-                pair.sign(how, &random, message, &mut signature).expect("a signature");
+                pair.sign(how, &random, message, &mut signature)
+                    .expect("a signature");
                 signature
             }
             Self::Hmac(secret) => {

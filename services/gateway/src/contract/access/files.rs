@@ -1,0 +1,77 @@
+//! Files that go with the token (R-179, C-022, C-046).
+
+use actix_web::http::{StatusCode, header};
+use actix_web::test::TestRequest;
+use sluice_engine::Files;
+use sluice_testkit::Faults;
+
+use super::super::{EXPORT, local};
+use super::Secured;
+
+#[tokio::test]
+async fn r_179_files_need_the_token_of_their_client_and_type() {
+    let secured = Secured::with(&Faults::default(), |access| access.files = Files::Stream);
+    secured.site.work();
+    let token = secured.token("default", "owner", "system/*.rs").await;
+    let (_, manifest) = secured.export(EXPORT, &token).await;
+    assert_eq!(manifest["requiresAccessToken"], true);
+    let entries = manifest["output"].as_array().unwrap();
+    let url = |kind: &str| {
+        let entry = entries.iter().find(|entry| entry["type"] == kind).unwrap();
+        entry["url"].as_str().unwrap().to_owned()
+    };
+    let (patients, observations) = (url("Patient"), url("Observation"));
+    assert!(!patients.contains('?'), "it is no capability link");
+    let bare = secured
+        .with(TestRequest::get().uri(local(&patients)), None)
+        .await;
+    assert_eq!(bare.status, StatusCode::UNAUTHORIZED, "T-073");
+    assert_eq!(secured.get(&patients, &token).await.status, StatusCode::OK);
+
+    let part = secured.token("default", "owner", "system/Patient.rs").await;
+    assert_eq!(secured.get(&patients, &part).await.status, StatusCode::OK);
+    let got = secured.get(&observations, &part).await;
+    assert_eq!(
+        (got.status, got.issue().as_str()),
+        (StatusCode::FORBIDDEN, "forbidden")
+    );
+    assert!(
+        got.header("www-authenticate")
+            .contains("insufficient_scope")
+    );
+    let stranger = secured.token("default", "stranger", "system/*.rs").await;
+    let got = secured.get(&patients, &stranger).await;
+    assert_eq!(
+        (got.status, got.issue().as_str()),
+        (StatusCode::NOT_FOUND, "not-found")
+    );
+    // A signature of the other mode is of no use here.
+    let signed = format!("{patients}?expires=99999999999&signature=00");
+    let got = secured
+        .with(TestRequest::get().uri(local(&signed)), None)
+        .await;
+    assert_eq!(got.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn ranges_and_gzip_work_with_the_token_too() {
+    let secured = Secured::with(&Faults::default(), |access| access.files = Files::Redirect);
+    secured.site.work();
+    let token = secured.token("default", "owner", "system/*.rs").await;
+    let (_, manifest) = secured
+        .export(&format!("{EXPORT}?_type=Patient"), &token)
+        .await;
+    let url = manifest["output"][0]["url"].as_str().unwrap();
+    // This store has no links of its own, so a redirect would lead nowhere.
+    let whole = secured.get(url, &token).await;
+    assert_eq!(whole.status, StatusCode::OK);
+    assert_eq!(whole.header("content-type"), "application/fhir+ndjson");
+    let request = || TestRequest::get().uri(local(url));
+    let part = request().insert_header((header::RANGE, "bytes=5-9"));
+    let got = secured.with(part, Some(&token)).await;
+    assert_eq!(got.status, StatusCode::PARTIAL_CONTENT);
+    assert_eq!(got.body, whole.body.slice(5..10));
+    let packed = request().insert_header((header::ACCEPT_ENCODING, "gzip"));
+    let got = secured.with(packed, Some(&token)).await;
+    assert_eq!(got.header("content-encoding"), "gzip");
+}
