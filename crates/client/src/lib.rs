@@ -3,10 +3,12 @@
 
 mod bulk;
 mod check;
+mod der;
 mod download;
 mod error;
 mod event;
 mod export;
+mod key;
 mod manifest;
 mod options;
 mod retry_after;
@@ -16,6 +18,7 @@ pub use bulk::{BulkClient, Poll};
 pub use error::ExportError;
 pub use event::{Event, Observer};
 pub use export::{Summary, export};
+pub use key::{KeyError, PrivateKey};
 pub use manifest::{Entry, Manifest, PageLink};
 pub use options::{ExportOptions, Level};
 pub use url::Url;
