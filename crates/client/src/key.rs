@@ -272,30 +272,33 @@ impl PrivateKey {
     }
 
     fn of_jwk(jwk: &Jwk<'_>) -> Result<Self, KeyError> {
-        let mut key = match jwk.fits()? {
-            Algorithm::ES384 => {
-                let (x, y) = (jwk.coordinate("x")?, jwk.coordinate("y")?);
-                let point = [&[4][..], &x, &y].concat();
-                let pair = EcdsaKeyPair::from_private_key_and_public_key(
-                    &ECDSA_P384_SHA384_FIXED_SIGNING,
-                    &jwk.coordinate("d")?,
-                    &point,
-                );
-                Self::of_pair(&pair.map_err(|_| KeyError::Damaged)?)?
+        let mut key = if jwk.fits()? == Algorithm::ES384 {
+            Self::of_ec_jwk(jwk)?
+        } else {
+            // A version of 0, as PKCS#1 wants it, comes first.
+            let mut parts = vec![Vec::new()];
+            for member in RSA_MEMBERS {
+                parts.push(jwk.bytes(member)?);
             }
-            _ => {
-                let mut parts = vec![Vec::new()];
-                for member in RSA_MEMBERS {
-                    parts.push(jwk.bytes(member)?);
-                }
-                let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-                Self::of_rsa(&der::sequence_of(&parts))?
-            }
+            let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
+            Self::of_rsa(&der::sequence_of(&parts))?
         };
         if let Some(kid) = jwk.text("kid") {
             kid.clone_into(&mut key.kid);
         }
         Ok(key)
+    }
+
+    fn of_ec_jwk(jwk: &Jwk<'_>) -> Result<Self, KeyError> {
+        let (x, y) = (jwk.coordinate("x")?, jwk.coordinate("y")?);
+        // As SEC 1 writes a point that is not compressed.
+        let point = [&[4][..], &x, &y].concat();
+        let pair = EcdsaKeyPair::from_private_key_and_public_key(
+            &ECDSA_P384_SHA384_FIXED_SIGNING,
+            &jwk.coordinate("d")?,
+            &point,
+        );
+        Self::of_pair(&pair.map_err(|_| KeyError::Damaged)?)
     }
 }
 
