@@ -149,8 +149,8 @@ impl Tokens {
             .map_err(|error| ExportError::nonsense(DISCOVERING, error.to_string()))?;
         known.check(&self.credentials.key)?;
         let wanted = &self.credentials.scopes;
-        let mut scope: Vec<&str> = wanted.iter().flat_map(|text| text.split(' ')).collect();
-        scope.retain(|text| !text.is_empty());
+        let scope = wanted.iter().flat_map(|text| text.split_whitespace());
+        let scope: Vec<&str> = scope.collect();
         Ok(Place {
             endpoint: known.endpoint(&self.base)?,
             scope: if scope.is_empty() {
