@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{ArgGroup, Args};
-use sluice_client::{Event, ExportError, ExportOptions, Level, Observer, Summary, Url};
+use sluice_client::{
+    Credentials, Event, ExportError, ExportOptions, Level, Observer, PrivateKey, Summary, Url,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::bars::Bars;
@@ -14,7 +16,7 @@ use crate::terminal::{bytes, count, print, say};
 const EXIT_CODES: &str = "\
 Exit codes:
     0  every file is there and verified
-    2  the server refused the export, or the command line is wrong
+    2  the server refused the export or does not let the client in, or the command line is wrong
     3  the export failed on the server
     4  the server does not have the export any more
     5  a file is not what the manifest says
@@ -78,6 +80,29 @@ pub(crate) struct ExportArgs {
     /// The file that holds the access token; it is read anew for every request
     #[arg(long, value_name = "FILE")]
     bearer_token_file: Option<PathBuf>,
+    /// Get access tokens from the server, as SMART Backend Services says, for this client
+    #[arg(
+        long,
+        value_name = "ID",
+        requires = "key",
+        conflicts_with = "bearer_token_file"
+    )]
+    client_id: Option<String>,
+    /// The client's private key: a JWK, a JWK Set, or PEM; RSA, or EC on P-384
+    #[arg(long, value_name = "FILE", requires = "client_id")]
+    key: Option<PathBuf>,
+    /// The key's name on the server, and the one to take of a set [default: its own, or its
+    /// thumbprint]
+    #[arg(long, value_name = "KID", requires = "client_id")]
+    key_id: Option<String>,
+    /// Ask for these scopes; spaces and repeats [default: to read the types that are exported]
+    #[arg(
+        long = "scope",
+        value_name = "SCOPE",
+        value_delimiter = ' ',
+        requires = "client_id"
+    )]
+    scopes: Vec<String>,
 }
 
 fn header(text: &str) -> Result<(String, String), String> {
@@ -88,35 +113,58 @@ fn header(text: &str) -> Result<(String, String), String> {
 }
 
 impl ExportArgs {
-    fn options(&self) -> ExportOptions {
+    fn options(&self) -> Result<ExportOptions, ExportError> {
         let level = match &self.group {
             Some(group) => Level::Group(group.clone()),
             None if self.system => Level::System,
             None => Level::Patient,
         };
-        ExportOptions {
+        Ok(ExportOptions {
             types: self.types.clone(),
             since: self.since.clone(),
             until: self.until.clone(),
             lenient: self.lenient,
             headers: self.headers.clone(),
             bearer_token_file: self.bearer_token_file.clone(),
+            credentials: self.credentials()?,
             parallel: self.parallel,
             delete: self.delete,
             restart: self.restart,
             status_url: self.status_url.clone(),
             ..ExportOptions::new(self.server.clone(), level, &self.out)
+        })
+    }
+
+    fn credentials(&self) -> Result<Option<Credentials>, ExportError> {
+        let (Some(client_id), Some(file)) = (&self.client_id, &self.key) else {
+            return Ok(None);
+        };
+        if PrivateKey::file_is_open_to_others(file) {
+            let name = file.display();
+            say(&format!(
+                "sluice: others may read {name}; `chmod 600` keeps the key secret"
+            ));
         }
+        Ok(Some(Credentials {
+            client_id: client_id.clone(),
+            key: PrivateKey::read(file, self.key_id.as_deref())?,
+            scopes: self.scopes.clone(),
+        }))
     }
 }
 
 pub(crate) async fn run(args: ExportArgs) -> ExitCode {
+    let ended = export(&args).await;
+    tell(&args, ended)
+}
+
+async fn export(args: &ExportArgs) -> Result<Summary, ExportError> {
     let stop = CancellationToken::new();
     if let Err(error) = sluice_runtime::on_signal(&stop) {
         say(&format!("sluice: cannot hear Ctrl-C: {error}"));
     }
-    let options = args.options();
-    let ended = if args.json {
+    let options = args.options()?;
+    if args.json {
         sluice_client::export(&options, &JsonLines, stop).await
     } else if std::io::stderr().is_terminal() {
         let bars = Bars::default();
@@ -125,8 +173,7 @@ pub(crate) async fn run(args: ExportArgs) -> ExitCode {
         ended
     } else {
         sluice_client::export(&options, &(), stop).await
-    };
-    tell(&args, ended)
+    }
 }
 
 fn tell(args: &ExportArgs, ended: Result<Summary, ExportError>) -> ExitCode {

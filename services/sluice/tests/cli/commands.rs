@@ -1,6 +1,7 @@
 //! Commands from the outside: what they say, and how they end.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Output;
 
@@ -133,6 +134,49 @@ fn the_client_ends_with_a_code_for_each_kind_of_failure() {
     assert_eq!(lenient, 0, "{text}");
     assert!(text.contains("1 messages of the server"), "{text}");
     assert!(server.stop());
+}
+
+/// The words of the command line that say who the client is; nobody is asked yet.
+#[test]
+fn a_client_needs_its_key_and_a_key_that_can_be_used() {
+    let home = tempfile::tempdir().unwrap();
+    let key = home.path().join("key.pem");
+    let export = |words: &[&str]| {
+        let nowhere = [
+            "export",
+            "--server",
+            "http://127.0.0.1:1/fhir",
+            "--out",
+            "o",
+        ];
+        let done = run(&[&nowhere, words].concat(), home.path());
+        (done.status.code().unwrap(), said(&done))
+    };
+    let as_client = ["--client-id", "etl-7", "--key", "key.pem"];
+    for wrong in [
+        &as_client[..2],
+        &as_client[2..],
+        &["--key-id", "a"],
+        &["--scope", "system/*.rs"],
+        &[&as_client[..], &["--bearer-token-file", "key.pem"]].concat(),
+    ] {
+        assert_eq!(export(wrong).0, 2, "{wrong:?}");
+    }
+    assert_eq!(export(&as_client).0, 7, "there is no such file");
+    fs::write(&key, "secret").unwrap();
+    for (mode, is_open) in [(0o600, false), (0o644, true)] {
+        fs::set_permissions(&key, Permissions::from_mode(mode)).unwrap();
+        let (code, text) = export(&as_client);
+        assert_eq!(code, 7, "{text}");
+        assert!(
+            text.contains("key.pem cannot be used: it holds no private"),
+            "{text}"
+        );
+        assert_eq!(text.contains("others may read key.pem"), is_open, "{text}");
+    }
+    let (code, text) = export(&[&as_client[..], &["--json"]].concat());
+    assert_eq!(code, 7);
+    assert!(text.contains("\"event\":\"failed\""), "{text}");
 }
 
 /// Undated resources pass `_since` unless their files' times shall stand in.
