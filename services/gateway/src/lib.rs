@@ -6,6 +6,7 @@
 mod accept;
 mod auditing;
 mod compress;
+mod connections;
 #[cfg(test)]
 mod contract;
 mod decompress;
@@ -216,13 +217,16 @@ pub async fn run(
         None => None,
     };
     let gateway = web::Data::new(gateway);
+    let quiet = limits.idle_time.saturating_add(limits.head_time);
     let server = HttpServer::new(move || {
         App::new()
             .app_data(gateway.clone())
             .wrap(actix_web::middleware::from_fn(limits::wrap))
             .wrap(actix_web::middleware::from_fn(request::wrap))
+            .wrap(actix_web::middleware::from_fn(connections::wrap))
             .configure(routes::configure)
     })
+    .on_connect(move |io, data| connections::opened(io, data, quiet))
     .disable_signals()
     .shutdown_timeout(drain.as_secs())
     .client_request_timeout(limits.head_time)

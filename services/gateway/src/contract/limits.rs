@@ -134,7 +134,12 @@ async fn browsers_are_told_of_tls_where_there_is_tls() {
 
 #[actix_web::test]
 async fn a_body_that_does_not_come_is_given_up() {
-    let live = Live::start(|settings| settings.limits.body_time = SECOND);
+    let live = Live::start(|settings| {
+        settings.limits.body_time = SECOND * 3;
+        // A request that is being answered is under neither of these.
+        settings.limits.head_time = SECOND;
+        settings.limits.idle_time = SECOND;
+    });
     let mut slow = live.connect().await;
     let head = format!(
         "POST {EXPORT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/fhir+json\r\n\
@@ -162,6 +167,24 @@ async fn a_head_that_does_not_come_is_given_up() {
     let strict = Live::start(|settings| settings.limits.head_time = SECOND);
     let (mut first, mut second) = (patient.connect().await, strict.connect().await);
     for slow in [&mut first, &mut second] {
+        slow.write_all(&ASK.as_bytes()[..20]).await.unwrap();
+    }
+    only_the_second_ends(&mut first, &mut second).await;
+}
+
+/// Once it has been answered, too.
+#[actix_web::test]
+async fn a_later_head_that_does_not_come_is_given_up() {
+    let start = |time| {
+        Live::start(|settings| {
+            settings.limits.head_time = time;
+            settings.limits.idle_time = time;
+        })
+    };
+    let (patient, strict) = (start(NEVER), start(SECOND));
+    let (mut first, mut second) = (patient.connect().await, strict.connect().await);
+    for slow in [&mut first, &mut second] {
+        assert!(ask(slow).await.starts_with("HTTP/1.1 200"));
         slow.write_all(&ASK.as_bytes()[..20]).await.unwrap();
     }
     only_the_second_ends(&mut first, &mut second).await;

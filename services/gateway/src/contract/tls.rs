@@ -79,7 +79,7 @@ struct Secret {
 }
 
 impl Secret {
-    fn serve(first: &Issued, issuer: Issuer) -> Self {
+    fn serve(first: &Issued, issuer: Issuer, change: impl FnOnce(&mut GatewaySettings)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         for name in ["tls.crt", "tls.key"] {
             symlink(Path::new("..data").join(name), dir.path().join(name)).unwrap();
@@ -87,7 +87,10 @@ impl Secret {
         put(dir.path(), &first.certificate, &first.key);
         let mut files = TlsFiles::new(dir.path().join("tls.crt"), dir.path().join("tls.key"));
         files.look_every = Duration::from_millis(20);
-        let live = Live::start(|settings| settings.tls = Some(files));
+        let live = Live::start(|settings| {
+            settings.tls = Some(files);
+            change(settings);
+        });
         Self { issuer, dir, live }
     }
 
@@ -129,9 +132,13 @@ fn certificate(stream: &TlsStream<TcpStream>) -> CertificateDer<'static> {
 }
 
 fn served() -> (Secret, Issued) {
+    serve(|_| ())
+}
+
+fn serve(change: impl FnOnce(&mut GatewaySettings)) -> (Secret, Issued) {
     let issuer = Issuer::new();
     let first = issuer.issue();
-    (Secret::serve(&first, issuer), first)
+    (Secret::serve(&first, issuer, change), first)
 }
 
 #[actix_web::test]
@@ -202,6 +209,21 @@ async fn plain_http_gets_no_answer_where_tls_is_served() {
     let got = rest(&mut stream).await;
     let got = String::from_utf8_lossy(&got).into_owned();
     assert!(!got.contains("HTTP") && !got.contains("fhir"), "{got}");
+}
+
+#[actix_web::test]
+async fn a_connection_that_stalls_is_closed_under_tls_too() {
+    let (secret, _) = serve(|settings| {
+        settings.limits.head_time = Duration::from_secs(1);
+        settings.limits.idle_time = Duration::from_secs(1);
+    });
+    // Nothing of a handshake, and a head that begins after one that was whole.
+    let mut silent = secret.live.connect().await;
+    let mut slow = secret.connect(&TLS13).await;
+    assert!(ask(&mut slow).await.starts_with("HTTP/1.1 200"));
+    slow.write_all(&ASK.as_bytes()[..20]).await.unwrap();
+    assert_eq!(rest(&mut slow).await, b"");
+    assert_eq!(rest(&mut silent).await, b"");
 }
 
 #[actix_web::test]
