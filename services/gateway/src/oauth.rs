@@ -160,12 +160,16 @@ async fn form(
 }
 
 /// Only a POST is a token request.
-pub(crate) async fn not_a_post() -> HttpResponse {
+pub(crate) async fn not_a_post(
+    gateway: web::Data<Gateway>,
+    request: HttpRequest,
+) -> Result<HttpResponse, ApiError> {
+    own(&gateway, &request)?;
     let refusal = Refusal::request("a token request is a POST with a form");
     let body = error(refusal.code.name(), refusal.reason);
     let mut response = answered(StatusCode::METHOD_NOT_ALLOWED);
     response.insert_header((header::ALLOW, "POST"));
-    response.body(body.to_string())
+    Ok(response.body(body.to_string()))
 }
 
 fn refused(request: &HttpRequest, failure: &TokenFailure) -> HttpResponse {

@@ -463,14 +463,11 @@ async fn r_242_a_token_says_what_is_granted_in_the_words_it_was_asked_in() {
         assert_eq!(got.json()["expires_in"], 300);
         assert_eq!(got.header("cache-control"), "no-store");
     }
-    let refused = secured.post(
-        TOKEN_PATH,
-        &form(
-            &secured.assertion("default", "narrow"),
-            "system/Observation.rs",
-        ),
-    );
-    assert_eq!(refused.await.json()["error"], "invalid_scope", "T-072");
+    let assertion = secured.assertion("default", "narrow");
+    let refused = secured
+        .post(TOKEN_PATH, &form(&assertion, "system/Observation.rs"))
+        .await;
+    assert_eq!(refused.json()["error"], "invalid_scope", "T-072");
     let rsa = json!({ "alg": "RS384", "kid": "rsa", "typ": "JWT" });
     let assertion = secured.rsa.sign(&rsa, &secured.claims("owner"));
     assert_eq!(

@@ -17,7 +17,7 @@ async fn r_215_r_219_discovery_needs_no_token_and_says_what_smart_wants() {
     let request = TestRequest::get()
         .uri(CONFIGURATION)
         .insert_header(("accept", "text/html"));
-    let got = secured.with(request, None).await;
+    let got = secured.send(request, None).await;
     assert_eq!(got.status, StatusCode::OK, "R-216: whatever Accept says");
     assert_eq!(got.header("content-type"), "application/json");
     let found = got.json();
@@ -48,14 +48,14 @@ async fn r_215_r_219_discovery_needs_no_token_and_says_what_smart_wants() {
     assert!(has("scopes_supported", "system/*.rs"));
 
     let jwks = secured
-        .with(TestRequest::get().uri("/default/oauth2/jwks"), None)
+        .send(TestRequest::get().uri("/default/oauth2/jwks"), None)
         .await;
     assert_eq!(found["jwks_uri"], format!("{PUBLIC}/default/oauth2/jwks"));
     Jwks::registered(&jwks.body).unwrap();
     assert!(!String::from_utf8_lossy(&jwks.body).contains("\"d\""));
 
     let metadata = secured
-        .with(TestRequest::get().uri("/default/fhir/metadata"), None)
+        .send(TestRequest::get().uri("/default/fhir/metadata"), None)
         .await;
     let security = &metadata.json()["rest"][0]["security"];
     assert_eq!(security["service"][0]["coding"][0]["code"], "SMART-on-FHIR");
@@ -101,13 +101,13 @@ async fn g14_no_header_decides_a_url() {
             "/default/fhir/Group",
         ] {
             let request = TestRequest::get().uri(path).insert_header((name, value));
-            let got = secured.with(request, Some(&token)).await;
+            let got = secured.send(request, Some(&token)).await;
             assert!(got.status.is_success(), "{name}: {value} at {path}");
             let text = format!("{:?} {}", got.headers, String::from_utf8_lossy(&got.body));
             assert!(!text.contains("evil"), "{name}: {value} at {path}: {text}");
         }
         let request = TestRequest::get().uri(EXPORT).insert_header((name, value));
-        let got = secured.with(request, Some(&token)).await;
+        let got = secured.send(request, Some(&token)).await;
         assert!(got.header("content-location").starts_with(PUBLIC), "{name}");
         // An assertion for where the header leads is not one for here.
         let mut claims = secured.claims("owner");

@@ -23,7 +23,7 @@ async fn r_179_files_need_the_token_of_their_client_and_type() {
     let (patients, observations) = (url("Patient"), url("Observation"));
     assert!(!patients.contains('?'), "it is no capability link");
     let bare = secured
-        .with(TestRequest::get().uri(local(&patients)), None)
+        .send(TestRequest::get().uri(local(&patients)), None)
         .await;
     assert_eq!(bare.status, StatusCode::UNAUTHORIZED, "T-073");
     assert_eq!(secured.get(&patients, &token).await.status, StatusCode::OK);
@@ -48,7 +48,7 @@ async fn r_179_files_need_the_token_of_their_client_and_type() {
     // A signature of the other mode is of no use here.
     let signed = format!("{patients}?expires=99999999999&signature=00");
     let got = secured
-        .with(TestRequest::get().uri(local(&signed)), None)
+        .send(TestRequest::get().uri(local(&signed)), None)
         .await;
     assert_eq!(got.status, StatusCode::UNAUTHORIZED);
 }
@@ -68,10 +68,10 @@ async fn ranges_and_gzip_work_with_the_token_too() {
     assert_eq!(whole.header("content-type"), "application/fhir+ndjson");
     let request = || TestRequest::get().uri(local(url));
     let part = request().insert_header((header::RANGE, "bytes=5-9"));
-    let got = secured.with(part, Some(&token)).await;
+    let got = secured.send(part, Some(&token)).await;
     assert_eq!(got.status, StatusCode::PARTIAL_CONTENT);
     assert_eq!(got.body, whole.body.slice(5..10));
     let packed = request().insert_header((header::ACCEPT_ENCODING, "gzip"));
-    let got = secured.with(packed, Some(&token)).await;
+    let got = secured.send(packed, Some(&token)).await;
     assert_eq!(got.header("content-encoding"), "gzip");
 }

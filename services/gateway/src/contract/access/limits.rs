@@ -62,7 +62,7 @@ async fn a_client_has_as_many_running_as_it_may() {
     let delete = actix_web::test::TestRequest::delete()
         .uri(super::super::local(first.header("content-location")));
     assert_eq!(
-        secured.with(delete, Some(&token)).await.status,
+        secured.send(delete, Some(&token)).await.status,
         StatusCode::ACCEPTED
     );
     assert_eq!(

@@ -113,7 +113,7 @@ async fn every_route_answers_every_actor_as_it_should() {
     // C-043: who may delete does not depend on scopes; and the first who may has done it.
     for (actor, expected) in [(1, 404), (2, 401), (3, 401), (4, 401), (5, 202), (0, 404)] {
         let request = TestRequest::delete().uri(&doomed);
-        let got = secured.with(request, tokens[actor].as_deref()).await;
+        let got = secured.send(request, tokens[actor].as_deref()).await;
         assert_eq!(got.status.as_u16(), expected, "DELETE as {}", ACTORS[actor]);
     }
     let gone = secured.get(&doomed, owner).await;
@@ -135,7 +135,7 @@ async fn row(
         // Polls of six actors at one instant are no haste.
         secured.site.clock.pass(std::time::Duration::from_millis(1));
         let request = TestRequest::default().method(method.clone()).uri(path);
-        let got = secured.with(request, token.as_deref()).await;
+        let got = secured.send(request, token.as_deref()).await;
         let body = String::from_utf8_lossy(&got.body);
         assert_eq!(
             got.status.as_u16(),
@@ -171,7 +171,7 @@ async fn g7_another_clients_job_is_not_there() {
         let mut answers = Vec::new();
         for path in [&status, &unknown] {
             let request = TestRequest::default().method(method.clone()).uri(path);
-            let got = secured.with(request, Some(&stranger)).await;
+            let got = secured.send(request, Some(&stranger)).await;
             answers.push((got.status, got.body));
         }
         assert_eq!(answers[0], answers[1]);
@@ -220,7 +220,7 @@ async fn g8_types_are_what_is_asked_and_granted() {
     let lenient = TestRequest::get()
         .uri("/default/fhir/Patient/$export?_type=Patient,Observation")
         .insert_header(("prefer", "handling=lenient"));
-    let got = secured.with(lenient, Some(&narrow)).await;
+    let got = secured.send(lenient, Some(&narrow)).await;
     assert_eq!(got.status, StatusCode::FORBIDDEN, "leniency grants nothing");
     let reads = secured.token("default", "owner", "system/Patient.r").await;
     assert_eq!(

@@ -207,7 +207,7 @@ impl Secured {
     }
 
     /// Any request, with a token or without.
-    async fn with(&self, request: TestRequest, token: Option<&str>) -> Got {
+    async fn send(&self, request: TestRequest, token: Option<&str>) -> Got {
         let request = match token {
             Some(token) => {
                 request.insert_header((header::AUTHORIZATION, format!("Bearer {token}")))
@@ -219,7 +219,7 @@ impl Secured {
 
     async fn get(&self, url: &str, token: &str) -> Got {
         let request = TestRequest::get().uri(super::local(url));
-        self.with(request, Some(token)).await
+        self.send(request, Some(token)).await
     }
 
     /// Exports as `owner` and answers the status URL and the manifest.
