@@ -7,10 +7,11 @@
 //!
 //! and the ways out: `cancel` and `expire`. The journal in object storage is the truth; `rebuild`
 //! fills the index from it. A hint only says where to look, so every step may run twice, late, or
-//! on another machine.
+//! on another machine. What is done for clients, or to their data, `audit` writes down beforehand.
 
 mod advance;
 mod assemble;
+mod audit;
 mod cancel;
 mod chunk_files;
 mod dispatch;
@@ -29,6 +30,7 @@ mod share;
 mod tenant;
 
 pub use advance::{Advance, AdvanceLimits};
+pub use audit::{Actor, Audit, AuditAction, AuditEntry, AuditOutcome, BlobsSink, Relay};
 pub use cancel::{Cancel, Withdrawal};
 pub use driver::{Pace, Received, drive};
 pub use duplicates::Duplicates;
