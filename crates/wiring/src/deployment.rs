@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use sluice_engine::{
-    AdvanceLimits, Duplicates, ExportLimits, Metrics, Policy, Ports, Tenant, Tenants,
+    AdvanceLimits, Audit, Duplicates, ExportLimits, Metrics, Policy, Ports, Tenant, Tenants,
 };
-use sluice_ports::{Clock, Entropy};
+use sluice_ports::{AuditSink, Clock, Entropy};
 use sluice_runtime::{DuplicatesSetting, Probes, Process, Settings, Telemetry, TenantSection};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use crate::open::{blobs, index, queue, source};
+use crate::open::{audit_sink, blobs, index, queue, source};
 use crate::watch::Watch;
 use crate::{Finding, OpenSource, Servers, SourceProgress, SystemClock, SystemEntropy};
 
@@ -32,6 +32,10 @@ pub struct Deployment {
     pub ports: Ports,
     /// Its tenants.
     pub tenants: Tenants,
+    /// Writes down who did what.
+    pub audit: Audit,
+    /// Where that goes for good.
+    pub audit_sink: Arc<dyn AuditSink>,
     /// Chunks exported at once by this process, if it exports.
     pub slots: usize,
     servers: Servers,
@@ -110,11 +114,15 @@ impl Deployment {
             entropy,
         };
         insist(servers.probe(ports.clock.as_ref()).await?)?;
+        let audit = Audit::new(&ports, settings.audit.most_waiting.get());
+        let audit_sink = audit_sink(settings, &ports.blobs, &mut servers).await?;
         let tenants = open_tenants(settings, data, &ports, on_load).await?;
         let watch = Watch::new(&ports, &servers, &meter);
         Ok(Self {
             ports,
             tenants,
+            audit,
+            audit_sink,
             slots,
             servers,
             watch,
