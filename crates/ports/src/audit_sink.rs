@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use crate::PortError;
 
-/// Takes AuditEvents for good.
+/// Takes `AuditEvent`s for good.
 #[async_trait]
 pub trait AuditSink: Send + Sync {
     /// Writes events, each one line of JSON without its newline; durable on return and in

@@ -42,7 +42,7 @@ const APPLICATION_SERVER: Code = (SOURCE_TYPES, "4", "Application Server");
 
 /// How FHIR and DICOM see an action.
 struct Kind {
-    kind: Code,
+    event: Code,
     /// Beside our own word.
     subtype: Option<Code>,
     /// C, R, U, D or E.
@@ -53,7 +53,7 @@ struct Kind {
 
 fn kind(action: AuditAction) -> Kind {
     let handed_out = (DESTINATION, SOURCE);
-    let (kind, subtype, action, roles) = match action {
+    let (event, subtype, action, roles) = match action {
         AuditAction::TokenIssued | AuditAction::TokenRefused => (
             USER_AUTHENTICATION,
             Some(LOGIN),
@@ -78,7 +78,7 @@ fn kind(action: AuditAction) -> Kind {
         ),
     };
     Kind {
-        kind,
+        event,
         subtype,
         action,
         roles,
@@ -98,7 +98,7 @@ pub(super) fn line(entry: &AuditEntry, id: &str, recorded: Instant) -> String {
     let mut event = json!({
         "resourceType": "AuditEvent",
         "id": id,
-        "type": coding(kind.kind),
+        "type": coding(kind.event),
         "subtype": subtype,
         "action": kind.action,
         "recorded": recorded.to_string(),
@@ -254,9 +254,12 @@ mod tests {
         serde_json::from_str(&line).unwrap()
     }
 
+    fn code(system: &str, code: &str, display: &str) -> Value {
+        json!({ "system": system, "code": code, "display": display })
+    }
+
     #[test]
     fn a_kick_off_says_who_asked_for_what_and_when() {
-        let code = |system: &str, code: &str, display: &str| json!({ "system": system, "code": code, "display": display });
         let event = rendered(&kick_off());
         let expected = json!({
             "resourceType": "AuditEvent",
@@ -291,33 +294,37 @@ mod tests {
                 },
                 "type": [code(SOURCE_TYPES, "4", "Application Server")],
             },
-            "entity": [
-                {
-                    "what": { "identifier": { "value": "r-1" } },
-                    "type": code(BALP_ENTITY_TYPES, "XrequestId", REQUEST_ID.2),
-                },
-                {
-                    "what": { "reference": "Group/diabetes" },
-                    "type": code(ENTITY_TYPES, "2", "System Object"),
-                    "role": code(ENTITY_ROLES, "4", "Domain Resource"),
-                },
-                {
-                    "what": {
-                        "identifier": {
-                            "system": "urn:sluice:job",
-                            "value": "one/07070707070707070707070707070707",
-                        },
-                    },
-                    "type": code(ENTITY_TYPES, "2", "System Object"),
-                    "role": code(ENTITY_ROLES, "20", "Job"),
-                    "detail": [
-                        { "type": "level", "valueString": "group" },
-                        { "type": "types", "valueString": "Patient,Observation" },
-                    ],
-                },
-            ],
+            "entity": kick_off_entities(),
         });
         assert_eq!(event, expected);
+    }
+
+    fn kick_off_entities() -> Value {
+        json!([
+            {
+                "what": { "identifier": { "value": "r-1" } },
+                "type": code(BALP_ENTITY_TYPES, "XrequestId", REQUEST_ID.2),
+            },
+            {
+                "what": { "reference": "Group/diabetes" },
+                "type": code(ENTITY_TYPES, "2", "System Object"),
+                "role": code(ENTITY_ROLES, "4", "Domain Resource"),
+            },
+            {
+                "what": {
+                    "identifier": {
+                        "system": "urn:sluice:job",
+                        "value": "one/07070707070707070707070707070707",
+                    },
+                },
+                "type": code(ENTITY_TYPES, "2", "System Object"),
+                "role": code(ENTITY_ROLES, "20", "Job"),
+                "detail": [
+                    { "type": "level", "valueString": "group" },
+                    { "type": "types", "valueString": "Patient,Observation" },
+                ],
+            },
+        ])
     }
 
     /// What R4 requires of an `AuditEvent`, whatever is known: type, recorded, agent.requestor,
