@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sluice_coordinator::{Coordinator, CoordinatorSettings};
 use sluice_engine::{
-    Advance, AdvanceLimits, Export, ExportLimits, Metrics, Pace, Policy, Ports, Rebuild, Tenant,
-    Tenants,
+    Advance, AdvanceLimits, BlobsSink, Export, ExportLimits, Metrics, Pace, Policy, Ports, Rebuild,
+    Relay, Tenant, Tenants,
 };
 use sluice_local::{MemoryIndex, MemoryQueue};
 use sluice_ports::{Blobs, Index, PortError, Queue, Source};
@@ -92,6 +92,7 @@ impl Process {
                     CoordinatorSettings {
                         sweep_every: Duration::from_secs(15),
                         reconcile_every: Duration::from_mins(1),
+                        deliver_every: Duration::from_mins(1),
                         width: 3,
                     },
                     forever,
@@ -123,6 +124,7 @@ fn coordinator(ports: &Ports, tenants: &Tenants) -> Coordinator {
         advance: Advance::new(ports, tenants, AdvanceLimits::default()),
         export: export(ports, tenants),
         rebuild: Rebuild::new(ports, tenants),
+        relay: Relay::new(ports, Arc::new(BlobsSink::new(ports.blobs.clone()))),
         ports: ports.clone(),
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use sluice_model::{JobRef, TombstoneReason, layout};
 use sluice_ports::{JobStatus, PortError};
 
-use crate::{Cancel, Journal, Policy, Ports};
+use crate::audit::write_down;
+use crate::{AuditAction, AuditEntry, AuditOutcome, Cancel, Journal, Policy, Ports};
 
 /// Withdraws an ended job once its files have outlived what its manifest promised.
 pub(crate) async fn expire_if_due(
@@ -25,11 +26,38 @@ pub(crate) async fn expire_if_due(
         .await?
         .map(|manifest| manifest.expires_at);
     if promised.is_none_or(|promised| now >= promised) {
+        write_expiry_down(ports, journal, job).await?;
         Cancel::new(ports)
             .withdraw(job, TombstoneReason::Expired)
             .await?;
     }
     Ok(())
+}
+
+/// A job that is gone already, or withdrawn, does not expire. One that two coordinators look at may
+/// be told of twice.
+async fn write_expiry_down(
+    ports: &Ports,
+    journal: &Journal,
+    job: &JobRef,
+) -> Result<(), PortError> {
+    let Some(record) = journal.job(job).await? else {
+        return Ok(());
+    };
+    if journal.tombstone(job).await?.is_some() {
+        return Ok(());
+    }
+    let expired = AuditEntry {
+        job: Some(job.clone()),
+        level: Some(record.scope.level),
+        details: record
+            .client
+            .map(|client| ("client", client))
+            .into_iter()
+            .collect(),
+        ..AuditEntry::new(&job.tenant, AuditAction::Expired, AuditOutcome::Success)
+    };
+    write_down(ports, &expired).await
 }
 
 /// Removes a withdrawn job's objects: the manifest first, so that nobody is promised what is

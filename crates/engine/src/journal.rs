@@ -133,9 +133,13 @@ impl Journal {
         key: &str,
         document: &T,
     ) -> Result<Creation, PortError> {
-        let body: Bytes = serde_json::to_vec(document)
-            .map_err(|error| PortError::permanent("writing a document", error))?
-            .into();
+        let body = serde_json::to_vec(document)
+            .map_err(|error| PortError::permanent("writing a document", error))?;
+        self.create_whole(key, body.into()).await
+    }
+
+    /// The same for what is a text already.
+    pub(crate) async fn create_whole(&self, key: &str, body: Bytes) -> Result<Creation, PortError> {
         let mut tries = 1;
         loop {
             match self.blobs.create(key, body.clone()).await {

@@ -7,11 +7,12 @@
 //!
 //! and the ways out: `cancel` and `expire`. `access` says who may do any of it. The journal in object storage is the truth; `rebuild`
 //! fills the index from it. A hint only says where to look, so every step may run twice, late, or
-//! on another machine.
+//! on another machine. What is done for clients, or to their data, `audit` writes down beforehand.
 
 mod access;
 mod advance;
 mod assemble;
+mod audit;
 mod cancel;
 mod chunk_files;
 mod dispatch;
@@ -35,6 +36,7 @@ pub use access::{
     TrustedIssuer,
 };
 pub use advance::{Advance, AdvanceLimits};
+pub use audit::{Actor, Audit, AuditAction, AuditEntry, AuditOutcome, BlobsSink, Relay};
 pub use cancel::{Cancel, Withdrawal};
 pub use driver::{Pace, Received, drive};
 pub use duplicates::Duplicates;

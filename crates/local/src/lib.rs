@@ -1,6 +1,7 @@
 //! Every port inside one process: for the all-in-one mode, for tests, and as the reference that
 //! networked adapters must agree with.
 
+mod audit;
 mod clock;
 mod directory;
 mod entropy;
@@ -10,6 +11,7 @@ pub mod ndjson;
 mod queue;
 pub mod synthetic;
 
+pub use audit::{FileSink, StdoutSink};
 pub use clock::SystemClock;
 pub use directory::DirectoryBlobs;
 pub use entropy::SystemEntropy;

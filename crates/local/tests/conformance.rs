@@ -1,12 +1,15 @@
 //! Every local adapter, held against the suite of its port.
 #![expect(clippy::unwrap_used, reason = "what surprises a test should end it")]
 
-use std::sync::Arc;
+use std::io::Write;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::FutureExt;
-use sluice_local::{DirectoryBlobs, Habits, MemoryBlobs, MemoryIndex, MemoryQueue};
-use sluice_model::{ChunkId, Hint, JobId, JobRef, Lane, TenantId};
+use sluice_local::{
+    DirectoryBlobs, FileSink, Habits, MemoryBlobs, MemoryIndex, MemoryQueue, StdoutSink,
+};
+use sluice_model::{ChunkId, Hint, JobId, JobRef, Lane, TenantId, layout};
 use sluice_ports::{Queue, Settle, conformance};
 use sluice_testkit::ManualClock;
 
@@ -49,6 +52,71 @@ async fn memory_queue() {
     conformance::queue(&MemoryQueue::default(), &tenant())
         .await
         .unwrap();
+}
+
+fn lines(text: &[u8]) -> Vec<String> {
+    let text = std::str::from_utf8(text).unwrap();
+    assert!(text.is_empty() || text.ends_with('\n'));
+    text.lines().map(str::to_owned).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn file_sink() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("audit/events.ndjson");
+    let read = || {
+        let text = std::fs::read(&path).unwrap_or_default();
+        futures::future::ready(lines(&text)).boxed()
+    };
+    let sink = FileSink::new(&path);
+    conformance::audit_sink(&sink, &read).await.unwrap();
+}
+
+/// In place of standard output, which a test shares with others.
+#[derive(Clone, Default)]
+struct Output(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        // Never much at once, as a pipe.
+        let taken = bytes.len().min(1_000);
+        self.0.lock().unwrap().extend_from_slice(&bytes[..taken]);
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn stdout_sink() {
+    let output = Output::default();
+    let read = || futures::future::ready(lines(&output.0.lock().unwrap())).boxed();
+    let sink = StdoutSink::writing_to(output.clone());
+    conformance::audit_sink(&sink, &read).await.unwrap();
+}
+
+#[tokio::test]
+async fn keys_of_the_audit_are_fit_for_a_directory() {
+    use sluice_ports::{Blobs, Clock};
+    let folder = tempfile::tempdir().unwrap();
+    let store = DirectoryBlobs::open(folder.path()).unwrap();
+    let now = ManualClock::default().now();
+    let later = now.plus(Duration::from_millis(1));
+    let keys = [
+        layout::audit_event(now, "00ff00ff00ff00ff"),
+        layout::audit_event(later, "000000000000ffff"),
+    ];
+    for key in [&keys[1], &keys[0], &layout::audit_batch(now, "ab")] {
+        let event = bytes::Bytes::from_static(b"{}");
+        store.create(key, event).await.unwrap();
+    }
+    let listed = store.list(layout::audit_outbox(), None, 10).await.unwrap();
+    let listed: Vec<String> = listed.into_iter().map(|info| info.key).collect();
+    assert_eq!(listed, keys, "oldest first");
+    let log = store.list(layout::audit_log(), None, 10).await.unwrap();
+    assert_eq!(log.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

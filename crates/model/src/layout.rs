@@ -1,6 +1,6 @@
 //! Where things lie in object storage. The only place that spells a key.
 
-use sluice_fhir::ResourceType;
+use sluice_fhir::{Instant, ResourceType};
 
 use crate::{AttemptId, ChunkId, JobRef, TenantId};
 
@@ -101,4 +101,57 @@ pub fn client_of(key: &str) -> Option<(&str, u32)> {
     let (client, version) = (parts.next()?, parts.next()?);
     let version = version.strip_suffix(".json")?.parse().ok()?;
     parts.next().is_none().then_some((client, version))
+}
+
+/// Audit events that wait for the sink, of all tenants. No tenant's name has a `_`.
+pub fn audit_outbox() -> &'static str {
+    "_audit/outbox/"
+}
+
+/// One event that waits; keys sort by the time of their events, and `id` tells those of one moment
+/// apart.
+pub fn audit_event(at: Instant, id: &str) -> String {
+    format!("{}{}-{id}.json", audit_outbox(), sortable(at))
+}
+
+/// Everything that the audit keeps for good when it goes into a store.
+pub fn audit_log() -> &'static str {
+    "_audit/log/"
+}
+
+/// Events that went to the sink together: in the folder of the day (UTC) of the first of them.
+pub fn audit_batch(first: Instant, id: &str) -> String {
+    let day = first.to_string()[..10].replace('-', "/");
+    format!("{}{day}/{}-{id}.ndjson", audit_log(), sortable(first))
+}
+
+/// Milliseconds in as many digits as they have until 2286; no instant of ours is later.
+fn sortable(at: Instant) -> String {
+    format!("{:013}", at.millis().max(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn audit_keys_sort_by_time_and_belong_to_no_tenant() {
+        let at = |text: &str| text.parse::<Instant>().unwrap();
+        let event = |text: &str| audit_event(at(text), "00ff00ff00ff00ff");
+        let keys = [
+            event("1969-12-31T23:59:59Z"),
+            event("1970-01-01T00:00:01Z"),
+            event("2026-03-01T00:00:00.001Z"),
+            event("2026-03-01T00:00:00.002Z"),
+            event("2262-01-01T00:00:00Z"),
+        ];
+        assert!(keys.is_sorted(), "{keys:?}");
+        assert_eq!(keys[2], "_audit/outbox/1772323200001-00ff00ff00ff00ff.json");
+        assert_eq!(
+            audit_batch(at("2026-03-01T00:00:00.001+02:00"), "ab"),
+            "_audit/log/2026/02/28/1772316000001-ab.ndjson"
+        );
+        let name = audit_outbox().split('/').next().unwrap();
+        assert!(name.parse::<TenantId>().is_err());
+    }
 }

@@ -10,9 +10,9 @@ use futures::StreamExt;
 use sluice_fhir::{Instant, Issue};
 use sluice_model::{Hint, JobRef, JobState, Lane, Scope, Slice, Snapshot, Tally};
 use sluice_ports::{
-    BlobInfo, BlobWriter, Blobs, BlockStream, ByteStream, ChunkDone, Creation, Delivery, GroupPage,
-    GroupQuery, Index, JobStatus, Lease, Link, Message, PlanStep, Planned, PopulationError,
-    PortError, Queue, Rate, Settle, Settled, Source, Stale,
+    AuditSink, BlobInfo, BlobWriter, Blobs, BlockStream, ByteStream, ChunkDone, Creation, Delivery,
+    GroupPage, GroupQuery, Index, JobStatus, Lease, Link, Message, PlanStep, Planned,
+    PopulationError, PortError, Queue, Rate, Settle, Settled, Source, Stale,
 };
 
 use crate::Faults;
@@ -109,6 +109,13 @@ impl BlobWriter for FaultyWriter {
 
     async fn abort(self: Box<Self>) -> Result<(), PortError> {
         self.faults.around(self.inner.abort()).await
+    }
+}
+
+#[async_trait]
+impl AuditSink for Faulty<dyn AuditSink> {
+    async fn write(&self, events: &[Bytes]) -> Result<(), PortError> {
+        self.faults.around(self.inner.write(events)).await
     }
 }
 

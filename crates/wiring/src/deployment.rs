@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use sluice_engine::{
-    AdvanceLimits, Clients, Duplicates, ExportLimits, Metrics, Policy, Ports, Tenant, Tenants,
+    AdvanceLimits, Audit, Clients, Duplicates, ExportLimits, Metrics, Policy, Ports, Tenant,
+    Tenants,
 };
-use sluice_ports::{Clock, Entropy};
+use sluice_ports::{AuditSink, Clock, Entropy};
 use sluice_runtime::{DuplicatesSetting, Probes, Process, Settings, Telemetry, TenantSection};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::tenant_access;
-use crate::open::{blobs, index, queue, source};
+use crate::open::{audit_sink, blobs, index, queue, source};
 use crate::watch::Watch;
 use crate::{Finding, OpenSource, Servers, SourceProgress, SystemClock, SystemEntropy};
 
@@ -35,6 +36,10 @@ pub struct Deployment {
     pub tenants: Tenants,
     /// Their clients.
     pub clients: Clients,
+    /// Writes down who did what.
+    pub audit: Audit,
+    /// Where that goes for good.
+    pub audit_sink: Arc<dyn AuditSink>,
     /// Chunks exported at once by this process, if it exports.
     pub slots: usize,
     servers: Servers,
@@ -113,12 +118,16 @@ impl Deployment {
             entropy,
         };
         insist(servers.probe(ports.clock.as_ref()).await?)?;
+        let audit = Audit::new(&ports, settings.audit.most_waiting.get());
+        let audit_sink = audit_sink(settings, &ports.blobs, &mut servers).await?;
         let tenants = open_tenants(settings, data, &ports, on_load).await?;
         let watch = Watch::new(&ports, &servers, &meter);
         Ok(Self {
             clients: Clients::new(&ports, &tenants),
             ports,
             tenants,
+            audit,
+            audit_sink,
             slots,
             servers,
             watch,

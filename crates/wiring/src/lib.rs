@@ -21,7 +21,7 @@ mod watch;
 
 pub use access::authorization;
 pub use deployment::{Deployment, OnLoad, Role, Service};
-pub use open::{OpenSource, blobs, index, queue, source};
+pub use open::{OpenSource, audit_sink, blobs, index, queue, source};
 pub use servers::Servers;
 pub use sluice_local::ndjson::{Catalog, LoadProgress as SourceProgress};
 pub use sluice_local::{SystemClock, SystemEntropy};

@@ -40,6 +40,14 @@ impl Servers {
         bail!("ports.blobs is {}: {HOW}", settings.ports.blobs)
     }
 
+    pub(crate) async fn audit_blobs(
+        &mut self,
+        _place: &str,
+        settings: &Settings,
+    ) -> anyhow::Result<Arc<dyn Blobs>> {
+        bail!("audit.sink is {}: {HOW}", settings.audit.sink)
+    }
+
     /// There is nothing to try.
     pub async fn probe(&self, _clock: &dyn Clock) -> anyhow::Result<Vec<Finding>> {
         Ok(Vec::new())

@@ -8,10 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use sluice_engine::BlobsSink;
 use sluice_local::ndjson::{LoadProgress, NdjsonOptions, NdjsonSource};
 use sluice_local::synthetic::{SyntheticOptions, SyntheticSource};
-use sluice_local::{DirectoryBlobs, MemoryIndex, MemoryQueue};
-use sluice_ports::{Blobs, Clock, Entropy, Index, Queue, Source};
+use sluice_local::{DirectoryBlobs, FileSink, MemoryIndex, MemoryQueue, StdoutSink};
+use sluice_ports::{AuditSink, Blobs, Clock, Entropy, Index, Queue, Source};
 use sluice_runtime::Settings;
 
 use crate::{Catalog, Servers};
@@ -69,6 +70,30 @@ pub async fn blobs(
     match DirectoryBlobs::open(folder) {
         Ok(store) => Ok(Arc::new(store)),
         Err(error) => bail!("{} {}", error.chain(), folder.display()),
+    }
+}
+
+/// Where the settings want the audit to go for good; `blobs` is the store of everything else. Nothing
+/// is written yet.
+pub async fn audit_sink(
+    settings: &Settings,
+    blobs: &Arc<dyn Blobs>,
+    servers: &mut Servers,
+) -> anyhow::Result<Arc<dyn AuditSink>> {
+    let uri = settings.audit.sink.as_str();
+    if let Some(path) = uri.strip_prefix("file:") {
+        return Ok(Arc::new(FileSink::new(Path::new(path))));
+    }
+    if let Some(place) = uri.strip_prefix("s3://") {
+        let blobs = servers.audit_blobs(place, settings).await?;
+        return Ok(Arc::new(BlobsSink::new(blobs)));
+    }
+    match uri {
+        "blobs:" => Ok(Arc::new(BlobsSink::new(Arc::clone(blobs)))),
+        "stdout:" => Ok(Arc::new(StdoutSink::default())),
+        _ => bail!(
+            "audit.sink is {uri:?}: there are blobs:, stdout:, file:PATH and s3://BUCKET/PREFIX"
+        ),
     }
 }
 
@@ -168,6 +193,32 @@ mod tests {
             "two are Groups"
         );
         assert!(open("synthetic:").is_ok());
+    }
+
+    #[tokio::test]
+    async fn the_audit_goes_where_the_settings_say() {
+        let home = tempfile::tempdir().unwrap();
+        let store = DirectoryBlobs::open(&home.path().join("objects")).unwrap();
+        let store: Arc<dyn Blobs> = Arc::new(store);
+        let open = async |sink: String| {
+            let mut settings = Settings::default();
+            settings.audit.sink = sink;
+            audit_sink(&settings, &store, &mut Servers::default()).await
+        };
+        let event = ["{}".into()];
+        let sink = open("blobs:".to_owned()).await.unwrap();
+        sink.write(&event).await.unwrap();
+        assert_eq!(store.list("_audit/log/", None, 9).await.unwrap().len(), 1);
+
+        let path = home.path().join("audit.ndjson");
+        let sink = open(format!("file:{}", path.display())).await.unwrap();
+        assert!(!path.exists(), "a gateway opens it and never writes");
+        sink.write(&event).await.unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}\n");
+
+        assert!(open("stdout:".to_owned()).await.is_ok());
+        let refused = open("syslog:".to_owned()).await.err().unwrap();
+        assert!(format!("{refused:#}").contains("blobs:"));
     }
 
     #[test]

@@ -75,6 +75,18 @@ impl Servers {
         Ok(store)
     }
 
+    /// The objects that the audit goes into; `place` is what follows `s3://`. They are not tried: who
+    /// may only write there cannot do what is tried elsewhere.
+    pub(crate) async fn audit_blobs(
+        &mut self,
+        place: &str,
+        settings: &Settings,
+    ) -> anyhow::Result<Arc<dyn Blobs>> {
+        let store = S3Blobs::connect(s3_options(place, &settings.s3)).await;
+        let store = store.map_err(told(&format!("audit.sink s3://{place}")))?;
+        Ok(Arc::new(store))
+    }
+
     /// Tries every server. An error is trouble that may pass. The queue's own check is connecting
     /// to it: queues with other arguments are refused there.
     pub async fn probe(&self, clock: &dyn Clock) -> anyhow::Result<Vec<Finding>> {

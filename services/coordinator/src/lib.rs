@@ -1,10 +1,13 @@
-//! Drives jobs: on every hint, and on every tick of the sweep.
+//! Drives jobs: on every hint, and on every tick of the sweep. And brings the audit to where it stays.
+
+mod deliver;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::anyhow;
 use futures::future::BoxFuture;
-use sluice_engine::{Advance, Export, Pace, Ports, Rebuild, Received, Tenants, drive};
+use sluice_engine::{Advance, Export, Pace, Ports, Rebuild, Received, Relay, drive};
 use sluice_model::{Hint, Lane};
 use sluice_ports::Settle;
 use sluice_runtime::{Process, Settings};
@@ -13,6 +16,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
+use deliver::deliver;
+
 /// How often and how many.
 #[derive(Clone, Copy, Debug)]
 pub struct CoordinatorSettings {
@@ -20,6 +25,8 @@ pub struct CoordinatorSettings {
     pub sweep_every: Duration,
     /// Between two comparisons of the index with the journal.
     pub reconcile_every: Duration,
+    /// Between two deliveries of audit events.
+    pub deliver_every: Duration,
     /// Jobs advanced at once.
     pub width: usize,
 }
@@ -32,6 +39,7 @@ impl CoordinatorSettings {
         Self {
             sweep_every: seconds(section.sweep_seconds.get()),
             reconcile_every: seconds(section.reconcile_seconds.get()),
+            deliver_every: seconds(settings.audit.deliver_seconds.get()),
             width: usize::try_from(section.width.get()).unwrap_or(1),
         }
     }
@@ -45,20 +53,28 @@ pub struct Coordinator {
     pub export: Export,
     /// Finds jobs that the index lost.
     pub rebuild: Rebuild,
+    /// Delivers audit events.
+    pub relay: Relay,
     /// Brings hints, and counts.
     pub ports: Ports,
 }
 
 impl Coordinator {
-    /// Moves the jobs of a deployment.
-    pub fn new(ports: &Ports, tenants: &Tenants, settings: &Settings) -> Self {
+    /// Moves the jobs of a deployment. Fails when its audit cannot be written where it should go.
+    pub async fn open(deployment: &Deployment, settings: &Settings) -> anyhow::Result<Self> {
+        let Deployment { ports, tenants, .. } = deployment;
         let limits = Deployment::export_limits(settings);
-        Self {
+        let relay = Relay::new(ports, Arc::clone(&deployment.audit_sink));
+        let sink = &settings.audit.sink;
+        let tried = relay.check().await;
+        tried.map_err(|error| anyhow!("audit.sink {sink}: {}", error.chain()))?;
+        Ok(Self {
             advance: Advance::new(ports, tenants, Deployment::advance_limits(settings)),
             export: Export::new(ports, tenants, limits),
             rebuild: Rebuild::new(ports, tenants),
+            relay,
             ports: ports.clone(),
-        }
+        })
     }
 }
 
@@ -68,8 +84,7 @@ pub async fn serve(process: Process) -> anyhow::Result<()> {
         return Ok(());
     };
     let Process { settings, stop, .. } = process;
-    let Deployment { ports, tenants, .. } = &service.deployment;
-    let coordinator = Coordinator::new(ports, tenants, &settings);
+    let coordinator = Coordinator::open(&service.deployment, &settings).await?;
     tracing::info!("coordinating");
     run(coordinator, CoordinatorSettings::of(&settings), stop).await;
     service.close().await
@@ -94,6 +109,11 @@ pub async fn run(coordinator: Coordinator, settings: CoordinatorSettings, stop: 
             bury(&coordinator),
         ),
         sweep(Arc::clone(&coordinator), settings.sweep_every, stop.clone()),
+        deliver(
+            coordinator.relay.clone(),
+            settings.deliver_every,
+            stop.clone()
+        ),
         reconcile(coordinator, settings.reconcile_every, stop),
     );
 }

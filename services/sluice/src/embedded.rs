@@ -83,7 +83,7 @@ async fn start_inner(
         stop,
     } = process;
     let (ports, tenants) = (&deployment.ports, &deployment.tenants);
-    let coordinator = Coordinator::new(ports, tenants, settings);
+    let coordinator = Coordinator::open(deployment, settings).await?;
     let export = Export::new(ports, tenants, Deployment::export_limits(settings));
     let pace = sluice_worker::pace(deployment.slots, settings);
     let probes = deployment.probes(telemetry);

@@ -1,6 +1,7 @@
 //! What the steps count and time, named as `docs/METRICS.md` lists it. No label names a client, a
 //! job or a patient.
 
+mod audit;
 mod live;
 
 pub use live::{LiveJobs, TenantWork};
@@ -16,7 +17,10 @@ use sluice_fhir::Level;
 use sluice_model::{Lane, Receipt};
 use sluice_ports::Clock;
 
+use audit::AuditInstruments;
 use live::LiveGauges;
+
+use crate::AuditAction;
 
 /// Seconds: from a hint's few milliseconds to a chunk's deadline.
 const WORK_SECONDS: [f64; 14] = [
@@ -96,6 +100,7 @@ struct Instruments {
     send_duration: Histogram<f64>,
     process_duration: Histogram<f64>,
     live: LiveGauges,
+    audit: AuditInstruments,
 }
 
 /// Counts a slot as busy.
@@ -148,6 +153,7 @@ impl Instruments {
             send_duration: seconds(meter, "messaging.client.operation.duration", &WORK_SECONDS),
             process_duration: seconds(meter, "messaging.process.duration", &WORK_SECONDS),
             live,
+            audit: AuditInstruments::new(meter),
         }
     }
 }
@@ -178,6 +184,7 @@ impl Metrics {
         for counter in [&self.0.receipt_conflicts, &self.0.bytes, &self.0.orphans] {
             counter.add(0, &[]);
         }
+        self.0.audit.begin_at_zero();
         for lane in [Lane::Jobs, Lane::Chunks, Lane::Dead] {
             for counter in [&self.0.redelivered, &self.0.stale_acks] {
                 counter.add(0, &[lane_label(lane)]);
@@ -289,5 +296,22 @@ impl Metrics {
 
     pub(crate) fn lost_before_settled(&self, lane: Lane) {
         self.0.stale_acks.add(1, &[lane_label(lane)]);
+    }
+
+    pub(crate) fn audit_recorded(&self, action: AuditAction) {
+        self.0.audit.recorded(action, 1);
+    }
+
+    pub(crate) fn audit_delivered(&self, events: usize) {
+        self.0.audit.delivered(events);
+    }
+
+    pub(crate) fn audit_failed(&self) {
+        self.0.audit.failed();
+    }
+
+    /// Shows how many events wait; nothing where another process delivers.
+    pub(crate) fn audit_waiting(&self, events: Option<usize>) {
+        self.0.audit.waiting(events);
     }
 }

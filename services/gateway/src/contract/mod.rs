@@ -22,8 +22,8 @@ use actix_web::{App, web};
 use serde_json::{Value, json};
 use sluice_coordinator::{Coordinator, CoordinatorSettings};
 use sluice_engine::{
-    Advance, AdvanceLimits, Authorization, Export, ExportLimits, Metrics, Pace, Policy, PollLimits,
-    Ports, Rebuild, Tenant, TenantAccess, Tenants,
+    Advance, AdvanceLimits, Authorization, BlobsSink, Export, ExportLimits, Metrics, Pace, Policy,
+    PollLimits, Ports, Rebuild, Relay, Tenant, TenantAccess, Tenants,
 };
 use sluice_local::{MemoryBlobs, MemoryIndex, MemoryQueue};
 use sluice_ports::{Blobs, Index, Queue};
@@ -166,15 +166,18 @@ impl Site {
     /// Starts coordinator and worker.
     fn work(&self) {
         let export = Export::new(&self.ports, &self.tenants, ExportLimits::default());
+        let sink = Arc::new(BlobsSink::new(self.ports.blobs.clone()));
         let coordinator = Coordinator {
             advance: Advance::new(&self.ports, &self.tenants, AdvanceLimits::default()),
             export: export.clone(),
             rebuild: Rebuild::new(&self.ports, &self.tenants),
+            relay: Relay::new(&self.ports, sink),
             ports: self.ports.clone(),
         };
         let settings = CoordinatorSettings {
             sweep_every: Duration::from_secs(15),
             reconcile_every: Duration::from_mins(5),
+            deliver_every: Duration::from_secs(5),
             width: 2,
         };
         let (ports, stop) = (self.ports.clone(), self.stop.clone());
