@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures::TryStreamExt;
 use sluice_engine::{
-    Answer, Caller, Journal, Kickoff, KickoffError, KickoffRequest, Origin, PollLimits, Ports,
-    Serve, Tenants,
+    Answer, Audit, Caller, Journal, Kickoff, KickoffError, KickoffRequest, Origin, PollLimits,
+    Ports, Serve, Tenants,
 };
 use sluice_fhir::{Issue, Level, parameters};
 use sluice_model::{JobRef, Manifest, ManifestFile};
@@ -59,7 +59,8 @@ impl Client {
             idempotency_key: None,
             traceparent: None,
         };
-        Kickoff::new(&self.ports, &self.tenants)
+        let audit = Audit::new(&self.ports, 1_000_000);
+        Kickoff::new(&self.ports, &self.tenants, &audit)
             .accept(request)
             .await
     }

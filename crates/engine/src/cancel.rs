@@ -3,8 +3,9 @@
 use sluice_model::{Hint, JobRef, JobState, Tombstone, TombstoneReason, Version, layout};
 use sluice_ports::{Creation, Message, PortError};
 
+use crate::audit::write_down;
 use crate::duplicates::release;
-use crate::{Caller, Journal, Ports};
+use crate::{AuditAction, AuditEntry, AuditOutcome, Caller, Journal, Ports};
 
 /// How a withdrawal went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +39,17 @@ impl Cancel {
         match self.journal.job(job).await? {
             None => Ok(Withdrawal::Unknown),
             Some(record) if !caller.owns(&record) => Ok(Withdrawal::NotYours),
-            Some(_) => self.withdraw(job, TombstoneReason::Deleted).await,
+            // Asked again, it would be told of again.
+            Some(_) if self.journal.tombstone(job).await?.is_some() => Ok(Withdrawal::Unknown),
+            Some(record) => {
+                let action = AuditAction::Deleted;
+                let mut entry = AuditEntry::new(&job.tenant, action, AuditOutcome::Success);
+                entry.actor = caller.actor();
+                entry.job = Some(job.clone());
+                entry.level = Some(record.scope.level);
+                write_down(&self.ports, &entry).await?;
+                self.withdraw(job, TombstoneReason::Deleted).await
+            }
         }
     }
 

@@ -8,7 +8,10 @@ use sluice_model::{Hint, JobId, JobRecord, JobRef, Scope, TenantId, Version, lay
 use sluice_ports::{Creation, JobStatus, Message, PopulationError, PortError, PortKind, Rate};
 
 use crate::duplicates::{Claims, Duplicates, Names, fingerprint, keep};
-use crate::{Caller, Journal, Policy, Ports, Rebuild, Tenant, Tenants};
+use crate::{
+    Audit, AuditAction, AuditEntry, AuditOutcome, Caller, Journal, Policy, Ports, Rebuild, Tenant,
+    Tenants,
+};
 
 /// A request whose parameters are checked.
 #[derive(Clone, Debug)]
@@ -47,6 +50,9 @@ pub enum KickoffError {
     /// The token opens nothing that could be exported.
     #[error("the access token opens nothing that could be exported")]
     NothingGranted,
+    /// The audit has no room: what would be done could not be told of (G12).
+    #[error("the audit has no room")]
+    AuditFull,
     /// The client has started as many exports as it may for now; how long to wait.
     #[error("too many exports were started")]
     TooManyKickoffs(Duration),
@@ -74,16 +80,18 @@ pub struct Kickoff {
     journal: Journal,
     tenants: Tenants,
     rebuild: Rebuild,
+    audit: Audit,
 }
 
 impl Kickoff {
     /// Accepts exports of these tenants.
-    pub fn new(ports: &Ports, tenants: &Tenants) -> Self {
+    pub fn new(ports: &Ports, tenants: &Tenants, audit: &Audit) -> Self {
         Self {
             ports: ports.clone(),
             journal: Journal::new(ports.blobs.clone()),
             tenants: tenants.clone(),
             rebuild: Rebuild::new(ports, tenants),
+            audit: audit.clone(),
         }
     }
 
@@ -94,9 +102,11 @@ impl Kickoff {
         let accepted = self.admit(request).await;
         let outcome = match &accepted {
             Ok((_, outcome)) => outcome,
-            Err(KickoffError::Port(_) | KickoffError::Population(PopulationError::Port(_))) => {
-                "unavailable"
-            }
+            Err(
+                KickoffError::Port(_)
+                | KickoffError::AuditFull
+                | KickoffError::Population(PopulationError::Port(_)),
+            ) => "unavailable",
             Err(KickoffError::Duplicate(_)) => "duplicate",
             Err(KickoffError::TooManyRunning(_) | KickoffError::TooManyKickoffs(_)) => "too_many",
             Err(_) => "refused",
@@ -112,6 +122,9 @@ impl Kickoff {
             .get(&request.tenant)
             .ok_or(KickoffError::UnknownTenant)?;
         may_export(&request, tenant)?;
+        if self.audit.is_full().await? {
+            return Err(KickoffError::AuditFull);
+        }
         self.spend(&request, &tenant.policy).await?;
         let mut id = [0; 16];
         self.ports.entropy.fill(&mut id)?;
@@ -123,7 +136,10 @@ impl Kickoff {
         let mut claims = Claims::new(&self.ports, &self.rebuild, &job);
         let admitted = admit(&mut claims, &request, &record, &tenant.policy).await;
         let stored = match admitted {
-            Ok(None) => self.store(record, &claims, &tenant.policy).await,
+            Ok(None) => match self.tell(&request, &record).await {
+                Ok(()) => self.store(record, &claims, &tenant.policy).await,
+                Err(error) => Err(error.into()),
+            },
             Ok(Some(same)) => {
                 claims.give_back().await;
                 self.bind(&request, &same, &tenant.policy).await?;
@@ -136,6 +152,21 @@ impl Kickoff {
             return Err(error);
         }
         Ok((job, "accepted"))
+    }
+
+    /// Tells the audit what is about to begin.
+    async fn tell(&self, request: &KickoffRequest, record: &JobRecord) -> Result<(), PortError> {
+        let tenant = &record.name.tenant;
+        let mut entry = AuditEntry::new(tenant, AuditAction::KickOff, AuditOutcome::Success);
+        entry.actor = request.caller.actor();
+        entry.job = Some(record.name.clone());
+        entry.level = Some(record.scope.level.clone());
+        let types: Vec<&str> = record.scope.types.iter().map(|kind| kind.name()).collect();
+        entry.details.push(("types", types.join(",")));
+        if let Some(patients) = &record.scope.patients {
+            entry.details.push(("patients", patients.len().to_string()));
+        }
+        self.audit.record(&entry).await
     }
 
     /// One of the exports that the client may start in an hour.

@@ -74,7 +74,12 @@ async fn with_token(gateway: &Gateway, request: &HttpRequest) -> Result<Manifest
     let visit = Visit::of(gateway, request).await?;
     let job = visit.job(request)?;
     let path = routes::part(request, "path");
-    found(gateway.serve.own_file(&visit.caller, &job, path).await?)
+    let found = found(gateway.serve.own_file(&visit.caller, &job, path).await?)?;
+    gateway
+        .auditing
+        .file_served(&visit.caller, &job, &found)
+        .await?;
+    Ok(found)
 }
 
 fn found(answer: FileAnswer) -> Result<ManifestFile, ApiError> {

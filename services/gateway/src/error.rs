@@ -56,6 +56,7 @@ pub(crate) enum ApiError {
     KeyReused,
     TooManyRunning(u32),
     TooManyKickoffs(Duration),
+    AuditFull,
     JobFailed(Issue),
     Port(PortError),
 }
@@ -64,6 +65,7 @@ impl From<KickoffError> for ApiError {
     fn from(error: KickoffError) -> Self {
         match error {
             KickoffError::UnknownTenant => Self::UnknownTenant,
+            KickoffError::AuditFull => Self::AuditFull,
             KickoffError::LevelOff => Self::LevelOff,
             KickoffError::LevelForbidden => Self::LevelForbidden,
             KickoffError::NotGranted(types) => Self::NotGranted(types),
@@ -106,6 +108,23 @@ impl From<Issue> for ApiError {
 }
 
 impl ApiError {
+    /// Why somebody was not let at something, for the audit; nothing when it is no such failure.
+    pub(crate) fn refusal(&self) -> Option<&'static str> {
+        match self {
+            Self::NoToken => Some("no access token"),
+            Self::Token(TokenError::Expired) => Some("the access token has expired"),
+            Self::Token(TokenError::Invalid) => Some("the access token is not good"),
+            Self::ScopeTooNarrow | Self::NotGranted(_) | Self::NothingGranted => {
+                Some("the scopes do not cover it")
+            }
+            Self::LevelForbidden => Some("the level is not the client's"),
+            Self::UnknownGroup => Some("the group is unknown or not the client's"),
+            Self::NotYours | Self::NotYourFile => Some("the export is another's"),
+            Self::BadLink => Some("the link is not whole"),
+            _ => None,
+        }
+    }
+
     fn issues(&self) -> Vec<Issue> {
         match self {
             Self::Invalid(issues) => issues.clone(),
@@ -217,6 +236,10 @@ impl ApiError {
             Self::NoAuthorization => (
                 IssueCode::NotFound,
                 "this server asks nobody who they are; authorization is off",
+            ),
+            Self::AuditFull => (
+                IssueCode::Transient,
+                "what is exported cannot be written down just now, so nothing is; try again later",
             ),
             Self::UnknownJob | Self::NotYours => (
                 IssueCode::NotFound,
@@ -367,6 +390,7 @@ impl ResponseError for ApiError {
             }
             Self::Duplicate(_) => StatusCode::CONFLICT,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::AuditFull => StatusCode::SERVICE_UNAVAILABLE,
             Self::Port(error) if error.is_transient() => StatusCode::SERVICE_UNAVAILABLE,
             Self::JobFailed(_) | Self::Port(_) => StatusCode::INTERNAL_SERVER_ERROR,
         }
@@ -378,7 +402,7 @@ impl ResponseError for ApiError {
             Self::TooFast(wait) | Self::TooManyKickoffs(wait) => {
                 retry_after(&mut response, whole_seconds(*wait))
             }
-            Self::TooManyRunning(_) => retry_after(&mut response, BUSY_SECONDS),
+            Self::TooManyRunning(_) | Self::AuditFull => retry_after(&mut response, BUSY_SECONDS),
             Self::Port(error) => {
                 tracing::error!(error = error.chain(), "a request failed");
                 if error.is_transient() {

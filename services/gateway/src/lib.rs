@@ -38,7 +38,9 @@ use anyhow::Context;
 use auditing::Auditing;
 use opentelemetry::metrics::Meter;
 use request::Requests;
-use sluice_engine::{Authorization, Bearer, Cancel, Kickoff, PollLimits, Ports, Serve, Tenants};
+use sluice_engine::{
+    Audit, Authorization, Bearer, Cancel, Kickoff, PollLimits, Ports, Serve, Tenants,
+};
 use sluice_model::TenantId;
 use sluice_runtime::{Process, Settings};
 use sluice_wiring::Service;
@@ -111,7 +113,7 @@ impl Gateway {
     pub fn new(
         ports: &Ports,
         tenants: &Tenants,
-        authorization: Authorization,
+        (authorization, audit): (Authorization, &Audit),
         key: LinkKey,
         settings: GatewaySettings,
     ) -> Self {
@@ -122,10 +124,10 @@ impl Gateway {
         Self {
             authorization,
             bearer,
-            auditing: Auditing,
+            auditing: Auditing::new(ports, audit),
             ports: ports.clone(),
             tenants: tenants.clone(),
-            kickoff: Kickoff::new(ports, tenants),
+            kickoff: Kickoff::new(ports, tenants, audit),
             serve: Serve::new(ports, tenants, settings.polls),
             cancel: Cancel::new(ports),
             links: Links::new(key),
@@ -193,7 +195,7 @@ pub async fn serve(process: Process) -> anyhow::Result<()> {
     let gateway = Gateway::new(
         ports,
         tenants,
-        authorization,
+        (authorization, &deployment.audit),
         LinkKey(key),
         gateway_settings,
     )

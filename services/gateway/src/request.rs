@@ -14,8 +14,12 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Histogram, Meter, MeterProvider, NoopMeterProvider};
 use tracing::{Instrument, Span};
 
-use crate::Gateway;
+use sluice_engine::Caller;
+
+use crate::error::ApiError;
 use crate::kickoff::traceparent;
+use crate::visit::origin;
+use crate::{Gateway, routes};
 
 const NAME: HeaderName = HeaderName::from_static("x-request-id");
 /// In seconds, as OpenTelemetry's conventions for HTTP have them.
@@ -77,8 +81,34 @@ pub(crate) async fn wrap(
     span.in_scope(|| tracing::debug!(method, route, status, "answered"));
     if let Some(gateway) = gateway {
         gateway.requests.answered(method, route, status, begun);
+        audit_refusal(&gateway, &response).instrument(span).await;
     }
     Ok(response)
+}
+
+/// Tells the audit of who was not let at something. Nothing was given away, so the answer does not hang on
+/// it.
+async fn audit_refusal(gateway: &Gateway, response: &ServiceResponse<impl MessageBody>) {
+    if gateway.bearer.is_off() {
+        return;
+    }
+    let error = response.response().error();
+    let error = error.and_then(|error| error.as_error::<ApiError>());
+    let Some(reason) = error.and_then(ApiError::refusal) else {
+        return;
+    };
+    let request = response.request();
+    let Ok(tenant) = routes::tenant(request, gateway) else {
+        return;
+    };
+    let caller = request.extensions().get::<Caller>().cloned();
+    let who = (caller.as_ref(), origin(request));
+    let told = gateway
+        .auditing
+        .access_refused(&tenant, who, reason.to_owned());
+    if let Err(error) = told.await {
+        tracing::error!(error = error.chain(), "a refusal is not written down");
+    }
 }
 
 /// Only where clients come over TLS may they be told to use nothing else for a year.

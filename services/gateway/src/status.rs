@@ -51,6 +51,10 @@ async fn complete(
     job: &JobRef,
     found: &Manifest,
 ) -> Result<HttpResponse, ApiError> {
+    gateway
+        .auditing
+        .manifest_served(&visit.caller, job, found)
+        .await?;
     let body = manifest::render(gateway, visit, job, found).await?;
     let expires = std::time::UNIX_EPOCH
         + std::time::Duration::from_millis(u64::try_from(found.expires_at.millis()).unwrap_or(0));

@@ -58,8 +58,9 @@ pub(crate) async fn start(process: &Process, on_load: OnLoad) -> anyhow::Result<
     let own = KeySecret::new(data.auth_secret(ports.entropy.as_ref())?)?;
     let urls = (public_url.as_str(), Some(own));
     let authorization = sluice_wiring::authorization(settings, ports, &deployment.clients, urls)?;
-    let gateway = Gateway::new(ports, tenants, authorization, key, gateway_settings)
-        .measured(&telemetry.meter());
+    let access = (authorization, &deployment.audit);
+    let gateway =
+        Gateway::new(ports, tenants, access, key, gateway_settings).measured(&telemetry.meter());
     let gateway = tokio::spawn(sluice_gateway::run(gateway, listener, stop.clone()));
     let inner = start_inner(process, &deployment).await?;
     Ok(Embedded {

@@ -6,6 +6,8 @@ use sluice_auth::{Client, Permissions, Scopes};
 use sluice_fhir::{Level, ResourceType};
 use sluice_model::JobRecord;
 
+use crate::Actor;
+
 /// Where a request came from, for the audit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origin {
@@ -13,6 +15,17 @@ pub struct Origin {
     pub address: Option<String>,
     /// The request's `X-Request-Id`.
     pub request_id: Option<String>,
+}
+
+impl Origin {
+    /// Somebody there, of whom no more is known.
+    pub fn actor(&self) -> Actor {
+        Actor {
+            address: self.address.clone(),
+            request_id: self.request_id.clone(),
+            ..Actor::default()
+        }
+    }
 }
 
 /// Who asks.
@@ -82,6 +95,15 @@ impl Caller {
     /// Whether a group is there for the client.
     pub fn may_see(&self, group: &str) -> bool {
         self.registered().is_none_or(|client| client.may_see(group))
+    }
+
+    /// The caller as the audit knows it.
+    pub fn actor(&self) -> Actor {
+        Actor {
+            client: self.id().map(str::to_owned),
+            token: self.token().map(str::to_owned),
+            ..self.origin.actor()
+        }
     }
 
     /// Whether a job is the caller's own. A job from when authorization was off is nobody's since.

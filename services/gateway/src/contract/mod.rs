@@ -22,8 +22,8 @@ use actix_web::{App, web};
 use serde_json::{Value, json};
 use sluice_coordinator::{Coordinator, CoordinatorSettings};
 use sluice_engine::{
-    Advance, AdvanceLimits, Authorization, BlobsSink, Export, ExportLimits, Metrics, Pace, Policy,
-    PollLimits, Ports, Rebuild, Relay, Tenant, TenantAccess, Tenants,
+    Advance, AdvanceLimits, Audit, Authorization, BlobsSink, Export, ExportLimits, Metrics, Pace,
+    Policy, PollLimits, Ports, Rebuild, Relay, Tenant, TenantAccess, Tenants,
 };
 use sluice_local::{MemoryBlobs, MemoryIndex, MemoryQueue};
 use sluice_ports::{Blobs, Index, Queue};
@@ -35,6 +35,9 @@ use crate::{Gateway, GatewaySettings, Limits, LinkKey, request, routes};
 
 const PUBLIC: &str = "https://bulk.example.org";
 const EXPORT: &str = "/default/fhir/Patient/$export";
+
+/// Events of the audit that may wait.
+const MOST_WAITING: u32 = 1000;
 
 /// A gateway, and on demand the rest of a server behind it.
 struct Site {
@@ -263,7 +266,7 @@ fn gateway(
     Gateway::new(
         ports,
         tenants,
-        authorization.clone(),
+        (authorization.clone(), &Audit::new(ports, MOST_WAITING)),
         LinkKey([5; 32]),
         settings,
     )

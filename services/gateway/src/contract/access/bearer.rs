@@ -34,7 +34,7 @@ fn made(secret: &KeySecret, (issuer, audience): (&str, &str), now: i64) -> Strin
 #[tokio::test]
 async fn g1_bad_access_tokens_are_refused_and_never_logged() {
     let secured = Secured::new();
-    let (log, _listening) = Log::listen();
+    let log = Log::listen();
     let now = secured.now();
     let good = secured.token("default", "owner", "system/*.rs").await;
     let parts: Vec<&str> = good.split('.').collect();
@@ -80,7 +80,7 @@ async fn g1_bad_access_tokens_are_refused_and_never_logged() {
             "HS384 with the kid",
             forged(&Forger::Hmac(kid(&good).into_bytes()), "HS384"),
         ),
-        ("RS384", forged(&secured.rsa, "RS384")),
+        ("RS384", forged(secured.rsa, "RS384")),
         ("typ JWT", secured.ec.sign(&header("ES384", "JWT"), &claims)),
         (
             "other claims",

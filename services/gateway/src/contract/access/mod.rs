@@ -1,6 +1,7 @@
 //! Authorization: who gets a token, what it opens, and that nothing of it is told to others.
 
 mod assertions;
+mod audit;
 mod bearer;
 mod discovery;
 mod external;
@@ -12,7 +13,7 @@ mod rotation;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use actix_web::http::{StatusCode, header};
@@ -32,6 +33,9 @@ const TOKEN_PATH: &str = "/default/oauth2/token";
 /// Key sets that are fetched.
 const JWKS_URL: &str = "https://client.example.org/jwks.json";
 const ISSUER_JWKS_URL: &str = "https://idp.example.org/jwks.json";
+
+/// Made once, for it takes a while.
+static RSA: LazyLock<Forger> = LazyLock::new(Forger::rs384);
 
 /// Key sets by their URL, and how often each was fetched.
 #[derive(Default)]
@@ -74,7 +78,7 @@ struct Secured {
     clients: Clients,
     /// Of `owner`, as `ec` and `rsa`.
     ec: Forger,
-    rsa: Forger,
+    rsa: &'static Forger,
     /// Of `stranger`, `narrow`, `grouped`, `off` and, at the other tenant, `owner`.
     others: Forger,
     /// Of `published`, at [`JWKS_URL`].
@@ -111,7 +115,7 @@ impl Secured {
 
     fn with(faults: &Faults, change: impl FnOnce(&mut TenantAccess)) -> Self {
         let [ec, others, published] = [(); 3].map(|()| Forger::es384());
-        let rsa = Forger::rs384();
+        let rsa = &*RSA;
         let both = json!({ "keys": [ec.jwk("ec"), rsa.jwk("rsa")] });
         let theirs = others.jwks("k");
         let mut first = clients(&[
