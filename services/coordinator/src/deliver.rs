@@ -32,3 +32,58 @@ pub(crate) async fn deliver(relay: Relay, every: Duration, stop: CancellationTok
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use sluice_engine::{Audit, AuditAction, AuditEntry, AuditOutcome, BlobsSink, Metrics, Ports};
+    use sluice_local::{MemoryBlobs, MemoryIndex, MemoryQueue};
+    use sluice_ports::{Blobs, PortError};
+    use sluice_testkit::{ManualClock, SeededEntropy};
+
+    use super::*;
+
+    fn ports() -> Ports {
+        let clock = Arc::new(ManualClock::default());
+        Ports {
+            blobs: Arc::new(MemoryBlobs::default()),
+            index: Arc::new(MemoryIndex::new(clock.clone())),
+            queue: Arc::new(MemoryQueue::default()),
+            clock,
+            entropy: Arc::new(SeededEntropy::new(1)),
+            metrics: Metrics::default(),
+        }
+    }
+
+    async fn record(ports: &Ports) -> Result<(), PortError> {
+        let tenant = "one".parse().unwrap();
+        let entry = AuditEntry::new(&tenant, AuditAction::KickOff, AuditOutcome::Success);
+        Audit::new(ports, 10).record(&entry).await
+    }
+
+    async fn objects(blobs: &dyn Blobs, below: &str) -> usize {
+        blobs.list(below, None, 99).await.unwrap().len()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_delivers_at_once_again_and_at_the_end() {
+        let (ports, stop) = (ports(), CancellationToken::new());
+        let relay = Relay::new(&ports, Arc::new(BlobsSink::new(ports.blobs.clone())));
+        record(&ports).await.unwrap();
+        let hour = Duration::from_hours(1);
+        let delivering = tokio::spawn(deliver(relay, hour, stop.clone()));
+        for batches in 1..=2 {
+            tokio::time::sleep(hour / 2).await;
+            assert_eq!(objects(&*ports.blobs, "_audit/log/").await, batches);
+            record(&ports).await.unwrap();
+            tokio::time::sleep(hour / 2).await;
+        }
+        tokio::time::sleep(hour / 2).await;
+        record(&ports).await.unwrap();
+        stop.cancel();
+        delivering.await.unwrap();
+        assert_eq!(objects(&*ports.blobs, "_audit/log/").await, 4);
+        assert_eq!(objects(&*ports.blobs, "_audit/outbox/").await, 0);
+    }
+}

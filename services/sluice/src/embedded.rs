@@ -44,6 +44,7 @@ pub(crate) async fn start(process: &Process, on_load: OnLoad) -> anyhow::Result<
     let opening = Deployment::open(settings, Role::AllInOne, telemetry, on_load);
     let deployment = Box::pin(opening).await?;
     let (ports, tenants) = (&deployment.ports, &deployment.tenants);
+    let coordinator = Coordinator::open(&deployment, settings).await?;
     let key = data.link_key(ports.entropy.as_ref())?;
     let jobs = Rebuild::new(ports, tenants)
         .unless_marked()
@@ -62,7 +63,7 @@ pub(crate) async fn start(process: &Process, on_load: OnLoad) -> anyhow::Result<
     let gateway =
         Gateway::new(ports, tenants, access, key, gateway_settings).measured(&telemetry.meter());
     let gateway = tokio::spawn(sluice_gateway::run(gateway, listener, stop.clone()));
-    let inner = start_inner(process, &deployment).await?;
+    let inner = start_inner(process, &deployment, coordinator).await?;
     Ok(Embedded {
         address,
         public_url,
@@ -77,6 +78,7 @@ pub(crate) async fn start(process: &Process, on_load: OnLoad) -> anyhow::Result<
 async fn start_inner(
     process: &Process,
     deployment: &Deployment,
+    coordinator: Coordinator,
 ) -> anyhow::Result<Vec<JoinHandle<()>>> {
     let Process {
         settings,
@@ -84,7 +86,6 @@ async fn start_inner(
         stop,
     } = process;
     let (ports, tenants) = (&deployment.ports, &deployment.tenants);
-    let coordinator = Coordinator::open(deployment, settings).await?;
     let export = Export::new(ports, tenants, Deployment::export_limits(settings));
     let pace = sluice_worker::pace(deployment.slots, settings);
     let probes = deployment.probes(telemetry);
