@@ -1,22 +1,20 @@
 //! The requests of the Bulk Data guide, one method each.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LOCATION, HeaderMap, HeaderName, HeaderValue,
-    IF_RANGE, RANGE,
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_LOCATION, HeaderMap, HeaderName, IF_RANGE,
+    RANGE,
 };
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::Value;
 use url::Url;
 
+use crate::access::Access;
+use crate::event::Teller;
 use crate::retry_after::retry_after;
-use crate::{ExportError, ExportOptions, Manifest};
+use crate::{ExportError, ExportOptions, Manifest, http};
 
-/// How long a connection may take to come about, and an answer to begin.
-const CONNECT: Duration = Duration::from_secs(15);
-const SILENCE: Duration = Duration::from_mins(2);
 /// The most of an error's body that is read.
 const ERROR_BODY: usize = 64 * 1024;
 
@@ -26,7 +24,7 @@ pub struct BulkClient {
     http: reqwest::Client,
     base: Url,
     headers: HeaderMap,
-    token_file: Option<PathBuf>,
+    access: Access,
 }
 
 /// What a poll hears.
@@ -70,42 +68,69 @@ pub(crate) struct From {
 impl BulkClient {
     /// A client as the options describe it.
     pub fn new(options: &ExportOptions) -> Result<Self, ExportError> {
-        // TLS needs a provider of cryptography; that another is set already is fine.
-        let _already_set = rustls::crypto::ring::default_provider().install_default();
-        let http = reqwest::Client::builder()
-            .user_agent(concat!("sluice/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT)
-            .read_timeout(SILENCE)
-            .redirect(redirects(&options.server, !options.headers.is_empty()))
-            .no_gzip()
-            .build()
-            .map_err(|error| ExportError::network("setting up HTTP", &error))?;
+        Self::telling(options, Teller::default())
+    }
+
+    /// One that tells why it waits.
+    pub(crate) fn telling(options: &ExportOptions, teller: Teller) -> Result<Self, ExportError> {
+        let headers = headers(options)?;
         Ok(Self {
-            http,
+            http: http::client(http::redirects(&options.server, !headers.is_empty()))?,
             base: options.server.clone(),
-            headers: headers(options)?,
-            token_file: options.bearer_token_file.clone(),
+            access: Access::new(options, &headers, teller)?,
+            headers,
         })
     }
 
     /// The server's own headers and token go to its own origin only.
-    fn authorized(
+    async fn send(
         &self,
+        action: &str,
         request: RequestBuilder,
         url: &Url,
-    ) -> Result<RequestBuilder, ExportError> {
-        if url.origin() != self.base.origin() {
-            return Ok(request);
-        }
-        self.with_token(request.headers(self.headers.clone()))
+    ) -> Result<Response, ExportError> {
+        let with_token = url.origin() == self.base.origin();
+        self.send_with(action, request, url, with_token).await
     }
 
-    /// Read anew each time: tokens live for minutes, exports for hours.
-    fn with_token(&self, request: RequestBuilder) -> Result<RequestBuilder, ExportError> {
-        Ok(match &self.token_file {
-            Some(path) => request.header(AUTHORIZATION, token(path)?),
-            None => request,
-        })
+    /// A token that is refused is renewed, and the request repeated, once.
+    async fn send_with(
+        &self,
+        action: &str,
+        request: RequestBuilder,
+        url: &Url,
+        with_token: bool,
+    ) -> Result<Response, ExportError> {
+        let request = if url.origin() == self.base.origin() {
+            request.headers(self.headers.clone())
+        } else {
+            request
+        };
+        let token = if with_token {
+            self.access.header().await?
+        } else {
+            None
+        };
+        let Some(token) = token else {
+            return http::send(action, request).await;
+        };
+        let again = request.try_clone();
+        let request = request.header(AUTHORIZATION, token.clone());
+        let response = http::send(action, request).await?;
+        // Who a redirect leads to did not see the token, and does not speak of it.
+        if !is_refused(&response) || response.url().origin() != url.origin() {
+            return Ok(response);
+        }
+        let (Some(again), Some(token)) = (again, self.access.instead_of(&token).await?) else {
+            return Ok(response);
+        };
+        let response = http::send(action, again.header(AUTHORIZATION, token)).await?;
+        if is_refused(&response) && response.url().origin() == url.origin() {
+            let why = outcome(response).await.1;
+            let text = format!("{action}, the token that it just gave is refused: {why}");
+            return Err(ExportError::NoToken { text });
+        }
+        Ok(response)
     }
 
     /// Starts an export; `Ok(Err(wait))` when the server says to come back later.
@@ -121,10 +146,11 @@ impl BulkClient {
             "respond-async"
         };
         let request = self
-            .authorized(self.http.get(url.clone()), &url)?
+            .http
+            .get(url.clone())
             .header(ACCEPT, "application/fhir+json")
             .header("Prefer", prefer);
-        let response = send(ACTION, request).await?;
+        let response = self.send(ACTION, request, &url).await?;
         let status = response.status();
         // Not 502 and 504: a proxy may say so of a request that came through.
         if matches!(
@@ -151,10 +177,9 @@ impl BulkClient {
     /// Asks once where an export stands.
     pub async fn poll(&self, status_url: &Url) -> Result<Poll, ExportError> {
         const ACTION: &str = "asking how far the export is";
-        let request = self
-            .authorized(self.http.get(status_url.clone()), status_url)?
-            .header(ACCEPT, "application/json");
-        let response = send(ACTION, request).await?;
+        let request = self.http.get(status_url.clone());
+        let request = request.header(ACCEPT, "application/json");
+        let response = self.send(ACTION, request, status_url).await?;
         let (status, wait) = (response.status(), retry_after(response.headers()));
         if status == StatusCode::ACCEPTED {
             let progress = response.headers().get("X-Progress");
@@ -187,8 +212,8 @@ impl BulkClient {
     /// Deletes an export; one that is gone already is fine.
     pub async fn delete(&self, status_url: &Url) -> Result<(), ExportError> {
         const ACTION: &str = "deleting the export on the server";
-        let request = self.authorized(self.http.delete(status_url.clone()), status_url)?;
-        let response = send(ACTION, request).await?;
+        let request = self.http.delete(status_url.clone());
+        let response = self.send(ACTION, request, status_url).await?;
         match response.status() {
             status if status.is_success() => Ok(()),
             StatusCode::NOT_FOUND | StatusCode::GONE => Ok(()),
@@ -199,7 +224,8 @@ impl BulkClient {
         }
     }
 
-    /// Opens a file. The token goes along only if the manifest asks for it.
+    /// Opens a file. The token goes along only if the manifest asks for it, and never
+    /// unprotected if it came protected.
     pub(crate) async fn file(
         &self,
         url: &Url,
@@ -210,12 +236,6 @@ impl BulkClient {
             .http
             .get(url.clone())
             .header(ACCEPT, "application/fhir+ndjson");
-        if with_token {
-            request = self.with_token(request)?;
-        }
-        if url.origin() == self.base.origin() {
-            request = request.headers(self.headers.clone());
-        }
         let encoding = if from.gzip { "gzip" } else { "identity" };
         request = request.header(ACCEPT_ENCODING, encoding);
         if from.byte > 0 {
@@ -224,28 +244,14 @@ impl BulkClient {
                 request = request.header(IF_RANGE, etag);
             }
         }
-        send("opening a file", request).await
+        let is_safe = url.scheme() == "https" || self.base.scheme() != "https";
+        self.send_with("opening a file", request, url, with_token && is_safe)
+            .await
     }
 }
 
-/// A few; and none to elsewhere while headers of the user's go along, since only known secrets are
-/// taken off on the way.
-fn redirects(server: &Url, with_headers: bool) -> reqwest::redirect::Policy {
-    let home = server.origin();
-    reqwest::redirect::Policy::custom(move |attempt| {
-        if attempt.previous().len() > 5 {
-            attempt.error("too many redirects")
-        } else if with_headers && attempt.url().origin() != home {
-            attempt.stop()
-        } else {
-            attempt.follow()
-        }
-    })
-}
-
-async fn send(action: &str, request: RequestBuilder) -> Result<Response, ExportError> {
-    let sent = request.send().await;
-    sent.map_err(|error| ExportError::network(action, &error))
+fn is_refused(response: &Response) -> bool {
+    response.status() == StatusCode::UNAUTHORIZED
 }
 
 fn may_pass(status: StatusCode) -> bool {
@@ -271,14 +277,8 @@ fn invites_a_retry(status: StatusCode, code: &str) -> bool {
 }
 
 /// The first issue's code, and what all of them say.
-async fn outcome(mut response: Response) -> (String, String) {
-    let mut body = Vec::new();
-    while let Ok(Some(chunk)) = response.chunk().await {
-        body.extend_from_slice(&chunk);
-        if body.len() > ERROR_BODY {
-            break;
-        }
-    }
+async fn outcome(response: Response) -> (String, String) {
+    let (body, _broken_off) = http::body(response, ERROR_BODY).await;
     let json: Value = serde_json::from_slice(&body).unwrap_or_default();
     let issues = json.get("issue").and_then(Value::as_array);
     let issues = issues.map(Vec::as_slice).unwrap_or_default();
@@ -303,13 +303,4 @@ fn headers(options: &ExportOptions) -> Result<HeaderMap, ExportError> {
         headers.append(name, value.parse().map_err(|_| wrong())?);
     }
     Ok(headers)
-}
-
-fn token(path: &Path) -> Result<HeaderValue, ExportError> {
-    let text = std::fs::read_to_string(path)
-        .map_err(ExportError::local(format!("reading {}", path.display())))?;
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", text.trim()))
-        .map_err(|_| ExportError::BadOption("the token file holds no token".to_owned()))?;
-    value.set_sensitive(true);
-    Ok(value)
 }

@@ -14,6 +14,7 @@ use url::Url;
 
 use crate::bulk::From;
 use crate::check::{Check, Seen};
+use crate::http::is_loopback;
 use crate::manifest::Wanted;
 use crate::{BulkClient, Event, ExportError, Observer};
 
@@ -139,7 +140,10 @@ impl Downloads<'_> {
         let opened = self.stop.run_until_cancelled(opened).await;
         let response = opened
             .ok_or(Broken::Final(ExportError::Interrupted))?
-            .map_err(Broken::Connection)?;
+            .map_err(|error| match error {
+                ExportError::Network { .. } => Broken::Connection(error),
+                other => Broken::Final(other),
+            })?;
         let check = match response.status() {
             StatusCode::PARTIAL_CONTENT
                 if begins_at(&response, from.byte)
@@ -250,15 +254,6 @@ impl Downloads<'_> {
             bytes: seen.bytes,
         });
         Ok(Fetched::Whole(seen))
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(url::Host::Ipv4(address)) => address.is_loopback(),
-        Some(url::Host::Ipv6(address)) => address.is_loopback(),
-        Some(url::Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 

@@ -13,6 +13,12 @@ pub enum ExportError {
         /// What the server says.
         text: String,
     },
+    /// The server gives no access token, or does not take the one that it gave.
+    #[error("the server does not let this client in: {text}")]
+    NoToken {
+        /// What the server says, and what to check.
+        text: String,
+    },
     /// The server started the export and gave it up.
     #[error("the export failed on the server ({status}): {text}")]
     JobFailed {
@@ -78,11 +84,11 @@ pub enum ExportError {
 }
 
 impl ExportError {
-    /// For scripts: 2 refused, 3 job failed, 4 gone, 5 verification, 6 network, 7 local, 130
+    /// For scripts: 2 refused or not let in, 3 job failed, 4 gone, 5 verification, 6 network, 7 local, 130
     /// interrupted.
     pub fn exit_code(&self) -> u8 {
         match self {
-            Self::Refused { .. } => 2,
+            Self::Refused { .. } | Self::NoToken { .. } => 2,
             Self::JobFailed { .. } => 3,
             Self::Gone { .. } => 4,
             Self::Verification { .. } => 5,

@@ -1,6 +1,7 @@
 //! What happens during an export, for whoever wants to show or log it. Never a resource's content.
 
 use serde::Serialize;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -81,6 +82,25 @@ pub enum Event {
 pub trait Observer: Send + Sync {
     /// Something happened.
     fn event(&self, event: &Event);
+}
+
+/// Tells of events from where no observer is at hand.
+#[derive(Clone, Default)]
+pub(crate) struct Teller(Option<UnboundedSender<Event>>);
+
+impl Teller {
+    /// With the other end, for whoever has an observer.
+    pub(crate) fn new() -> (Self, UnboundedReceiver<Event>) {
+        let (sender, receiver) = unbounded_channel();
+        (Self(Some(sender)), receiver)
+    }
+
+    /// Something happened.
+    pub(crate) fn tell(&self, event: Event) {
+        if let Some(sender) = &self.0 {
+            let _nobody_listens = sender.send(event);
+        }
+    }
 }
 
 impl Observer for () {

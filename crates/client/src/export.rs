@@ -14,14 +14,14 @@ use url::Url;
 use crate::bulk::Poll;
 use crate::check::{Check, Seen};
 use crate::download::{Downloads, Fetched};
+use crate::event::Teller;
 use crate::manifest::Wanted;
+use crate::retry_after::untold;
 use crate::state::{self, FileState, State};
 use crate::{BulkClient, Event, ExportError, ExportOptions, Manifest, Observer};
 
 /// Tries at a request whose failure may pass.
 const TRIES: u32 = 8;
-/// Waits that nobody told grow to this.
-const LONGEST: Duration = Duration::from_secs(30);
 /// Fresh links fetched for one file.
 const REFRESHES: u32 = 3;
 
@@ -59,7 +59,8 @@ pub async fn export(
     observer: &dyn Observer,
     stop: CancellationToken,
 ) -> Result<Summary, ExportError> {
-    let client = BulkClient::new(options)?;
+    let (teller, mut told) = Teller::new();
+    let client = BulkClient::telling(options, teller)?;
     let _held = hold(&options.out)?;
     let run = Run {
         options,
@@ -69,10 +70,22 @@ pub async fn export(
         state: Mutex::new(known(options)?),
         went_on: Mutex::default(),
     };
-    run.begin().await?;
-    run.fetch_all().await?;
-    run.tidy_up().await?;
-    Ok(run.summary())
+    let whole = async {
+        run.begin().await?;
+        run.fetch_all().await?;
+        run.tidy_up().await?;
+        Ok(run.summary())
+    };
+    let pass_on = async {
+        while let Some(event) = told.recv().await {
+            observer.event(&event);
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        ended = whole => ended,
+        never = pass_on => never,
+    }
 }
 
 /// Makes the folder, for this user only as it is to hold patients' data, and takes it.
@@ -377,7 +390,8 @@ impl Run<'_> {
 
     async fn tidy_up(&self) -> Result<(), ExportError> {
         if self.options.delete && !self.state().deleted {
-            self.client.delete(&self.status_url()?).await?;
+            let status_url = self.status_url()?;
+            self.unless_stopped(self.client.delete(&status_url)).await?;
             self.change(|state| state.deleted = true)?;
             self.observer.event(&Event::Deleted);
         }
@@ -429,9 +443,4 @@ impl Run<'_> {
 async fn is_still(path: &Path, done: &Seen) -> bool {
     let seen = Check::of(path).await.map(Check::finish);
     seen.is_ok_and(|seen| seen == *done)
-}
-
-/// Doubles from a second on.
-fn untold(tries: u32) -> Duration {
-    Duration::from_secs(1 << tries.saturating_sub(1).min(5)).min(LONGEST)
 }

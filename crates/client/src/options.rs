@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use url::Url;
 
-use crate::ExportError;
+use crate::{Credentials, ExportError};
 
 /// Whose data.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct ExportOptions {
     pub headers: Vec<(String, String)>,
     /// Holds the access token.
     pub bearer_token_file: Option<PathBuf>,
+    /// Gets access tokens by itself, as SMART Backend Services says.
+    pub credentials: Option<Credentials>,
     /// The folder to write.
     pub out: PathBuf,
     /// Downloads at once.
@@ -60,6 +62,7 @@ impl ExportOptions {
             lenient: false,
             headers: Vec::new(),
             bearer_token_file: None,
+            credentials: None,
             out: out.into(),
             parallel: 4,
             delete: false,

@@ -1,4 +1,5 @@
-//! The `Retry-After` header: seconds, or a date held against the server's own `Date`.
+//! How long to wait: what the `Retry-After` header says in seconds, or by a date held against the
+//! server's own `Date`; and otherwise longer each time.
 
 use std::time::Duration;
 
@@ -6,6 +7,8 @@ use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 
 /// The longest wait that is believed.
 const LONGEST: Duration = Duration::from_hours(1);
+/// Waits that nobody told grow to this.
+const LONGEST_UNTOLD: Duration = Duration::from_secs(30);
 
 /// How long to wait, if the server says so in a way that can be read.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
@@ -19,6 +22,11 @@ pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
         then.duration_since(now).unwrap_or_default()
     };
     Some(wait.min(LONGEST))
+}
+
+/// Doubles from a second on.
+pub(crate) fn untold(tries: u32) -> Duration {
+    Duration::from_secs(1 << tries.saturating_sub(1).min(5)).min(LONGEST_UNTOLD)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 )]
 
 mod scripted;
+mod smart;
 
 use std::fs;
 use std::io::Write;

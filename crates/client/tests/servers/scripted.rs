@@ -2,10 +2,11 @@
 //! asked.
 
 use std::collections::{HashMap, VecDeque};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
+use std::time::Duration;
 
 /// An answer.
 #[derive(Clone)]
@@ -15,6 +16,9 @@ pub(crate) struct Answer {
     body: Vec<u8>,
     /// Ends the connection after this many bytes of the body.
     cut: Option<usize>,
+    /// Only for requests with this `Authorization`; others get a 401 and may try again.
+    needs: Option<String>,
+    delay: Duration,
 }
 
 pub(crate) fn answer(status: u16, body: impl Into<Vec<u8>>) -> Answer {
@@ -23,6 +27,8 @@ pub(crate) fn answer(status: u16, body: impl Into<Vec<u8>>) -> Answer {
         headers: Vec::new(),
         body: body.into(),
         cut: None,
+        needs: None,
+        delay: Duration::ZERO,
     }
 }
 
@@ -32,17 +38,33 @@ impl Answer {
         self
     }
 
+    fn suits(&self, asked: &Asked) -> bool {
+        let needed = self.needs.as_ref();
+        needed.is_none_or(|needed| asked.headers.get("authorization") == Some(needed))
+    }
+
     pub(crate) fn cut_after(mut self, bytes: usize) -> Self {
         self.cut = Some(bytes);
         self
     }
+
+    pub(crate) fn only_for(mut self, token: &str) -> Self {
+        self.needs = Some(format!("Bearer {token}"));
+        self
+    }
+
+    pub(crate) fn after(mut self, delay: Duration) -> Self {
+        self.delay = delay;
+        self
+    }
 }
 
-/// A request: method and path, and headers with lower-case names.
+/// A request: method and path, headers with lower-case names, and a body.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
     pub(crate) line: String,
     pub(crate) headers: HashMap<String, String>,
+    pub(crate) body: String,
 }
 
 #[derive(Default)]
@@ -98,29 +120,40 @@ impl Server {
             let mut script = self.script.lock().unwrap();
             script.asked.push(asked.clone());
             let answers = script.answers.get_mut(&asked.line);
-            answers.and_then(|answers| match answers.len() {
-                0 | 1 => answers.front().cloned(),
-                _ => answers.pop_front(),
+            answers.and_then(|answers| match answers.front() {
+                Some(first) if !first.suits(&asked) => Some(self::answer(401, "")),
+                Some(_) if answers.len() > 1 => answers.pop_front(),
+                first => first.cloned(),
             })
         };
         let answer = answer.unwrap_or_else(|| self::answer(404, "not in the script"));
+        thread::sleep(answer.delay);
         let _the_client_may_have_left = write(connection, &answer);
     }
 }
 
 fn read(connection: &TcpStream) -> Option<Asked> {
-    let mut lines = BufReader::new(connection).lines().map_while(Result::ok);
+    let mut reader = BufReader::new(connection);
+    let mut lines = reader.by_ref().lines().map_while(Result::ok);
     let first = lines.next()?;
     let mut words = first.split(' ');
     let line = format!("{} {}", words.next()?, words.next()?);
-    let headers = lines
+    let headers: HashMap<String, String> = lines
         .take_while(|line| !line.is_empty())
         .filter_map(|line| {
             let (name, value) = line.split_once(": ")?;
             Some((name.to_lowercase(), value.to_owned()))
         })
         .collect();
-    Some(Asked { line, headers })
+    let length = headers.get("content-length");
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    reader.read_exact(&mut body).ok()?;
+    let body = String::from_utf8(body).unwrap();
+    Some(Asked {
+        line,
+        headers,
+        body,
+    })
 }
 
 fn write(mut connection: TcpStream, answer: &Answer) -> std::io::Result<()> {
