@@ -4,6 +4,7 @@
 //! like to a client.
 
 mod accept;
+mod admin;
 mod auditing;
 mod compress;
 #[cfg(test)]
@@ -23,6 +24,7 @@ mod routes;
 mod status;
 mod visit;
 
+pub use admin::clients_api;
 pub use links::{LinkKey, Links};
 
 use std::net::{SocketAddr, TcpListener};
@@ -36,7 +38,7 @@ use request::Requests;
 use sluice_engine::{Authorization, Bearer, Cancel, Kickoff, PollLimits, Ports, Serve, Tenants};
 use sluice_model::TenantId;
 use sluice_runtime::{Process, Settings};
-use sluice_wiring::Service;
+use sluice_wiring::{Deployment, Service};
 use tokio_util::sync::CancellationToken;
 
 /// What a gateway is told.
@@ -157,7 +159,11 @@ pub async fn serve(process: Process) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen)
         .with_context(|| format!("listening on {listen} (server.listen)"))?;
     let address = listener.local_addr()?;
-    let Some(service) = Service::open(&process).await? else {
+    let api = |deployment: &Deployment| {
+        let entropy = deployment.ports.entropy.clone();
+        Some(clients_api(deployment.clients.clone(), entropy))
+    };
+    let Some(service) = Service::open_with(&process, api).await? else {
         return Ok(());
     };
     let Process {
