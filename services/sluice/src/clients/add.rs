@@ -22,7 +22,7 @@ pub(crate) struct AddArgs {
     #[arg(long)]
     id: Option<ClientId>,
     /// A name for people
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", hide_default_value = true)]
     name: String,
     /// The most that it is granted; spaces and repeats
     #[arg(long = "scope", value_name = "SCOPE", default_value = "system/*.rs")]
@@ -98,12 +98,8 @@ pub(crate) async fn run(args: AddArgs) -> anyhow::Result<()> {
         });
         print(&serde_json::to_string_pretty(&told)?);
     } else {
-        print(&told(&registry, &id, keys.as_ref(), file.as_ref()));
-        if let Some(group) = args.groups.first() {
-            print(&format!(
-                "  with --group {group}, as it may export some groups only"
-            ));
-        }
+        let keys = keys.as_ref().map(|_| what(&registration));
+        print(&told(&registry, &id, keys.as_deref(), file.as_ref()));
     }
     say(SOON);
     Ok(())
@@ -144,28 +140,43 @@ fn token_path(registry: &Registry) -> String {
     format!("/{}/oauth2/token", registry.tenant)
 }
 
-/// What the client's side has to know.
-fn told(registry: &Registry, id: &ClientId, keys: Option<&Keys>, file: Option<&PathBuf>) -> String {
+/// Of `sluice export`, what asks for something that the client may export.
+fn what(client: &Registration) -> String {
+    let may = |level| {
+        client
+            .levels
+            .as_ref()
+            .is_none_or(|levels| levels.contains(&level))
+    };
+    match client.groups.as_ref().and_then(|groups| groups.first()) {
+        Some(group) => format!(" --group {group}"),
+        None if may(LevelName::Patient) => String::new(),
+        None if may(LevelName::System) => " --system".to_owned(),
+        None => " --group GROUP-ID".to_owned(),
+    }
+}
+
+/// What the client's side has to know; `what` it exports, if it gets its tokens here.
+fn told(registry: &Registry, id: &ClientId, what: Option<&str>, file: Option<&PathBuf>) -> String {
     let tenant = &registry.tenant;
     let base = registry.base.clone();
     let base = base.unwrap_or_else(|| format!("https://YOUR-SERVER/{tenant}/fhir"));
     let mut text = format!("client id       {id}\nFHIR base       {base}\n");
-    let key = file.map_or("YOUR-PRIVATE-KEY".to_owned(), |file| {
-        file.display().to_string()
-    });
-    if file.is_some() {
-        text += &format!("private key     {key}, readable by you only and known nowhere else\n");
-    }
-    if keys.is_none() {
+    let Some(what) = what else {
         return text
             + &format!(
                 "tokens          from the OAuth server in tenants.{tenant}.issuers, as no keys are \
                  registered"
             );
+    };
+    let mut key = "YOUR-PRIVATE-KEY".to_owned();
+    if let Some(file) = file {
+        key = file.display().to_string();
+        text += &format!("private key     {key}, readable by you only and known nowhere else\n");
     }
     text + &format!(
         "token endpoint  {}\n\nto export\n  sluice export --server {base} --client-id {id} --key \
-         {key} --out export",
+         {key}{what} --out export",
         token_path(registry)
     )
 }

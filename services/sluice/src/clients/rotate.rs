@@ -30,7 +30,12 @@ pub(crate) struct RotateArgs {
     #[arg(long, requires = "keys", conflicts_with = "drop_kids")]
     replace: bool,
     /// Forget the key with this kid; may be repeated
-    #[arg(long = "drop-kid", id = "drop_kids", value_name = "KID")]
+    #[arg(
+        long = "drop-kid",
+        id = "drop_kids",
+        value_name = "KID",
+        allow_hyphen_values = true
+    )]
     drop_kids: Vec<String>,
     #[command(flatten)]
     reach: ReachArgs,
@@ -71,7 +76,9 @@ pub(crate) async fn run(args: RotateArgs) -> anyhow::Result<()> {
         (None, None) => {}
     }
     if keys.is_some() && !args.replace && keys_of(&new.jwks.unwrap_or_default()).len() > 1 {
-        say("once the client signs with its new key: sluice clients rotate ID --drop-kid OLD-KID");
+        say(&format!(
+            "once the client signs with its new key: sluice clients rotate {id} --drop-kid OLD-KID"
+        ));
     }
     say(SOON);
     Ok(())

@@ -67,7 +67,7 @@ fn from_first_to_last(desk: &Desk) {
         "etl",
         "etl.jwk",
         "/default/oauth2/token",
-        "--client-id etl --key etl.jwk",
+        "--client-id etl --key etl.jwk --group g1 --out",
     ] {
         assert!(text.contains(part), "{part}: {text}");
     }
@@ -108,7 +108,7 @@ fn from_first_to_last(desk: &Desk) {
     assert_eq!(mode(&desk.home.join("new.jwk")), 0o600);
     let new = desk.read("new.jwk")["kid"].as_str().unwrap().to_owned();
     assert_eq!(desk.json("show etl")["kids"], json!([kid, new]));
-    desk.ok(&format!("rotate etl --drop-kid={kid}"));
+    desk.ok(&format!("rotate etl --drop-kid {kid}"));
     let view = desk.json("show etl");
     assert_eq!(
         (&view["kids"], &view["name"]),
