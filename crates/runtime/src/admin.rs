@@ -28,7 +28,7 @@ use crate::{Settings, Telemetry};
 /// How long the head of a request may take to come.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 /// How long a connection may take for all of it, so that who reads nothing does not stay.
-const CONNECTION_TIME: Duration = Duration::from_secs(60);
+const CONNECTION_TIME: Duration = Duration::from_mins(1);
 
 /// Says what is wrong, a line each; nothing when all is well.
 pub type Check = Arc<dyn Fn() -> BoxFuture<'static, Vec<String>> + Send + Sync>;

@@ -20,7 +20,7 @@ pub fn clients_api(clients: Clients, entropy: Arc<dyn Entropy>) -> AdminApi {
         let desk = Arc::clone(&desk);
         Box::pin(async move {
             let answered = desk.answer(&request).await;
-            answered.unwrap_or_else(|problem| problem.render())
+            answered.unwrap_or_else(Problem::render)
         })
     })
 }

@@ -161,7 +161,7 @@ fn told(registry: &Registry, id: &ClientId, what: Option<&str>, file: Option<&Pa
     let tenant = &registry.tenant;
     let base = registry.base.clone();
     let base = base.unwrap_or_else(|| format!("https://YOUR-SERVER/{tenant}/fhir"));
-    let mut text = format!("client id       {id}\nFHIR base       {base}\n");
+    let text = format!("client id       {id}\nFHIR base       {base}\n");
     let Some(what) = what else {
         return text
             + &format!(
@@ -169,14 +169,15 @@ fn told(registry: &Registry, id: &ClientId, what: Option<&str>, file: Option<&Pa
                  registered"
             );
     };
-    let mut key = "YOUR-PRIVATE-KEY".to_owned();
-    if let Some(file) = file {
-        key = file.display().to_string();
-        text += &format!("private key     {key}, readable by you only and known nowhere else\n");
-    }
-    text + &format!(
-        "token endpoint  {}\n\nto export\n  sluice export --server {base} --client-id {id} --key \
-         {key}{what} --out export",
-        token_path(registry)
+    let key = file.map(|file| file.display().to_string());
+    let written = key
+        .as_ref()
+        .map(|key| format!("private key     {key}, readable by you only and known nowhere else\n"));
+    format!(
+        "{text}{}token endpoint  {}\n\nto export\n  sluice export --server {base} --client-id {id} \
+         --key {}{what} --out export",
+        written.unwrap_or_default(),
+        token_path(registry),
+        key.as_deref().unwrap_or("YOUR-PRIVATE-KEY"),
     )
 }

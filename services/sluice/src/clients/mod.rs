@@ -31,7 +31,7 @@ pub(crate) struct ClientsArgs {
 #[derive(Subcommand)]
 enum Action {
     /// Register a client
-    Add(Box<add::AddArgs>),
+    Add(add::AddArgs),
     /// Show all clients of a tenant
     List(list::ListArgs),
     /// Show one client, with its public keys, as JSON
@@ -56,7 +56,7 @@ struct OneArgs {
 
 pub(crate) async fn run(args: ClientsArgs) -> anyhow::Result<()> {
     match args.action {
-        Action::Add(args) => add::run(*args).await,
+        Action::Add(args) => add::run(args).await,
         Action::List(args) => list::run(args).await,
         Action::Show(args) => {
             let view = args.reach.open().await?.show(&args.id).await?;

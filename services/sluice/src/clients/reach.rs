@@ -19,7 +19,7 @@ pub(crate) struct ReachArgs {
     /// The tenant
     #[arg(long, value_name = "NAME", default_value = "default")]
     tenant: TenantId,
-    /// The address of a server's admin port, such as http://127.0.0.1:9090
+    /// The address of a server's admin port, `http://HOST:PORT`
     #[arg(long, value_name = "URL", requires = "admin_secret_file")]
     admin: Option<Url>,
     /// The file that holds admin.secret
@@ -152,8 +152,8 @@ fn prepare(settings: &Settings, make: bool) -> anyhow::Result<()> {
     }
     // Whole exports will lie in it: for this user only.
     let mut builder = std::fs::DirBuilder::new();
-    let made = builder.recursive(true).mode(0o700).create(folder);
-    made.with_context(|| format!("making {name}"))
+    let created = builder.recursive(true).mode(0o700).create(folder);
+    created.with_context(|| format!("making {name}"))
 }
 
 impl Registry {

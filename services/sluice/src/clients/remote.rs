@@ -18,7 +18,7 @@ use crate::terminal::say;
 
 /// How long a connection may take to come about, and all of an answer.
 const CONNECT: Duration = Duration::from_secs(10);
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 
 /// The clients of one tenant at a server.
 pub(crate) struct Remote {

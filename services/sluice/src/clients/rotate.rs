@@ -150,11 +150,11 @@ mod tests {
     fn kids(
         client: Registration,
         drop: &[&str],
-        new: Option<Keys>,
+        new: Option<&Keys>,
         replace: bool,
     ) -> Result<Vec<String>, String> {
         let drop: Vec<String> = drop.iter().map(|kid| (*kid).to_owned()).collect();
-        let new = rotated(client, &drop, new.as_ref(), replace).map_err(|no| no.to_string())?;
+        let new = rotated(client, &drop, new, replace).map_err(|no| no.to_string())?;
         assert!(new.name == "n" && !new.enabled, "the rest stays as it is");
         Ok(new.jwks.map_or(Vec::new(), |set| kids_of(&set)))
     }
@@ -162,7 +162,8 @@ mod tests {
     #[test]
     fn old_keys_stay_until_they_are_dropped() {
         let old = || client(&json!({ "jwks": set(&["a", "b"]) }));
-        let new = || Some(Keys::Set(set(&["c"])));
+        let new = Keys::Set(set(&["c"]));
+        let new = || Some(&new);
         assert_eq!(kids(old(), &[], new(), false).unwrap(), ["a", "b", "c"]);
         assert_eq!(kids(old(), &["a"], new(), false).unwrap(), ["b", "c"]);
         assert_eq!(kids(old(), &["b"], None, false).unwrap(), ["a"]);
@@ -170,31 +171,29 @@ mod tests {
         let text = client(&json!({ "jwks": set(&["a"]).to_string() }));
         assert_eq!(kids(text, &[], new(), false).unwrap(), ["a", "c"]);
         let made = Keys::Made(Box::new(sluice_client::PrivateKey::generate().unwrap()));
-        assert_eq!(kids(old(), &[], Some(made), false).unwrap().len(), 3);
+        assert_eq!(kids(old(), &[], Some(&made), false).unwrap().len(), 3);
         let refused = kids(old(), &["a", "b"], None, false).unwrap_err();
         assert!(refused.contains("no key would be left"), "{refused}");
         let refused = kids(old(), &["z"], new(), false).unwrap_err();
         assert!(refused.contains("no key with the kid \"z\""), "{refused}");
-        let same = Some(Keys::Set(set(&["b"])));
-        let refused = kids(old(), &[], same, false).unwrap_err();
+        let same = Keys::Set(set(&["b"]));
+        let refused = kids(old(), &[], Some(&same), false).unwrap_err();
         assert!(refused.contains("\"b\" already"), "{refused}");
-        let same = Some(Keys::Set(set(&["b"])));
-        assert_eq!(kids(old(), &["b"], same, false).unwrap(), ["a", "b"]);
+        assert_eq!(kids(old(), &["b"], Some(&same), false).unwrap(), ["a", "b"]);
     }
 
     #[test]
     fn a_url_and_keys_are_not_mixed_by_accident() {
         let inline = || client(&json!({ "jwks": set(&["a"]) }));
         let at_url = || client(&json!({ "jwks_url": "https://old/" }));
-        let url = || Some(Keys::Url("https://new/".to_owned()));
-        let new = || Some(Keys::Set(set(&["c"])));
-        for (old, new) in [(inline(), url()), (at_url(), new()), (at_url(), url())] {
-            let refused = kids(old, &[], new, false).unwrap_err();
+        let (url, new) = (Keys::Url("https://new/".to_owned()), Keys::Set(set(&["c"])));
+        for (old, new) in [(inline(), &url), (at_url(), &new), (at_url(), &url)] {
+            let refused = kids(old, &[], Some(new), false).unwrap_err();
             assert!(refused.contains("--replace"), "{refused}");
         }
-        assert_eq!(kids(at_url(), &[], new(), true).unwrap(), ["c"]);
+        assert_eq!(kids(at_url(), &[], Some(&new), true).unwrap(), ["c"]);
         for old in [inline(), at_url(), client(&json!({}))] {
-            let new = rotated(old, &[], url().as_ref(), true).unwrap();
+            let new = rotated(old, &[], Some(&url), true).unwrap();
             assert_eq!(
                 (new.jwks, new.jwks_url.as_deref()),
                 (None, Some("https://new/"))
