@@ -16,10 +16,14 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
-use sluice_ports::{BlobInfo, BlobWriter, Blobs, ByteStream, Creation, Link, PortError, PortKind};
+use sluice_ports::{
+    BlobInfo, BlobWriter, Blobs, ByteStream, Creation, Entropy, Link, PortError, PortKind,
+};
 
 /// Uploads on their way live here; no key begins with a dot.
 const UPLOADS: &str = ".uploads";
+/// And those of processes beside the one that clears the other folder when it starts.
+const BESIDE: &str = ".beside";
 /// Bytes read at a time.
 const READ: u64 = 1 << 20;
 
@@ -27,6 +31,8 @@ const READ: u64 = 1 << 20;
 #[derive(Clone)]
 pub struct DirectoryBlobs {
     root: Arc<PathBuf>,
+    /// Where uploads on their way live, and how their names begin.
+    temporary: Arc<(PathBuf, String)>,
     uploads: Arc<AtomicU64>,
 }
 
@@ -43,10 +49,25 @@ impl DirectoryBlobs {
             fs::create_dir(root.join(UPLOADS))
         };
         prepare().map_err(|error| PortError::permanent("opening the object directory", error))?;
-        Ok(Self {
+        Ok(Self::at(root, (root.join(UPLOADS), String::new())))
+    }
+
+    /// Opens the directory beside a process that may have it open, and makes it when something is
+    /// written. What a crash leaves of
+    /// an upload here stays; so this is for a few small objects.
+    pub fn beside(root: &Path, entropy: &dyn Entropy) -> Result<Self, PortError> {
+        let mut own = [0; 8];
+        entropy.fill(&mut own)?;
+        let own = format!("{:016x}-", u64::from_le_bytes(own));
+        Ok(Self::at(root, (root.join(BESIDE), own)))
+    }
+
+    fn at(root: &Path, temporary: (PathBuf, String)) -> Self {
+        Self {
             root: Arc::new(root.to_owned()),
+            temporary: Arc::new(temporary),
             uploads: Arc::default(),
-        })
+        }
     }
 
     fn path(&self, key: &str) -> Result<PathBuf, PortError> {
@@ -64,8 +85,16 @@ impl DirectoryBlobs {
     fn upload(&self, key: &str) -> Result<Upload, PortError> {
         let path = self.path(key)?;
         let number = self.uploads.fetch_add(1, Ordering::Relaxed);
-        let temporary = self.root.join(UPLOADS).join(number.to_string());
-        let file = File::create_new(&temporary).map_err(failed("starting an upload"))?;
+        let (folder, own) = self.temporary.as_ref();
+        let temporary = folder.join(format!("{own}{number}"));
+        let file = match File::create_new(&temporary) {
+            // Who only reads makes no folder.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                fs::create_dir_all(folder).and_then(|()| File::create_new(&temporary))
+            }
+            created => created,
+        };
+        let file = file.map_err(failed("starting an upload"))?;
         Ok(Upload {
             file: Arc::new(file),
             root: Arc::clone(&self.root),

@@ -11,7 +11,7 @@ use sluice_local::{
 };
 use sluice_model::{ChunkId, Hint, JobId, JobRef, Lane, TenantId, layout};
 use sluice_ports::{Queue, Settle, conformance};
-use sluice_testkit::ManualClock;
+use sluice_testkit::{ManualClock, SeededEntropy};
 
 fn tenant() -> TenantId {
     "test".parse().unwrap()
@@ -27,6 +27,35 @@ async fn directory_blobs() {
     let uploads = std::fs::read_dir(folder.path().join(".uploads")).unwrap();
     assert_eq!(uploads.count(), 0);
     drop(store);
+}
+
+/// A command beside a server neither clears nor overwrites what the server has on its way.
+#[tokio::test(flavor = "multi_thread")]
+async fn directory_blobs_beside_another_process() {
+    use sluice_ports::{Blobs, Creation};
+    let folder = tempfile::tempdir().unwrap();
+    let server = DirectoryBlobs::open(folder.path()).unwrap();
+    let mut writer = server.start("test/long").await.unwrap();
+    writer.write("one".into()).await.unwrap();
+    for (number, seed) in [1, 2].into_iter().enumerate() {
+        let entropy = SeededEntropy::new(seed);
+        let beside = DirectoryBlobs::beside(folder.path(), &entropy).unwrap();
+        let created = beside.create("test/short", "x".into()).await.unwrap();
+        let expected = [Creation::Created, Creation::Exists][number];
+        assert_eq!(created, expected);
+    }
+    writer.write("two".into()).await.unwrap();
+    assert_eq!(writer.finish().await.unwrap(), Creation::Created);
+    let whole = server.get("test/long").await.unwrap();
+    assert_eq!(whole.unwrap(), "onetwo");
+    let listed = server.list("", None, 10).await.unwrap();
+    let keys: Vec<&str> = listed.iter().map(|one| one.key.as_str()).collect();
+    assert_eq!(keys, ["test/long", "test/short"]);
+    assert_eq!(server.folders("").await.unwrap(), ["test"]);
+    let beside = DirectoryBlobs::beside(folder.path(), &SeededEntropy::new(3)).unwrap();
+    conformance::blobs(&beside, "other/").await.unwrap();
+    let left = std::fs::read_dir(folder.path().join(".beside")).unwrap();
+    assert_eq!(left.count(), 0);
 }
 
 #[tokio::test]

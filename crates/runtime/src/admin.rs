@@ -1,23 +1,34 @@
 //! The admin port: `/livez` says that the process gets on with its work, `/readyz` whether what it
-//! needs is there, `/metrics` what it counts.
+//! needs is there, `/metrics` what it counts; and an API, if a service has one.
+
+mod api;
+
+pub use api::{AdminAnswer, AdminApi, AdminRequest};
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
+use api::Guarded;
 use futures::future::BoxFuture;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::{Settings, Telemetry};
+
+/// How long the head of a request may take to come.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long a connection may take for all of it, so that who reads nothing does not stay.
+const CONNECTION_TIME: Duration = Duration::from_mins(1);
 
 /// Says what is wrong, a line each; nothing when all is well.
 pub type Check = Arc<dyn Fn() -> BoxFuture<'static, Vec<String>> + Send + Sync>;
@@ -37,6 +48,7 @@ pub struct Probes {
 pub async fn start_admin(
     settings: &Settings,
     probes: Probes,
+    api: Option<AdminApi>,
     stop: &CancellationToken,
 ) -> anyhow::Result<JoinHandle<()>> {
     let Some(address) = settings.admin.listen else {
@@ -45,23 +57,37 @@ pub async fn start_admin(
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("listening on {address} (admin.listen)"))?;
-    Ok(tokio::spawn(serve_admin(listener, probes, stop.clone())))
+    let port = Port {
+        probes,
+        api: api.map(|api| Guarded::new(api, settings.admin.secret.clone())),
+    };
+    Ok(tokio::spawn(serve_admin(listener, port, stop.clone())))
 }
 
-async fn serve_admin(listener: TcpListener, probes: Probes, stop: CancellationToken) {
+/// What answers.
+#[derive(Clone)]
+struct Port {
+    probes: Probes,
+    api: Option<Guarded>,
+}
+
+async fn serve_admin(listener: TcpListener, port: Port, stop: CancellationToken) {
     let connections = TaskTracker::new();
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
         let Ok((stream, _)) = accepted else {
             // Out of descriptors, most likely; some come free.
-            tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+            tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
-        let (probes, stop) = (probes.clone(), stop.clone());
+        let (port, stop) = (port.clone(), stop.clone());
         connections.spawn(async move {
-            let answers = service_fn(|request| answer(request, probes.clone()));
+            let answers = service_fn(|request| answer(request, port.clone()));
             let serving = hyper::server::conn::http1::Builder::new()
                 .keep_alive(false)
+                .timer(TokioTimer::new())
+                .header_read_timeout(HEAD_TIME)
                 .serve_connection(TokioIo::new(stream), answers);
+            let serving = tokio::time::timeout(CONNECTION_TIME, serving);
             let _whoever_asked_has_gone = stop.run_until_cancelled(serving).await;
         });
     }
@@ -71,8 +97,14 @@ async fn serve_admin(listener: TcpListener, probes: Probes, stop: CancellationTo
 
 async fn answer(
     request: Request<Incoming>,
-    probes: Probes,
+    port: Port,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
+    if let Some(api) = &port.api
+        && api.has(request.uri().path())
+    {
+        return Ok(api.answer(request).await);
+    }
+    let probes = &port.probes;
     let (status, text) = match (request.method(), request.uri().path()) {
         (&Method::GET | &Method::HEAD, "/livez") => verdict("alive", &probes.alive).await,
         (&Method::GET | &Method::HEAD, "/readyz") => verdict("ready", &probes.ready).await,
@@ -80,16 +112,22 @@ async fn answer(
             Ok(text) => (StatusCode::OK, text),
             Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")),
         },
-        _ => (
-            StatusCode::NOT_FOUND,
-            "there are /livez, /readyz and /metrics\n".to_owned(),
-        ),
+        _ => (StatusCode::NOT_FOUND, port.whats_there()),
     };
     let mut response = Response::new(Full::from(text));
     *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);
     Ok(response)
+}
+
+impl Port {
+    fn whats_there(&self) -> String {
+        match &self.api {
+            Some(api) => format!("there are /livez, /readyz, /metrics and {}\n", api.path()),
+            None => "there are /livez, /readyz and /metrics\n".to_owned(),
+        }
+    }
 }
 
 async fn verdict(good: &str, check: &Check) -> (StatusCode, String) {

@@ -7,7 +7,7 @@ mod settings;
 mod shutdown;
 mod telemetry;
 
-pub use admin::{Check, Probes, start_admin};
+pub use admin::{AdminAnswer, AdminApi, AdminRequest, Check, Probes, start_admin};
 pub use boot::{Process, block_on, boot};
 pub use load::{SettingsError, environment, load};
 pub use settings::{

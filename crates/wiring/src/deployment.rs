@@ -10,7 +10,9 @@ use sluice_engine::{
     Tenants,
 };
 use sluice_ports::{AuditSink, Clock, Entropy};
-use sluice_runtime::{DuplicatesSetting, Probes, Process, Settings, Telemetry, TenantSection};
+use sluice_runtime::{
+    AdminApi, DuplicatesSetting, Probes, Process, Settings, Telemetry, TenantSection,
+};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -61,6 +63,14 @@ impl Service {
     /// Opens what a service among others is made of, and its admin port; `None` when it was told
     /// to stop meanwhile.
     pub async fn open(process: &Process) -> anyhow::Result<Option<Self>> {
+        Self::open_with(process, |_| None).await
+    }
+
+    /// As [`Service::open`], with what the admin port answers beside its probes.
+    pub async fn open_with(
+        process: &Process,
+        api: impl FnOnce(&Deployment) -> Option<AdminApi>,
+    ) -> anyhow::Result<Option<Self>> {
         let Process {
             settings,
             telemetry,
@@ -72,8 +82,8 @@ impl Service {
             return Ok(None);
         };
         let deployment = opened?;
-        let probes = deployment.probes(telemetry);
-        let admin = sluice_runtime::start_admin(settings, probes, stop).await?;
+        let (probes, api) = (deployment.probes(telemetry), api(&deployment));
+        let admin = sluice_runtime::start_admin(settings, probes, api, stop).await?;
         let watch = deployment.watch(stop);
         Ok(Some(Self {
             deployment,

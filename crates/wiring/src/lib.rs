@@ -6,6 +6,7 @@
 mod access;
 mod deployment;
 mod open;
+mod registry;
 #[cfg(feature = "servers")]
 mod servers;
 #[cfg(not(feature = "servers"))]
@@ -22,6 +23,7 @@ mod watch;
 pub use access::authorization;
 pub use deployment::{Deployment, OnLoad, Role, Service};
 pub use open::{OpenSource, audit_sink, blobs, index, queue, source};
+pub use registry::registry;
 pub use servers::Servers;
 pub use sluice_local::ndjson::{Catalog, LoadProgress as SourceProgress};
 pub use sluice_local::{SystemClock, SystemEntropy};

@@ -12,7 +12,7 @@ use sluice_engine::BlobsSink;
 use sluice_local::ndjson::{LoadProgress, NdjsonOptions, NdjsonSource};
 use sluice_local::synthetic::{SyntheticOptions, SyntheticSource};
 use sluice_local::{DirectoryBlobs, FileSink, MemoryIndex, MemoryQueue, StdoutSink};
-use sluice_ports::{AuditSink, Blobs, Clock, Entropy, Index, Queue, Source};
+use sluice_ports::{AuditSink, Blobs, Clock, Entropy, Index, PortError, Queue, Source};
 use sluice_runtime::Settings;
 
 use crate::{Catalog, Servers};
@@ -56,6 +56,26 @@ pub async fn blobs(
     objects: &Path,
     servers: &mut Servers,
 ) -> anyhow::Result<Arc<dyn Blobs>> {
+    store(settings, objects, servers, DirectoryBlobs::open).await
+}
+
+/// The same, beside a process that has it open.
+pub(crate) async fn blobs_beside(
+    settings: &Settings,
+    objects: &Path,
+    servers: &mut Servers,
+    entropy: &dyn Entropy,
+) -> anyhow::Result<Arc<dyn Blobs>> {
+    let open = |folder: &Path| DirectoryBlobs::beside(folder, entropy);
+    store(settings, objects, servers, open).await
+}
+
+async fn store(
+    settings: &Settings,
+    objects: &Path,
+    servers: &mut Servers,
+    open: impl FnOnce(&Path) -> Result<DirectoryBlobs, PortError>,
+) -> anyhow::Result<Arc<dyn Blobs>> {
     let uri = settings.ports.blobs.as_str();
     if let Some(place) = uri.strip_prefix("s3://") {
         return servers.blobs(place, settings).await;
@@ -67,7 +87,7 @@ pub async fn blobs(
         "" => objects,
         folder => Path::new(folder),
     };
-    match DirectoryBlobs::open(folder) {
+    match open(folder) {
         Ok(store) => Ok(Arc::new(store)),
         Err(error) => bail!("{} {}", error.chain(), folder.display()),
     }

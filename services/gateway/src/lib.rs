@@ -4,6 +4,7 @@
 //! like to a client.
 
 mod accept;
+mod admin;
 mod auditing;
 mod compress;
 mod connections;
@@ -26,6 +27,7 @@ mod status;
 mod tls;
 mod visit;
 
+pub use admin::clients_api;
 pub use limits::Limits;
 pub use links::{LinkKey, Links};
 pub use tls::TlsFiles;
@@ -43,7 +45,7 @@ use sluice_engine::{
 };
 use sluice_model::TenantId;
 use sluice_runtime::{Process, Settings};
-use sluice_wiring::Service;
+use sluice_wiring::{Deployment, Service};
 use tls::Tls;
 use tokio_util::sync::CancellationToken;
 
@@ -175,7 +177,11 @@ pub async fn serve(process: Process) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen)
         .with_context(|| format!("listening on {listen} (server.listen)"))?;
     let address = listener.local_addr()?;
-    let Some(service) = Service::open(&process).await? else {
+    let api = |deployment: &Deployment| {
+        let entropy = deployment.ports.entropy.clone();
+        Some(clients_api(deployment.clients.clone(), entropy))
+    };
+    let Some(service) = Service::open_with(&process, api).await? else {
         return Ok(());
     };
     let Process {

@@ -88,7 +88,8 @@ async fn start_inner(
     let (ports, tenants) = (&deployment.ports, &deployment.tenants);
     let export = Export::new(ports, tenants, Deployment::export_limits(settings));
     let pace = sluice_worker::pace(deployment.slots, settings);
-    let probes = deployment.probes(telemetry);
+    let (probes, clients) = (deployment.probes(telemetry), deployment.clients.clone());
+    let api = sluice_gateway::clients_api(clients, ports.entropy.clone());
     Ok(vec![
         tokio::spawn(sluice_coordinator::run(
             coordinator,
@@ -101,7 +102,7 @@ async fn start_inner(
             pace,
             stop.clone(),
         )),
-        sluice_runtime::start_admin(settings, probes, stop).await?,
+        sluice_runtime::start_admin(settings, probes, Some(api), stop).await?,
         deployment.watch(stop),
     ])
 }

@@ -1,6 +1,7 @@
 //! All three services in one process, and the commands around them.
 
 mod bars;
+mod clients;
 mod data_dir;
 mod demo;
 mod doctor;
@@ -33,6 +34,8 @@ enum Command {
     Sample(sample::SampleArgs),
     /// Export from any FHIR Bulk Data server, verify, and go on where it was interrupted
     Export(Box<export::ExportArgs>),
+    /// Register who may export, and show, change and remove them
+    Clients(Box<clients::ClientsArgs>),
     /// Try everything that `serve` needs and say what is wrong
     Doctor(doctor::DoctorArgs),
 }
@@ -50,6 +53,7 @@ async fn command(command: Command) -> ExitCode {
         Command::Demo(args) => demo::run(args).await,
         Command::Serve(args) => serve::run(args).await,
         Command::Sample(args) => sample::run(args).await,
+        Command::Clients(args) => clients::run(*args).await,
         Command::Doctor(args) => doctor::run(args).await,
     };
     match done {

@@ -327,8 +327,22 @@ impl Clients {
             {
                 continue;
             }
-            if let Some(stored) = self.stored(tenant, &id, version).await? {
-                known.stored.insert(id, stored);
+            match self.stored(tenant, &id, version).await {
+                Ok(Some(stored)) => {
+                    known.stored.insert(id, stored);
+                }
+                Ok(None) => {}
+                Err(error) if is_unreadable(&error) => {
+                    tracing::warn!(%tenant, client = %id, version, error = error.chain(),
+                        "a client cannot be read, so it can do nothing");
+                    let stored = Stored {
+                        v: Version::default(),
+                        at: now,
+                        change: Change::Enabled(false),
+                    };
+                    known.stored.insert(id, (version, stored));
+                }
+                Err(error) => return Err(error),
             }
         }
         known.clients = self.compiled(tenant, &known.stored);
@@ -401,6 +415,13 @@ impl Clients {
         let stored: Option<Stored> = self.journal.read(&key, "reading a client").await?;
         Ok(stored.map(|stored| (version, stored)))
     }
+}
+
+/// Whether it is there and means nothing: damaged, or of a newer Sluice. One such client must not hold
+/// up the others.
+fn is_unreadable(error: &PortError) -> bool {
+    let cause = error.cause.as_ref();
+    cause.is_some_and(|cause| cause.is::<serde_json::Error>())
 }
 
 fn view(

@@ -1,6 +1,7 @@
 //! The real program, as a person, a script and a crash would meet it.
 #![expect(clippy::unwrap_used, reason = "what surprises a test should end it")]
 
+mod clients;
 mod commands;
 mod crash;
 mod folder;

@@ -66,7 +66,7 @@ impl Site {
         let mut child = sluice()
             .args(["serve", "--data"])
             .arg(&self.data)
-            .args(["--undated", self.undated])
+            .args(["--undated", self.undated, "--no-authorization"])
             .env("SLUICE_DATA_DIR", self.home.join("server"))
             .env("SLUICE_SERVER__LISTEN", format!("127.0.0.1:{}", self.port))
             .envs(self.variables.iter().map(|(name, value)| (name, value)))

@@ -1,0 +1,219 @@
+//! The part of the admin port that changes things: JSON, for whoever shows the secret.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{
+    ALLOW, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue,
+    RETRY_AFTER, WWW_AUTHENTICATE,
+};
+use hyper::{Request, Response, StatusCode};
+use subtle::ConstantTimeEq;
+
+use crate::Secret;
+
+/// The largest body that is taken.
+const MOST_BODY: usize = 128 * 1024;
+/// Of a body that is too large, so much is read nevertheless: one who still sends does not hear.
+const MOST_DRAINED: usize = 1024 * 1024;
+/// How long a body may take to come.
+const BODY_TIME: Duration = Duration::from_secs(10);
+
+/// What is asked by somebody who has shown the secret.
+#[derive(Clone, Debug)]
+pub struct AdminRequest {
+    /// `GET` and so on.
+    pub method: String,
+    /// The path, as it was sent, without a query.
+    pub path: String,
+    /// What was sent along, at most 128 KiB.
+    pub body: Vec<u8>,
+}
+
+/// What is answered.
+#[derive(Clone, Debug)]
+pub struct AdminAnswer {
+    /// The HTTP status.
+    pub status: u16,
+    /// JSON, or nothing.
+    pub body: String,
+    /// The methods that there are, after one that there is not.
+    pub allow: Option<&'static str>,
+    /// When to try again, in seconds.
+    pub retry_after: Option<u32>,
+}
+
+impl AdminAnswer {
+    /// A status and JSON.
+    pub fn new(status: u16, body: impl Into<String>) -> Self {
+        Self {
+            status,
+            body: body.into(),
+            allow: None,
+            retry_after: None,
+        }
+    }
+}
+
+type Handler = Arc<dyn Fn(AdminRequest) -> BoxFuture<'static, AdminAnswer> + Send + Sync>;
+
+/// What answers below a path of the admin port.
+#[derive(Clone)]
+pub struct AdminApi {
+    path: &'static str,
+    handler: Handler,
+}
+
+impl AdminApi {
+    /// Answers what is asked at `path`, such as `/clients`, and below it.
+    pub fn new(
+        path: &'static str,
+        handler: impl Fn(AdminRequest) -> BoxFuture<'static, AdminAnswer> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            path,
+            handler: Arc::new(handler),
+        }
+    }
+}
+
+/// An API and what opens it.
+#[derive(Clone)]
+pub(super) struct Guarded {
+    api: AdminApi,
+    secret: Secret,
+}
+
+impl Guarded {
+    pub(super) fn new(api: AdminApi, secret: Secret) -> Self {
+        Self { api, secret }
+    }
+
+    /// Whether this path is the API's.
+    pub(super) fn has(&self, path: &str) -> bool {
+        let below = path.strip_prefix(self.api.path);
+        below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &'static str {
+        self.api.path
+    }
+
+    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (head, body) = request.into_parts();
+        let allowed = self.opens(&head.headers);
+        // A stranger's body is read too, as otherwise the answer may be lost on the way, and forgotten.
+        let most = if allowed { MOST_BODY } else { 0 };
+        let body = match tokio::time::timeout(BODY_TIME, read(body, most)).await {
+            Ok(body) => body,
+            Err(_) => Err(Unread::Late),
+        };
+        if self.secret.reveal().is_empty() {
+            return failure(
+                StatusCode::NOT_FOUND,
+                "admin.secret is not set, so nothing can be changed here; set it, or let \
+                 SLUICE_ADMIN__SECRET_FILE name a file that holds it",
+            );
+        }
+        if !allowed {
+            let text = "send the secret of admin.secret as Authorization: Bearer";
+            let mut answer = failure(StatusCode::UNAUTHORIZED, text);
+            let how = HeaderValue::from_static("Bearer");
+            answer.headers_mut().insert(WWW_AUTHENTICATE, how);
+            return answer;
+        }
+        match body {
+            Ok(body) => rendered(
+                (self.api.handler)(AdminRequest {
+                    method: head.method.as_str().to_owned(),
+                    path: head.uri.path().to_owned(),
+                    body,
+                })
+                .await,
+            ),
+            Err(Unread::TooLarge) => failure(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "the body is larger than 128 KiB",
+            ),
+            Err(Unread::Late) => failure(
+                StatusCode::REQUEST_TIMEOUT,
+                "the body did not come within 10 seconds",
+            ),
+            Err(Unread::Broken) => failure(StatusCode::BAD_REQUEST, "the body broke off"),
+        }
+    }
+
+    /// Takes as long for a secret that is nearly right as for any other.
+    fn opens(&self, headers: &HeaderMap) -> bool {
+        let mut shown = headers.get_all(AUTHORIZATION).iter();
+        let (Some(shown), None) = (shown.next(), shown.next()) else {
+            return false;
+        };
+        let Some((scheme, token)) = shown.to_str().ok().and_then(|text| text.split_once(' '))
+        else {
+            return false;
+        };
+        let secret = self.secret.reveal().as_bytes();
+        let same = bool::from(token.trim().as_bytes().ct_eq(secret));
+        same && !secret.is_empty() && scheme.eq_ignore_ascii_case("bearer")
+    }
+}
+
+enum Unread {
+    TooLarge,
+    Late,
+    Broken,
+}
+
+async fn read(mut body: Incoming, most: usize) -> Result<Vec<u8>, Unread> {
+    let (mut kept, mut length) = (Vec::new(), 0_usize);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|_| Unread::Broken)?;
+        let Some(data) = frame.data_ref() else {
+            continue;
+        };
+        length = length.saturating_add(data.len());
+        if length > MOST_DRAINED {
+            break;
+        }
+        if length <= most {
+            kept.extend_from_slice(data);
+        }
+    }
+    if length > most {
+        return Err(Unread::TooLarge);
+    }
+    Ok(kept)
+}
+
+/// The text has nothing in it that JSON would write otherwise.
+fn failure(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
+    let body = format!("{{\"error\":\"{text}\"}}");
+    rendered(AdminAnswer::new(status.as_u16(), body))
+}
+
+fn rendered(answer: AdminAnswer) -> Response<Full<Bytes>> {
+    let status = StatusCode::from_u16(answer.status);
+    let mut headers = HeaderMap::new();
+    let fixed = |headers: &mut HeaderMap, name: HeaderName, value| {
+        headers.insert(name, HeaderValue::from_static(value));
+    };
+    fixed(&mut headers, CACHE_CONTROL, "no-store");
+    if !answer.body.is_empty() {
+        fixed(&mut headers, CONTENT_TYPE, "application/json");
+    }
+    if let Some(methods) = answer.allow {
+        fixed(&mut headers, ALLOW, methods);
+    }
+    if let Some(seconds) = answer.retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    let mut response = Response::new(Full::from(answer.body));
+    *response.status_mut() = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.headers_mut() = headers;
+    response
+}
