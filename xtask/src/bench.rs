@@ -127,6 +127,7 @@ impl Serving {
             .arg(data)
             .env("SLUICE_DATA_DIR", home)
             .env("SLUICE_SERVER__LISTEN", "127.0.0.1:0")
+            .env("SLUICE_SERVER__AUTHORIZATION", "off")
             .env("SLUICE_LOG__FILTER", "warn")
             .stderr(Stdio::piped())
             .spawn()

@@ -72,7 +72,9 @@ impl Client {
             let wait = match serve.status(&anyone(), job).await {
                 Ok(Answer::Complete(manifest)) => return Ended::Complete(manifest),
                 Ok(Answer::Failed(issue)) => return Ended::Failed(issue),
-                Ok(Answer::Unknown | Answer::Gone) => return Ended::Gone,
+                Ok(Answer::Unknown | Answer::NotYours | Answer::Forbidden | Answer::Gone) => {
+                    return Ended::Gone;
+                }
                 Ok(Answer::Running(progress)) => progress.retry_after,
                 Ok(Answer::TooFast(wait)) => wait,
                 Err(_) => Duration::from_secs(1),

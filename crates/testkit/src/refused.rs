@@ -14,6 +14,7 @@ pub fn refuses_what_cannot_work(program: &str) {
             .envs(variables.iter().copied())
             .env("SLUICE_DATA_DIR", folder.join("sluice-refused"))
             .env("SLUICE_SERVER__LISTEN", "127.0.0.1:0")
+            .env("SLUICE_SERVER__AUTHORIZATION", "off")
             .output();
         let ended = ended.map(|ended| (ended.status.code(), ended.stderr));
         let (code, text) = ended.unwrap_or_default();
@@ -23,6 +24,7 @@ pub fn refuses_what_cannot_work(program: &str) {
     let checked = Command::new(program)
         .arg("--check")
         .env("SLUICE_SERVER__LISTEN", "127.0.0.1:0")
+        .env("SLUICE_SERVER__AUTHORIZATION", "off")
         .status();
     assert!(checked.is_ok_and(|status| status.success()), "{program}");
     let source = ("SLUICE_TENANTS__DEFAULT__SOURCE", "ndjson:data");

@@ -12,7 +12,8 @@ use sluice_model::{TenantId, Version, layout};
 use sluice_ports::{Creation, PortError};
 use tokio::sync::Mutex;
 
-use crate::{Journal, Ports, Tenants};
+use crate::audit::write_down;
+use crate::{AuditAction, AuditEntry, AuditOutcome, Journal, Ports, Tenants};
 
 /// What is known is looked at again after this long; a change is everywhere within it.
 const FRESH: Duration = Duration::from_secs(10);
@@ -300,6 +301,7 @@ impl Clients {
             at: self.ports.clock.now(),
             change,
         };
+        self.tell(tenant, id, &stored.change).await?;
         let key = layout::client_version(tenant, id.as_str(), version);
         if self.journal.create(&key, &stored).await? == Creation::Exists {
             return Err(ClientError::Conflict);
@@ -309,6 +311,33 @@ impl Clients {
         }
         tracing::info!(%tenant, client = %id, version, "a client was changed");
         Ok(())
+    }
+
+    /// Tells the audit what is about to change. Who does it holds the admin secret or the store itself.
+    async fn tell(
+        &self,
+        tenant: &TenantId,
+        id: &ClientId,
+        change: &Change,
+    ) -> Result<(), PortError> {
+        let action = AuditAction::ClientChanged;
+        let mut entry = AuditEntry::new(tenant, action, AuditOutcome::Success);
+        entry.actor.client = Some("administrator".to_owned());
+        entry.details.push(("client", id.to_string()));
+        match change {
+            Change::Registered(registration) => {
+                entry.details.push(("change", "registered".to_owned()));
+                entry
+                    .details
+                    .push(("scopes", registration.scopes.join(" ")));
+                entry
+                    .details
+                    .push(("enabled", registration.enabled.to_string()));
+            }
+            Change::Enabled(enabled) => entry.details.push(("enabled", enabled.to_string())),
+            Change::Removed => entry.details.push(("change", "removed".to_owned())),
+        }
+        write_down(&self.ports, &entry).await
     }
 
     /// Looks at the store: what is new there is read.
