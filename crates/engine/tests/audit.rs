@@ -449,9 +449,16 @@ fn tenants() -> Tenants {
         ..Policy::default()
     };
     let source = Arc::new(SmallSource::of(1, 1));
-    [(tenant(), Tenant { source, policy })]
-        .into_iter()
-        .collect()
+    [(
+        tenant(),
+        Tenant {
+            source,
+            policy,
+            access: Arc::default(),
+        },
+    )]
+    .into_iter()
+    .collect()
 }
 
 async fn advance(rig: &Rig, faults: &Faults, job: &JobRef) -> Result<(), PortError> {
