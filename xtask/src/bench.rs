@@ -34,7 +34,7 @@ fn memory() -> anyhow::Result<()> {
     // Indexed anew, so that loading is measured too.
     remove(&data.join(".sluice"))?;
     let begun = Instant::now();
-    let mut server = Serving::start(&data, &home.join("server"))?;
+    let mut server = Serving::start(&data, &home.join("server"), "off")?;
     let (loading, loaded) = (begun.elapsed(), server.peak_mib()?);
     let begun = Instant::now();
     let out = home.join("export").to_string_lossy().into_owned();
@@ -61,7 +61,7 @@ fn row(what: &str, took: Duration, mib: u64) -> String {
     format!("{what:24} {:>10.1} {mib:>10}", took.as_secs_f64())
 }
 
-fn sluice() -> String {
+pub(crate) fn sluice() -> String {
     let path = root().join("target/release/sluice");
     path.to_string_lossy().into_owned()
 }
@@ -96,7 +96,7 @@ fn data(home: &Path) -> anyhow::Result<PathBuf> {
     Ok(data)
 }
 
-fn remove(folder: &Path) -> anyhow::Result<()> {
+pub(crate) fn remove(folder: &Path) -> anyhow::Result<()> {
     match fs::remove_dir_all(folder) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
             Err(error).with_context(|| format!("removing {}", folder.display()))
@@ -114,20 +114,20 @@ fn size(folder: &Path) -> anyhow::Result<u64> {
 }
 
 /// A server on any free port.
-struct Serving {
+pub(crate) struct Serving {
     child: Child,
-    base: String,
+    pub(crate) base: String,
 }
 
 impl Serving {
     /// Returns once it answers.
-    fn start(data: &Path, home: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(data: &Path, home: &Path, authorization: &str) -> anyhow::Result<Self> {
         let mut child = Command::new(sluice())
             .args(["serve", "--data"])
             .arg(data)
             .env("SLUICE_DATA_DIR", home)
             .env("SLUICE_SERVER__LISTEN", "127.0.0.1:0")
-            .env("SLUICE_SERVER__AUTHORIZATION", "off")
+            .env("SLUICE_SERVER__AUTHORIZATION", authorization)
             .env("SLUICE_LOG__FILTER", "warn")
             .stderr(Stdio::piped())
             .spawn()
@@ -149,7 +149,7 @@ impl Serving {
         Ok(kib >> 10)
     }
 
-    fn stop(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn stop(&mut self) -> anyhow::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())

@@ -1,9 +1,10 @@
-//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `compose`, `deny`, `stack`, `bench`.
+//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `compose`, `deny`, `stack`, `bench`, `real-clients`.
 
 mod bench;
 mod compose;
 mod deny;
 mod graph;
+mod real_clients;
 mod run;
 mod stack;
 
@@ -13,6 +14,7 @@ use anyhow::bail;
 
 const USAGE: &str =
     "usage: cargo xtask test | graph | compose | deny | ci | stack up|down|status | bench NAME
+       | real-clients
 
   test     every test of the workspace
   graph    checks that crates depend only on layers below their own
@@ -20,6 +22,7 @@ const USAGE: &str =
   deny     licences, sources, bans and advisories of dependencies (cargo-deny)
   ci       test, then fmt, clippy, graph, compose and deny
   stack    RabbitMQ, Redis and S3 on free loopback ports, under target/stack
+  real-clients  smart-fetch and cumulus-etl from PyPI, unchanged, against `sluice serve` with authorization
   bench    prints figures: memory (2 GiB and documents of 60 MB from one process)";
 
 fn main() -> ExitCode {
@@ -43,6 +46,7 @@ fn command(words: &[&str]) -> anyhow::Result<()> {
         ["ci"] => ci(),
         ["stack", word] => stack::command(word),
         ["bench", name] => bench::run(name),
+        ["real-clients"] => real_clients::run(),
         _ => bail!("{USAGE}"),
     }
 }
