@@ -21,8 +21,7 @@ pub struct TokenUse<'a> {
     pub now: i64,
 }
 
-/// A token just made.
-#[derive(Clone, Debug)]
+/// A token just made. It has no `Debug`, for it is a secret.
 pub struct Issued {
     /// The token; a secret.
     pub token: String,

@@ -26,7 +26,6 @@ pub struct Assertion<'t> {
     kid: String,
     client: ClientId,
     jti: String,
-    expires: i64,
 }
 
 /// Every claim that is looked at. The times are whole numbers of seconds, as SMART says.
@@ -83,7 +82,6 @@ impl<'t> Assertion<'t> {
             kid,
             client,
             jti: claims.jti,
-            expires: claims.exp,
         })
     }
 
@@ -107,22 +105,21 @@ impl<'t> Assertion<'t> {
         &self.jti
     }
 
-    /// For how long after `now` it must be remembered, in seconds: while it would still be taken.
-    pub fn memory(&self, now: i64) -> i64 {
-        (self.expires - now).saturating_add(LEEWAY).max(1)
-    }
+    /// For how long it must be remembered, in seconds: longer than any server would still take it, by a
+    /// clock that differs as much as clocks may.
+    pub const MEMORY: u64 = 390;
 
     /// Whether one of these keys, and one only, made it.
     pub fn prove(&self, keys: &Jwks) -> Result<(), Refusal> {
-        let key = keys.only(&self.kid, self.algorithm);
-        match key {
+        match keys.only(&self.kid, self.algorithm) {
             Some(key) if self.unproven.is_signed_by(key, self.algorithm) => Ok(()),
-            _ => Err(Refusal::UNPROVEN),
+            Some(_) => Err(Refusal::UNPROVEN),
+            None => Err(self.prove_nothing()),
         }
     }
 
-    /// Takes as long as [`Assertion::prove`] and fails, so that the time tells nobody which clients
-    /// there are.
+    /// Checks a signature as [`Assertion::prove`] does, and fails: the time should not tell which clients there
+    /// are. That the keys of some have to be fetched first it cannot hide.
     pub fn prove_nothing(&self) -> Refusal {
         let decoy = decoy(self.algorithm);
         let _never = self.unproven.is_signed_by(&decoy, self.algorithm);

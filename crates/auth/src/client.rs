@@ -114,7 +114,7 @@ pub struct ClientLimits {
 }
 
 /// A client as it is written in settings, in the store and in the admin API.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Registration {
     /// For people.
@@ -140,6 +140,17 @@ pub struct Registration {
     /// Whether it may do anything at all.
     #[serde(default = "yes")]
     pub enabled: bool,
+}
+
+impl fmt::Debug for Registration {
+    /// Without the keys: somebody may have sent a private one by mistake.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Registration");
+        shown
+            .field("name", &self.name)
+            .field("scopes", &self.scopes);
+        shown.finish_non_exhaustive()
+    }
 }
 
 fn yes() -> bool {
@@ -216,6 +227,10 @@ impl Registration {
             if !is_id(group) {
                 problems.push(format!("{group:?} in groups is no id of a Group"));
             }
+        }
+        let limits = [self.limits.most_running, self.limits.kickoffs_per_hour];
+        if limits.contains(&Some(0)) {
+            problems.push("a limit of 0 is none; leave it out, or set enabled to false".to_owned());
         }
         let groups = self.groups.as_ref();
         if groups.is_some_and(|groups| groups.len() > MOST_GROUPS) {

@@ -171,18 +171,18 @@ fn one(number: usize, jwk: &Value) -> Result<Key, InvalidJwks> {
             return Err(wrong("its key_ops do not have verify"));
         }
     }
-    let (kind, public) = match text("kty") {
+    let (form, public) = match text("kty") {
         Some("RSA") => rsa(number, jwk)?,
         Some("EC") => ec(number, jwk)?,
         _ => return Err(wrong("its kty is neither RSA nor EC")),
     };
     let stated = text("alg").and_then(|name| name.parse().ok());
-    if jwk.get("alg").is_some() && !stated.is_some_and(|alg| kind.verifies(alg)) {
+    if jwk.get("alg").is_some() && !stated.is_some_and(|alg| form.verifies(alg)) {
         return Err(wrong("its alg is not one that this key can have here"));
     }
     Ok(Key {
         kid: kid.to_owned(),
-        kind,
+        kind: form,
         public,
     })
 }

@@ -42,15 +42,6 @@ impl KeySecret {
         Ok(Self(bytes))
     }
 
-    /// A secret for another purpose, made from this one.
-    pub fn derive(&self, purpose: &str) -> [u8; 32] {
-        let mut bytes = [0; 32];
-        if let Some(mac) = self.mac(purpose) {
-            bytes.copy_from_slice(&mac[..32]);
-        }
-        bytes
-    }
-
     fn mac(&self, text: &str) -> Option<[u8; 64]> {
         let mut mac = Hmac::<Sha512>::new_from_slice(&self.0).ok()?;
         mac.update(text.as_bytes());

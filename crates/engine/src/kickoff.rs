@@ -136,12 +136,13 @@ impl Kickoff {
         let mut claims = Claims::new(&self.ports, &self.rebuild, &job);
         let admitted = admit(&mut claims, &request, &record, &tenant.policy).await;
         let stored = match admitted {
-            Ok(None) => match self.tell(&request, &record).await {
+            Ok(None) => match self.tell(&request, &record, &record.name).await {
                 Ok(()) => self.store(record, &claims, &tenant.policy).await,
                 Err(error) => Err(error.into()),
             },
             Ok(Some(same)) => {
                 claims.give_back().await;
+                self.tell(&request, &record, &same).await?;
                 self.bind(&request, &same, &tenant.policy).await?;
                 return Ok((same, "joined"));
             }
@@ -154,12 +155,17 @@ impl Kickoff {
         Ok((job, "accepted"))
     }
 
-    /// Tells the audit what is about to begin.
-    async fn tell(&self, request: &KickoffRequest, record: &JobRecord) -> Result<(), PortError> {
+    /// Tells the audit of an export that is about to begin, or that the caller is about to be led to.
+    async fn tell(
+        &self,
+        request: &KickoffRequest,
+        record: &JobRecord,
+        job: &JobRef,
+    ) -> Result<(), PortError> {
         let tenant = &record.name.tenant;
         let mut entry = AuditEntry::new(tenant, AuditAction::KickOff, AuditOutcome::Success);
         entry.actor = request.caller.actor();
-        entry.job = Some(record.name.clone());
+        entry.job = Some(job.clone());
         entry.level = Some(record.scope.level.clone());
         let types: Vec<&str> = record.scope.types.iter().map(|kind| kind.name()).collect();
         entry.details.push(("types", types.join(",")));
@@ -330,9 +336,10 @@ fn types(request: &KickoffRequest) -> Result<Vec<ResourceType>, KickoffError> {
             .copied()
             .filter(|kind| !granted(kind))
             .collect();
-        return match missing.is_empty() {
-            true => Ok(asked.clone()),
-            false => Err(KickoffError::NotGranted(missing)),
+        return if missing.is_empty() {
+            Ok(asked.clone())
+        } else {
+            Err(KickoffError::NotGranted(missing))
         };
     }
     let types: Vec<ResourceType> = every_type(&request.level)

@@ -151,24 +151,21 @@ impl Serve {
     /// Whose a job is. That never changes, so it is kept.
     async fn owned(&self, job: &JobRef) -> Result<Option<Arc<Owned>>, PortError> {
         let kept = lock(&self.owners).get(job).cloned();
-        let owned = match kept {
-            Some(owned) => owned,
-            None => {
-                let Some(record) = self.journal.job(job).await? else {
-                    return Ok(None);
-                };
-                let owned = Arc::new(Owned {
-                    client: record.client,
-                    types: record.scope.types,
-                });
-                let mut owners = lock(&self.owners);
-                if owners.len() >= OWNERS {
-                    owners.clear();
-                }
-                owners.insert(job.clone(), Arc::clone(&owned));
-                owned
-            }
+        if kept.is_some() {
+            return Ok(kept);
+        }
+        let Some(record) = self.journal.job(job).await? else {
+            return Ok(None);
         };
+        let owned = Arc::new(Owned {
+            client: record.client,
+            types: record.scope.types,
+        });
+        let mut owners = lock(&self.owners);
+        if owners.len() >= OWNERS {
+            owners.clear();
+        }
+        owners.insert(job.clone(), Arc::clone(&owned));
         Ok(Some(owned))
     }
 

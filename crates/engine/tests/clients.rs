@@ -83,6 +83,28 @@ async fn found(clients: &Clients, client: &str) -> Option<String> {
     found.map(|client| client.name.clone())
 }
 
+/// Whoever changes something says what they saw, and undoes nothing unawares.
+#[tokio::test]
+async fn a_change_of_what_is_not_so_any_more_is_refused() {
+    let clients = Store::default().process();
+    let (here, etl) = (here(), id("etl"));
+    clients.add(&here, &etl, named("first")).await.unwrap();
+    let seen = clients.show(&here, &etl).await.unwrap().version;
+    clients.set_enabled(&here, &etl, false).await.unwrap();
+    let late = clients
+        .replace(&here, &etl, (named("second"), Some(seen)))
+        .await;
+    assert!(matches!(late, Err(ClientError::Conflict)));
+    let seen = clients.show(&here, &etl).await.unwrap().version;
+    clients
+        .replace(&here, &etl, (named("second"), Some(seen)))
+        .await
+        .unwrap();
+    let view = clients.show(&here, &etl).await.unwrap();
+    assert_eq!(view.registration.name, "second");
+    assert!(!view.registration.enabled, "it stays disabled");
+}
+
 #[tokio::test]
 async fn a_change_is_everywhere_within_ten_seconds_and_looked_for_no_more_often() {
     let store = Store::default();
@@ -103,7 +125,9 @@ async fn a_change_is_everywhere_within_ten_seconds_and_looked_for_no_more_often(
     store.clock.pass(REST);
     assert_eq!(found(&other, "etl").await.unwrap(), "first");
 
-    one.replace(&here, &etl, named("second")).await.unwrap();
+    one.replace(&here, &etl, (named("second"), None))
+        .await
+        .unwrap();
     assert_eq!(found(&other, "etl").await.unwrap(), "first");
     store.clock.pass(FRESH);
     assert_eq!(found(&other, "etl").await.unwrap(), "second");
@@ -137,7 +161,7 @@ async fn an_id_is_never_used_twice() {
         assert!(matches!(again, Err(ClientError::Taken)));
         for gone in [
             clients.remove(&here, &etl).await,
-            clients.replace(&here, &etl, named("second")).await,
+            clients.replace(&here, &etl, (named("second"), None)).await,
             clients.set_enabled(&here, &etl, true).await,
             clients.show(&here, &etl).await.map(drop),
         ] {
@@ -214,7 +238,7 @@ async fn declared_clients_can_be_disabled_and_nothing_else() {
     let (here, fixed, clients) = (here(), id("fixed"), store.process());
     assert_eq!(found(&clients, "fixed").await.unwrap(), "fixed");
     for refused in [
-        clients.replace(&here, &fixed, named("x")).await,
+        clients.replace(&here, &fixed, (named("x"), None)).await,
         clients.remove(&here, &fixed).await,
     ] {
         assert!(matches!(refused, Err(ClientError::Declared)));
@@ -290,7 +314,7 @@ async fn no_fault_loses_or_doubles_a_change() {
             let faults = Faults::nth(call, when);
             let clients = &store.seen(&faults);
             surely(|| clients.add(here, etl, named("first"))).await;
-            surely(|| clients.replace(here, etl, named("second"))).await;
+            surely(|| clients.replace(here, etl, (named("second"), None))).await;
             surely(|| clients.set_enabled(here, etl, false)).await;
             surely(|| clients.set_enabled(here, fixed, false)).await;
             let view = store.process().show(here, etl).await.unwrap();
@@ -333,7 +357,7 @@ async fn a_client_that_cannot_be_read_can_do_nothing_and_holds_up_nobody() {
         assert_eq!(found(&clients, "a").await, None);
         assert_eq!(found(&clients, "fixed").await, None);
         assert_eq!(found(&clients, "b").await.unwrap(), "b");
-        let changed = clients.replace(&here(), &id("a"), named("x")).await;
+        let changed = clients.replace(&here(), &id("a"), (named("x"), None)).await;
         assert!(
             matches!(changed, Err(ClientError::Port(_))),
             "nothing is written over it"

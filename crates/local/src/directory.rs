@@ -53,8 +53,7 @@ impl DirectoryBlobs {
     }
 
     /// Opens the directory beside a process that may have it open, and makes it when something is
-    /// written. What a crash leaves of
-    /// an upload here stays; so this is for a few small objects.
+    /// written. What a crash leaves of an upload stays, so this is for a few small objects.
     pub fn beside(root: &Path, entropy: &dyn Entropy) -> Result<Self, PortError> {
         let mut own = [0; 8];
         entropy.fill(&mut own)?;

@@ -54,6 +54,9 @@ pub async fn start_admin(
     let Some(address) = settings.admin.listen else {
         return Ok(tokio::spawn(async {}));
     };
+    if api.is_some() && !settings.admin.secret.reveal().is_empty() && !address.ip().is_loopback() {
+        tracing::warn!(%address, "the admin secret travels in clear; let only your own network reach it");
+    }
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("listening on {address} (admin.listen)"))?;

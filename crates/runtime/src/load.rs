@@ -285,6 +285,11 @@ mod tests {
         for text in [
             "[server]\nlisten = \"0.0.0.0:80\"",
             "[server]\nlisten = \"0.0.0.0:80\"\npublic_url = \"http://h\"",
+            "[server]\npublic_url = \"http://bulk.example.org\"",
+            "[server]\npublic_url = \"https://bulk.example.org\"\nauthorization = \"off\"",
+            "[server]\npublic_url = \"https://127.0.0.1.example.org\"\nauthorization = \"off\"",
+            "[server]\npublic_url = \"http://127.0.0.1@example.org\"",
+            "[server]\npublic_url = \"https://\"",
             "[server]\nlisten = \"0.0.0.0:80\"\npublic_url = \"https://h\"\nauthorization = \"off\"",
             "[server]\ntls_key = \"key.pem\"",
             "[auth]\ntoken_seconds = 301",

@@ -30,7 +30,11 @@ pub fn base64url(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-#[expect(clippy::expect_used, reason = "for tests only")]
+#[expect(
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "for tests only, and a failure here is a failure of the test"
+)]
 impl Forger {
     /// A new key on P-384.
     pub fn es384() -> Self {

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use async_trait::async_trait;
 use sluice_auth::{ExternalIssuer, KeySecret};
 use sluice_engine::{
     AccessOptions, Authorization, Clients, Files, Ports, TenantAccess, Tokens, TrustedIssuer,
 };
 use sluice_jwks_http::{JwksHttp, JwksHttpOptions};
-use sluice_ports::KeyFetch;
+use sluice_ports::{FetchedKeys, KeyFetch, PortError, PortKind};
 use sluice_runtime::{AuthorizationSetting, FilesSetting, IssuerSection, Settings, TenantSection};
 
 /// What a tenant's settings say about who may do what.
@@ -93,7 +94,25 @@ fn key_fetch(settings: &Settings) -> anyhow::Result<Arc<dyn KeyFetch>> {
         let pem = pem.with_context(|| format!("reading {} (auth.jwks_ca_file)", path.display()))?;
         options.extra_roots_pem = Some(pem);
     }
-    Ok(Arc::new(
-        JwksHttp::new(options).context("preparing to fetch key sets")?,
-    ))
+    let told = options.extra_roots_pem.is_some() || !options.private_hosts.is_empty();
+    match JwksHttp::new(options) {
+        Ok(fetch) => Ok(Arc::new(fetch)),
+        Err(error) if told => Err(error).context("preparing to fetch key sets"),
+        // A machine without certificates of authorities can still serve clients whose keys are registered.
+        Err(error) => {
+            tracing::warn!(%error, "key sets cannot be fetched (jwks_url)");
+            Ok(Arc::new(Unfetchable))
+        }
+    }
+}
+
+/// Fetches nothing.
+struct Unfetchable;
+
+#[async_trait]
+impl KeyFetch for Unfetchable {
+    async fn fetch(&self, _url: &str) -> Result<FetchedKeys, PortError> {
+        let action = "fetching a key set without certificates of authorities";
+        Err(PortError::new(PortKind::Permanent, action))
+    }
 }

@@ -57,8 +57,10 @@ impl Desk {
             ([tenant, id], "GET") => self.show(&named(tenant)?, &named(id)?).await,
             ([tenant, id], "PUT") => {
                 let (tenant, id) = (named(tenant)?, named(id)?);
-                let registration = registration(object(&request.body)?)?;
-                self.clients.replace(&tenant, &id, registration).await?;
+                let mut body = object(&request.body)?;
+                let seen = seen(&mut body)?;
+                let new = (registration(body)?, seen);
+                self.clients.replace(&tenant, &id, new).await?;
                 self.show(&tenant, &id).await
             }
             ([tenant, id], "DELETE") => {
@@ -102,6 +104,7 @@ impl Desk {
         let view = view.unwrap_or_else(|_| ClientView {
             tenant: tenant.clone(),
             id,
+            version: 1,
             declared: false,
             changed: None,
             registration,
@@ -115,6 +118,18 @@ impl Desk {
         let id = format!("c-{}", hex::encode(random)).parse();
         id.map_err(|wrong| Problem::Body(format!("id: {wrong}")))
     }
+}
+
+/// The version that whoever replaces a client has seen, if they say so.
+fn seen(body: &mut Map<String, Value>) -> Result<Option<u32>, Problem> {
+    let wrong = || Problem::Body("version must be the number that was shown".to_owned());
+    let Some(version) = body.remove("version") else {
+        return Ok(None);
+    };
+    let version = version
+        .as_u64()
+        .and_then(|number| u32::try_from(number).ok());
+    version.map(Some).ok_or_else(wrong)
 }
 
 /// A tenant or a client whose name cannot be one is not there.

@@ -13,8 +13,9 @@ use sluice_ports::{PortError, Rate};
 
 use crate::visit::origin;
 
-/// Refusals that are written down of a tenant: so many at once, and then one a second. Anybody can cause
-/// them, and should not be able to fill the outbox.
+/// Refusals that are written down: of each client that showed who it is, and of all others together, so many
+/// at once and then one a second. Anybody can cause them, and should be able neither to fill the outbox nor
+/// to hide what a client tries.
 const REFUSALS: Rate = Rate {
     burst: 100,
     every: Duration::from_secs(1),
@@ -81,7 +82,9 @@ impl Auditing {
     }
 
     async fn refused(&self, entry: &AuditEntry) -> Result<(), PortError> {
-        let budget = format!("audit/refused/{}", entry.tenant);
+        let who = entry.actor.client.as_ref();
+        let who = who.map_or("others".to_owned(), |client| format!("client/{client}"));
+        let budget = format!("audit/refused/{}/{who}", entry.tenant);
         match self.ports.index.spend(&budget, REFUSALS).await? {
             None => self.audit.record(entry).await,
             Some(_) => {

@@ -4,16 +4,16 @@
 use std::time::Duration;
 
 use actix_web::body::SizedStream;
-use actix_web::http::{StatusCode, header};
+use actix_web::http::{Method, StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use futures::StreamExt;
-use sluice_engine::{FileAnswer, Files};
+use sluice_engine::{Caller, FileAnswer, Files};
 use sluice_model::{JobRef, ManifestFile};
 use sluice_ports::{PortError, PortKind};
 
 use crate::error::ApiError;
 use crate::range::{Wanted, wanted};
-use crate::visit::Visit;
+use crate::visit::{Visit, origin};
 use crate::{Gateway, accept, compress, decompress, routes};
 
 /// How long the link works that a token is answered with: the client follows it at once.
@@ -30,10 +30,17 @@ pub(crate) async fn file(
     request: HttpRequest,
 ) -> Result<HttpResponse, ApiError> {
     let files = routes::served(&request, &gateway)?.access.files;
-    let found = match files {
+    let (caller, job, found) = match files {
         Files::Links => by_link(&gateway, &request).await?,
         Files::Redirect | Files::Stream => with_token(&gateway, &request).await?,
     };
+    let form = form(&request, &found);
+    if text(&request, header::IF_NONE_MATCH).is_some_and(|tags| matches_any(tags, &form.tag)) {
+        return Ok(start(StatusCode::NOT_MODIFIED, &form).finish());
+    }
+    if request.method() != Method::HEAD {
+        gateway.auditing.file_served(&caller, &job, &found).await?;
+    }
     if files == Files::Redirect
         && let Some(link) = gateway.ports.blobs.link(&found.key, REDIRECT).await?
     {
@@ -42,10 +49,6 @@ pub(crate) async fn file(
             .insert_header((header::CACHE_CONTROL, "no-store"))
             .finish());
     }
-    let form = form(&request, &found);
-    if text(&request, header::IF_NONE_MATCH).is_some_and(|tags| matches_any(tags, &form.tag)) {
-        return Ok(start(StatusCode::NOT_MODIFIED, &form).finish());
-    }
     if form.gzip {
         compressed(&gateway, &found, &form).await
     } else {
@@ -53,8 +56,11 @@ pub(crate) async fn file(
     }
 }
 
+/// Who reads which file of which job.
+type Reading = (Caller, JobRef, ManifestFile);
+
 /// Whoever holds the link may read; a token beside it is not looked at.
-async fn by_link(gateway: &Gateway, request: &HttpRequest) -> Result<ManifestFile, ApiError> {
+async fn by_link(gateway: &Gateway, request: &HttpRequest) -> Result<Reading, ApiError> {
     let job = JobRef {
         tenant: routes::tenant(request, gateway)?,
         job: routes::part(request, "job")
@@ -66,20 +72,17 @@ async fn by_link(gateway: &Gateway, request: &HttpRequest) -> Result<ManifestFil
     gateway
         .links
         .check(&job, path, request.query_string(), now)?;
-    found(gateway.serve.file(&job, path).await?)
+    let found = found(gateway.serve.file(&job, path).await?)?;
+    Ok((Caller::anyone(origin(request)), job, found))
 }
 
 /// The token's client must be the job's, and its scopes must cover the type (C-022).
-async fn with_token(gateway: &Gateway, request: &HttpRequest) -> Result<ManifestFile, ApiError> {
+async fn with_token(gateway: &Gateway, request: &HttpRequest) -> Result<Reading, ApiError> {
     let visit = Visit::of(gateway, request).await?;
     let job = visit.job(request)?;
     let path = routes::part(request, "path");
     let found = found(gateway.serve.own_file(&visit.caller, &job, path).await?)?;
-    gateway
-        .auditing
-        .file_served(&visit.caller, &job, &found)
-        .await?;
-    Ok(found)
+    Ok((visit.caller, job, found))
 }
 
 fn found(answer: FileAnswer) -> Result<ManifestFile, ApiError> {

@@ -48,7 +48,11 @@ pub(crate) async fn configuration(
         let url = &gateway.settings.public_url;
         configuration["issuer"] = json!(format!("{url}/{tenant}/oauth2"));
         configuration["jwks_uri"] = json!(format!("{url}/{tenant}/oauth2/jwks"));
-    } else if let Some(other) = access.issuers.first() {
+    } else if let Some(other) = access
+        .issuers
+        .iter()
+        .find(|issuer| issuer.token_url.is_some())
+    {
         configuration["issuer"] = json!(other.tokens.issuer);
         configuration["jwks_uri"] = json!(other.jwks_url);
     }
@@ -101,14 +105,15 @@ async fn answer(
     (tenant, tokens): (&TenantId, &Tokens),
     body: web::Payload,
 ) -> Result<HttpResponse, TokenFailure> {
-    let form = form(gateway, request, body).await?;
-    let granted = match tokens.grant(tenant, &form).await {
+    let granted = match form(gateway, request, body).await {
+        Ok(form) => tokens.grant(tenant, &form).await,
+        Err(refusal) => Err(refusal.into()),
+    };
+    let granted = match granted {
         Ok(granted) => granted,
         Err(failure) => {
-            gateway
-                .auditing
-                .token_refused(request, tenant, &failure)
-                .await?;
+            let auditing = &gateway.auditing;
+            auditing.token_refused(request, tenant, &failure).await?;
             return Err(failure);
         }
     };

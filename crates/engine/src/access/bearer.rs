@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
-use sluice_auth::{AccessToken, External, SigningKeys, TokenError, TokenUse};
+use sluice_auth::{
+    AccessToken, Client, External, KeySource, LEEWAY, LONGEST, SigningKeys, TokenError, TokenUse,
+};
 use sluice_model::TenantId;
 use sluice_ports::{Clock, PortError};
 
@@ -52,6 +54,8 @@ struct Checks {
 #[derive(Clone)]
 struct Proven {
     token: AccessToken,
+    /// Whether this server issued it.
+    is_own: bool,
     until: i64,
 }
 
@@ -96,11 +100,13 @@ impl Bearer {
         let Some(checks) = &self.on else {
             return Ok(Caller::anyone(origin));
         };
-        let token = checks
+        let (token, is_own) = checks
             .token(tenant, token.ok_or(BearerError::Missing)?)
             .await?;
         let client = checks.clients.find(tenant, &token.client).await?;
-        let client = client.ok_or(TokenError::Invalid)?;
+        // Another server may speak only for clients that are registered as its own: it could name any.
+        let fits = |client: &Arc<Client>| matches!(client.keys, KeySource::Elsewhere) != is_own;
+        let client = client.filter(fits).ok_or(TokenError::Invalid)?;
         // What was taken from the client since the token was issued is gone now.
         let scopes = token.scopes.granted_by(&client.scopes);
         Ok(Caller::client(client, scopes, token.jti, origin))
@@ -108,41 +114,36 @@ impl Bearer {
 }
 
 impl Checks {
-    async fn token(&self, tenant: &TenantId, text: &str) -> Result<AccessToken, BearerError> {
+    /// What a token says, and whether this server issued it.
+    async fn token(
+        &self,
+        tenant: &TenantId,
+        text: &str,
+    ) -> Result<(AccessToken, bool), BearerError> {
         // With the tenant, as a token is for one base.
         let digest = Sha256::digest(format!("{tenant}\n{text}").as_bytes()).into();
         let now = self.clock.now().millis().div_euclid(1000);
         let remembered = self.remembered().get(&digest).cloned();
-        if let Some(proven) = remembered {
-            return if now < proven.until {
-                Ok(proven.token)
-            } else {
-                Err(TokenError::Expired.into())
-            };
+        if let Some(proven) = remembered.filter(|proven| now < proven.until) {
+            return Ok((proven.token, proven.is_own));
         }
-        let (token, until) = self.prove(tenant, text, now).await?;
+        let proven = self.prove(tenant, text, now).await?;
         let mut remembered = self.remembered();
         if remembered.len() >= REMEMBERED {
             remembered.retain(|_, proven| now < proven.until);
         }
         // Still full: rather check again than grow.
         if remembered.len() < REMEMBERED {
-            let token = token.clone();
-            remembered.insert(digest, Proven { token, until });
+            remembered.insert(digest, proven.clone());
         }
-        Ok(token)
+        Ok((proven.token, proven.is_own))
     }
 
     fn remembered(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Proven>> {
         self.proven.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn prove(
-        &self,
-        tenant: &TenantId,
-        text: &str,
-        now: i64,
-    ) -> Result<(AccessToken, i64), BearerError> {
+    async fn prove(&self, tenant: &TenantId, text: &str, now: i64) -> Result<Proven, BearerError> {
         let issuer = sluice_auth::issuer_of(text).ok_or(TokenError::Invalid)?;
         let own = self.options.issuer(tenant);
         let Some(access) = self.tenants.get(tenant).map(|tenant| tenant.access.clone()) else {
@@ -158,7 +159,13 @@ impl Checks {
                 audience: &self.options.fhir_base(tenant),
                 now,
             };
-            return Ok(AccessToken::read(text, &keys, what)?);
+            let (token, until) = AccessToken::read(text, &keys, what)?;
+            let is_own = true;
+            return Ok(Proven {
+                token,
+                is_own,
+                until,
+            });
         }
         let trusted = access
             .issuers
@@ -173,7 +180,7 @@ impl Checks {
         trusted: &TrustedIssuer,
         text: &str,
         now: i64,
-    ) -> Result<(AccessToken, i64), BearerError> {
+    ) -> Result<Proven, BearerError> {
         let external = External::read(text)?;
         let keys = self.sets.find(&trusted.jwks_url, external.kid()).await;
         let keys = keys.ok_or_else(|| {
@@ -181,7 +188,13 @@ impl Checks {
             PortError::new(sluice_ports::PortKind::Transient, action)
         })?;
         let (token, until) = external.prove(&trusted.tokens, &keys, now)?;
-        // A key that is withdrawn is noticed no later than its set is fetched again.
-        Ok((token, until.min(now + sluice_auth::LONGEST)))
+        // Then it is proven again, with the keys that there are then.
+        let until = until.saturating_add(LEEWAY).min(now + LONGEST);
+        let is_own = false;
+        Ok(Proven {
+            token,
+            is_own,
+            until,
+        })
     }
 }

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
 use sluice_auth::{Client, ClientId, Registration};
 use sluice_fhir::Instant;
 use sluice_model::{TenantId, Version, layout};
-use sluice_ports::{Creation, PortError};
+use sluice_ports::{Creation, PortError, PortKind};
 use tokio::sync::Mutex;
 
 use crate::audit::write_down;
@@ -17,6 +19,9 @@ use crate::{AuditAction, AuditEntry, AuditOutcome, Journal, Ports, Tenants};
 
 /// What is known is looked at again after this long; a change is everywhere within it.
 const FRESH: Duration = Duration::from_secs(10);
+/// How long the store may take to tell of clients, and after a failure it is not asked again.
+const PATIENCE: Duration = Duration::from_secs(5);
+const RESPITE: Duration = Duration::from_secs(1);
 /// Objects listed at a time.
 const PAGE: usize = 1000;
 
@@ -55,6 +60,9 @@ pub struct ClientView {
     pub tenant: TenantId,
     /// Its id.
     pub id: ClientId,
+    /// How often it was changed at run time: whoever changes it says which version they saw.
+    #[serde(default)]
+    pub version: u32,
     /// Whether the settings declare it.
     #[serde(default)]
     pub declared: bool,
@@ -79,7 +87,7 @@ struct Stored {
 #[serde(rename_all = "lowercase")]
 enum Change {
     /// All of a client.
-    Registered(Registration),
+    Registered(Box<Registration>),
     /// Of a declared client: whether it may do anything.
     Enabled(bool),
     /// It is no more, and its id is not used again.
@@ -102,6 +110,7 @@ pub struct Clients {
 #[derive(Default)]
 struct Known {
     as_of: Option<Instant>,
+    failed: Option<tokio::time::Instant>,
     stored: BTreeMap<ClientId, (u32, Stored)>,
     clients: BTreeMap<ClientId, Arc<Client>>,
 }
@@ -137,8 +146,10 @@ impl Clients {
         };
         let mut known = known.lock().await;
         let now = self.ports.clock.now();
-        if known.as_of.is_none_or(|as_of| now >= as_of.plus(FRESH)) {
-            self.refresh(tenant, &mut known).await?;
+        // A clock that was set back must not make old knowledge fresh.
+        let is_fresh = |as_of: Instant| as_of <= now && now < as_of.plus(FRESH);
+        if !known.as_of.is_some_and(is_fresh) {
+            self.refresh_in_time(tenant, &mut known).await?;
         }
         let found = known.clients.get(id).cloned();
         Ok(found.filter(|client| client.enabled))
@@ -154,7 +165,7 @@ impl Clients {
         for (id, registration) in declared.into_iter().flatten() {
             views.insert(id.clone(), view(tenant, id, registration, true));
         }
-        for (id, (_, stored)) in &known.stored {
+        for (id, (version, stored)) in &known.stored {
             match &stored.change {
                 Change::Registered(registration) if !views.contains_key(id) => {
                     views.insert(id.clone(), view(tenant, id, registration, false));
@@ -168,6 +179,7 @@ impl Clients {
             }
             if let Some(shown) = views.get_mut(id) {
                 shown.changed = Some(stored.at);
+                shown.version = *version;
             }
         }
         Ok(views.into_values().collect())
@@ -193,28 +205,33 @@ impl Clients {
         if self.is_declared(tenant, id) || latest.is_some() {
             return Err(ClientError::Taken);
         }
-        match self
-            .append(tenant, id, 1, Change::Registered(registration))
-            .await
-        {
+        match self.append(tenant, id, 1, registered(registration)).await {
             Err(ClientError::Conflict) => Err(ClientError::Taken),
             done => done,
         }
     }
 
-    /// Replaces what is registered of a client.
+    /// Replaces what is registered of a client, if it is still the version that was `seen`. Whether it is
+    /// enabled stays as it is: nobody should undo that unawares.
     pub async fn replace(
         &self,
         tenant: &TenantId,
         id: &ClientId,
-        registration: Registration,
+        (registration, seen): (Registration, Option<u32>),
     ) -> Result<(), ClientError> {
         registration.check(id).map_err(ClientError::Invalid)?;
         if self.is_declared(tenant, id) {
             return Err(ClientError::Declared);
         }
-        let (version, _) = self.registered(tenant, id).await?;
-        self.append(tenant, id, version + 1, Change::Registered(registration))
+        let (version, before) = self.registered(tenant, id).await?;
+        if seen.is_some_and(|seen| seen != version) {
+            return Err(ClientError::Conflict);
+        }
+        let registration = Registration {
+            enabled: before.enabled,
+            ..registration
+        };
+        self.append(tenant, id, version + 1, registered(registration))
             .await
     }
 
@@ -239,7 +256,7 @@ impl Clients {
             enabled,
             ..registration
         };
-        self.append(tenant, id, version + 1, Change::Registered(registration))
+        self.append(tenant, id, version + 1, registered(registration))
             .await
     }
 
@@ -266,7 +283,7 @@ impl Clients {
     ) -> Result<(u32, Registration), ClientError> {
         match self.latest(tenant, id).await? {
             Some((version, stored)) => match stored.change {
-                Change::Registered(registration) => Ok((version, registration)),
+                Change::Registered(registration) => Ok((version, *registration)),
                 Change::Enabled(_) | Change::Removed => Err(ClientError::Unknown),
             },
             None => Err(ClientError::Unknown),
@@ -322,7 +339,8 @@ impl Clients {
     ) -> Result<(), PortError> {
         let action = AuditAction::ClientChanged;
         let mut entry = AuditEntry::new(tenant, action, AuditOutcome::Success);
-        entry.actor.client = Some("administrator".to_owned());
+        // No client can have this id.
+        entry.actor.client = Some("sluice:administrator".to_owned());
         entry.details.push(("client", id.to_string()));
         match change {
             Change::Registered(registration) => {
@@ -333,11 +351,35 @@ impl Clients {
                 entry
                     .details
                     .push(("enabled", registration.enabled.to_string()));
+                let groups = registration.groups.as_ref();
+                let groups = groups.map_or("all".to_owned(), |groups| groups.len().to_string());
+                entry.details.push(("groups", groups));
+                let keys = match (&registration.jwks, &registration.jwks_url) {
+                    (Some(set), _) => format!("inline, SHA-256 {}", digest(set)),
+                    (None, Some(_)) => "at a URL".to_owned(),
+                    (None, None) => "none".to_owned(),
+                };
+                entry.details.push(("keys", keys));
             }
             Change::Enabled(enabled) => entry.details.push(("enabled", enabled.to_string())),
             Change::Removed => entry.details.push(("change", "removed".to_owned())),
         }
         write_down(&self.ports, &entry).await
+    }
+
+    /// Looks at the store, which has so long to answer. Whoever waited meanwhile hears of a failure and does
+    /// not try again at once, or each would wait for all before it.
+    async fn refresh_in_time(&self, tenant: &TenantId, known: &mut Known) -> Result<(), PortError> {
+        let now = tokio::time::Instant::now();
+        if known.failed.is_some_and(|failed| now < failed + RESPITE) {
+            let action = "looking a client up, which failed a moment ago";
+            return Err(PortError::new(PortKind::Transient, action));
+        }
+        let refreshed = tokio::time::timeout(PATIENCE, self.refresh(tenant, known)).await;
+        let refreshed = refreshed
+            .unwrap_or_else(|late| Err(PortError::transient("looking a client up in time", late)));
+        known.failed = refreshed.is_err().then(tokio::time::Instant::now);
+        refreshed
     }
 
     /// Looks at the store: what is new there is read.
@@ -400,11 +442,13 @@ impl Clients {
         }
         for (id, registration) in self.declared.get(tenant).into_iter().flatten() {
             let mut registration = registration.clone();
-            if let Some((_, stored)) = stored.get(id)
-                && let Change::Enabled(enabled) = stored.change
-            {
-                registration.enabled &= enabled;
-            }
+            // Whoever was stopped or removed under this id is not let in again by a declaration.
+            registration.enabled &= match stored.get(id).map(|(_, stored)| &stored.change) {
+                Some(Change::Enabled(enabled)) => *enabled,
+                Some(Change::Registered(before)) => before.enabled,
+                Some(Change::Removed) => false,
+                None => true,
+            };
             add(id, &registration);
         }
         clients
@@ -453,6 +497,15 @@ fn is_unreadable(error: &PortError) -> bool {
     cause.is_some_and(|cause| cause.is::<serde_json::Error>())
 }
 
+/// Tells one set of keys from another.
+fn digest(set: &Value) -> String {
+    hex::encode(Sha256::digest(set.to_string()))
+}
+
+fn registered(registration: Registration) -> Change {
+    Change::Registered(Box::new(registration))
+}
+
 fn view(
     tenant: &TenantId,
     id: &ClientId,
@@ -462,6 +515,7 @@ fn view(
     ClientView {
         tenant: tenant.clone(),
         id: id.clone(),
+        version: 0,
         declared,
         changed: None,
         registration: registration.clone(),

@@ -1,5 +1,5 @@
-//! Key sets that others publish, kept for as long as they say and fetched no more often than
-//! their keys change.
+//! Key sets that others publish, kept for as long as they say. A key that is not among them has them
+//! fetched again, once a minute at most.
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError};
@@ -30,7 +30,9 @@ pub struct KeySets {
 #[derive(Default)]
 struct Slot {
     keys: Option<Arc<Jwks>>,
+    /// When the set was fetched, and when that was last tried.
     fetched: Option<Instant>,
+    looked: Option<Instant>,
     good_until: Option<Instant>,
     failed_until: Option<Instant>,
 }
@@ -54,25 +56,26 @@ impl KeySets {
         };
         let mut slot = slot.lock().await;
         let now = self.clock.now();
-        if let Some(keys) = slot.usable(kid, now) {
+        let held_back = |until: Option<Instant>| until.is_some_and(|until| now < until);
+        if slot.is_unknown(kid) && held_back(slot.looked.map(|at| at.plus(AFTER_UNKNOWN))) {
+            return slot.keep(now);
+        }
+        if let Some(keys) = slot.keep(now).filter(|keys| keys.knows(kid)) {
             return Some(keys);
         }
-        if slot.failed_until.is_some_and(|until| now < until) {
+        if held_back(slot.failed_until) {
             return None;
         }
-        match self.fetched(url).await {
-            Some((keys, life)) => {
-                let keys = Arc::new(keys);
-                slot.keys = Some(Arc::clone(&keys));
-                slot.fetched = Some(now);
-                slot.good_until = Some(now.plus(life.clamp(MOMENT, LONGEST)));
-                Some(keys)
-            }
-            None => {
-                slot.failed_until = Some(now.plus(AFTER_FAILURE));
-                slot.keep(now)
-            }
-        }
+        slot.looked = Some(now);
+        let Some((keys, life)) = self.fetched(url).await else {
+            slot.failed_until = Some(now.plus(AFTER_FAILURE));
+            return slot.keep(now);
+        };
+        let keys = Arc::new(keys);
+        slot.keys = Some(Arc::clone(&keys));
+        slot.fetched = Some(now);
+        slot.good_until = Some(now.plus(life.clamp(MOMENT, LONGEST)));
+        Some(keys)
     }
 
     async fn fetched(&self, url: &str) -> Option<(Jwks, Duration)> {
@@ -91,17 +94,15 @@ impl KeySets {
 }
 
 impl Slot {
-    /// The set, unless it is old, or does not know the key and may have changed since.
-    fn usable(&self, kid: &str, now: Instant) -> Option<Arc<Jwks>> {
-        let keys = self.keep(now)?;
-        let asked_just_now = self
-            .fetched
-            .is_some_and(|fetched| now < fetched.plus(AFTER_UNKNOWN));
-        (keys.knows(kid) || asked_just_now).then_some(keys)
+    /// Whether the last set that was fetched, old or not, has no such key.
+    fn is_unknown(&self, kid: &str) -> bool {
+        self.keys.as_ref().is_some_and(|keys| !keys.knows(kid))
     }
 
+    /// The set, while it may be used. A clock that was set back ends that.
     fn keep(&self, now: Instant) -> Option<Arc<Jwks>> {
+        let begun = self.fetched.is_some_and(|fetched| fetched <= now);
         let good = self.good_until.is_some_and(|until| now < until);
-        self.keys.clone().filter(|_| good)
+        self.keys.clone().filter(|_| begun && good)
     }
 }

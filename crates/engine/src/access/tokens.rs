@@ -138,7 +138,7 @@ impl Tokens {
                 refusal,
                 claimed: Some(assertion.client().clone()),
             },
-            other => other,
+            TokenFailure::Port(error) => TokenFailure::Port(error),
         })
     }
 
@@ -202,8 +202,7 @@ impl Tokens {
     ) -> Result<bool, PortError> {
         let jti = hex::encode(Sha256::digest(assertion.jti().as_bytes()));
         let name = format!("jti/{tenant}/{}/{jti}", assertion.client());
-        let memory = assertion.memory(seconds(self.ports.clock.as_ref()));
-        let memory = Duration::from_secs(u64::try_from(memory).unwrap_or(1));
+        let memory = Duration::from_secs(Assertion::MEMORY);
         let by = self.random()?;
         self.ports.index.first_use(&name, &by, memory).await
     }

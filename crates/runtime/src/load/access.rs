@@ -50,8 +50,9 @@ fn check_address(settings: &Settings) -> Result<(), SettingsError> {
     let server = &settings.server;
     if let Some(url) = &server.public_url {
         let fits = url.starts_with("http://") || url.starts_with("https://");
-        let odd = |letter: char| letter.is_whitespace() || matches!(letter, '?' | '#');
-        if !fits || url.ends_with('/') || url.contains(odd) {
+        let odd = |letter: char| letter.is_whitespace() || matches!(letter, '?' | '#' | '@');
+        let nowhere = url.ends_with("://");
+        if nowhere || !fits || url.ends_with('/') || url.contains(odd) {
             return conflict(format!(
                 "server.public_url is {url:?}: it must begin with http:// or https:// and have no \
                  slash at its end"
@@ -62,6 +63,25 @@ fn check_address(settings: &Settings) -> Result<(), SettingsError> {
         return conflict(
             "set both server.tls_certificate and server.tls_key, or neither".to_owned(),
         );
+    }
+    let outside = server
+        .public_url
+        .as_deref()
+        .filter(|url| !leads_to_loopback(url));
+    if let Some(url) = outside {
+        // Listening on loopback behind a proxy is being reached from outside all the same.
+        if server.authorization == AuthorizationSetting::Off {
+            return conflict(format!(
+                "server.public_url is {url:?}: with server.authorization = \"off\" it must lead to loopback, \
+                 because whoever reaches it gets everything"
+            ));
+        }
+        if !url.starts_with("https://") {
+            return conflict(format!(
+                "server.public_url is {url:?}: it must begin with https://, because tokens and files would \
+                 travel in clear; only on loopback may it be http://"
+            ));
+        }
     }
     if server.listen.ip().is_loopback() {
         return Ok(());
@@ -82,6 +102,20 @@ fn check_address(settings: &Settings) -> Result<(), SettingsError> {
     }
 }
 
+/// Whether a URL names this machine and nothing else.
+fn leads_to_loopback(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split('/').next().unwrap_or_default();
+    let host = match authority.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or_default(),
+        None => authority.split(':').next().unwrap_or_default(),
+    };
+    let is_address = host
+        .parse::<std::net::IpAddr>()
+        .is_ok_and(|ip| ip.is_loopback());
+    is_address || host.eq_ignore_ascii_case("localhost")
+}
+
 pub(super) fn check_tenant(name: &TenantId, tenant: &TenantSection) -> Result<(), SettingsError> {
     if tenant.levels.is_empty() {
         return conflict(format!(
@@ -94,7 +128,31 @@ pub(super) fn check_tenant(name: &TenantId, tenant: &TenantSection) -> Result<()
              get a token"
         ));
     }
+    let names_one = tenant
+        .issuers
+        .values()
+        .any(|issuer| issuer.token_url.is_some());
+    if !tenant.own_tokens && !names_one {
+        return conflict(format!(
+            "tenants.{name}.own_tokens is false: one of tenants.{name}.issuers must have a token_url, so \
+             that clients can find it"
+        ));
+    }
+    let mut known = Vec::new();
     for (issuer, section) in &tenant.issuers {
+        let empty = [
+            &section.issuer,
+            &section.audience,
+            &section.client_claim,
+            &section.scope_claim,
+        ];
+        if empty.iter().any(|text| text.is_empty()) || known.contains(&&section.issuer) {
+            return conflict(format!(
+                "tenants.{name}.issuers.{issuer}: issuer, audience and claims must not be empty, and no two \
+                 may have the same issuer"
+            ));
+        }
+        known.push(&section.issuer);
         let urls = [Some(&section.jwks_url), section.token_url.as_ref()];
         if !urls
             .into_iter()

@@ -181,11 +181,19 @@ impl Registry {
         }
     }
 
-    /// Replaces what is registered.
-    pub(crate) async fn replace(&self, id: &ClientId, new: &Registration) -> Result<(), Undone> {
+    /// Replaces what is registered, if it is still the version that was seen.
+    pub(crate) async fn replace(
+        &self,
+        id: &ClientId,
+        new: &Registration,
+        seen: u32,
+    ) -> Result<(), Undone> {
         match &self.way {
-            Way::Store(clients) => Ok(clients.replace(&self.tenant, id, new.clone()).await?),
-            Way::Port(remote) => remote.replace(id, new).await,
+            Way::Store(clients) => {
+                let new = (new.clone(), Some(seen));
+                Ok(clients.replace(&self.tenant, id, new).await?)
+            }
+            Way::Port(remote) => remote.replace(id, new, seen).await,
         }
     }
 

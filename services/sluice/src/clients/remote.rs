@@ -76,8 +76,14 @@ impl Remote {
         self.ask(Method::POST, &[], Some(&body)).await.map(drop)
     }
 
-    pub(crate) async fn replace(&self, id: &ClientId, new: &Registration) -> Result<(), Undone> {
-        let body = written(new)?;
+    pub(crate) async fn replace(
+        &self,
+        id: &ClientId,
+        new: &Registration,
+        seen: u32,
+    ) -> Result<(), Undone> {
+        let mut body = written(new)?;
+        body["version"] = seen.into();
         let path = [id.as_str()];
         self.ask(Method::PUT, &path, Some(&body)).await.map(drop)
     }

@@ -44,7 +44,8 @@ pub(crate) struct RotateArgs {
 pub(crate) async fn run(args: RotateArgs) -> anyhow::Result<()> {
     let id = &args.id;
     let registry = args.reach.open().await?;
-    let old = registry.show(id).await?.registration;
+    let shown = registry.show(id).await?;
+    let (seen, old) = (shown.version, shown.registration);
     let keys = args.keys.keys()?;
     let new = rotated(old, &args.drop_kids, keys.as_ref(), args.replace)?;
     if let Err(problems) = new.check(id) {
@@ -59,7 +60,7 @@ pub(crate) async fn run(args: RotateArgs) -> anyhow::Result<()> {
         }
         _ => None,
     };
-    let replaced = registry.replace(id, &new).await;
+    let replaced = registry.replace(id, &new, seen).await;
     if let (Err(Undone::Refused(_)), Some(file)) = (&replaced, &file) {
         file.discard();
     }

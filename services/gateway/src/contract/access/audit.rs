@@ -119,6 +119,36 @@ async fn delivered(secured: &Secured) -> Vec<Value> {
     events
 }
 
+/// A flood of requests by nobody in particular hides nothing of what a client tries (G7).
+#[tokio::test]
+async fn a_flood_of_strangers_does_not_hide_a_client() {
+    let secured = Secured::new();
+    let owner = secured.token("default", "owner", "system/*.rs").await;
+    let stranger = secured.token("default", "stranger", "system/*.rs").await;
+    let started = secured.get(EXPORT, &owner).await;
+    for _ in 0..150 {
+        secured.send(TestRequest::get().uri(EXPORT), None).await;
+    }
+    secured
+        .get(started.header("content-location"), &stranger)
+        .await;
+    let events = events(&secured).await;
+    let refused: Vec<&Value> = events
+        .iter()
+        .filter(|event| event.to_string().contains("\"access-refused\""))
+        .collect();
+    assert!(
+        refused.len() <= 101,
+        "{}: the flood is bounded",
+        refused.len()
+    );
+    assert!(
+        refused
+            .iter()
+            .any(|event| event.to_string().contains("\"stranger\""))
+    );
+}
+
 /// G12: what cannot be written down does not happen.
 #[tokio::test]
 async fn g12_without_room_in_the_audit_nothing_is_exported() {

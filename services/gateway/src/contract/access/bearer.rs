@@ -219,7 +219,11 @@ async fn g9_a_client_that_is_disabled_or_narrowed_loses_it_at_once_or_nearly() {
 
     let mut narrow = all.clone();
     narrow.scopes = vec!["system/Patient.rs".to_owned()];
-    secured.clients.replace(&tenant, &id, narrow).await.unwrap();
+    secured
+        .clients
+        .replace(&tenant, &id, (narrow, None))
+        .await
+        .unwrap();
     secured.site.clock.pass(Duration::from_secs(30));
     let got = secured.get(&status, &token).await;
     assert_eq!(
@@ -228,7 +232,11 @@ async fn g9_a_client_that_is_disabled_or_narrowed_loses_it_at_once_or_nearly() {
         "R-004: the job holds more"
     );
 
-    secured.clients.replace(&tenant, &id, all).await.unwrap();
+    secured
+        .clients
+        .replace(&tenant, &id, (all, None))
+        .await
+        .unwrap();
     secured
         .clients
         .set_enabled(&tenant, &id, false)

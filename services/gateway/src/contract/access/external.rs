@@ -110,6 +110,10 @@ async fn tokens_that_are_not_quite_theirs_are_refused() {
             "a client that is not registered",
             lay(json!({ "azp": "nobody" })),
         ),
+        (
+            "a client that has keys of its own",
+            lay(json!({ "azp": "owner" })),
+        ),
         ("a client that is disabled", lay(json!({ "azp": "off" }))),
         (
             "HS256 with the public key",
@@ -141,6 +145,33 @@ async fn tokens_that_are_not_quite_theirs_are_refused() {
         got.status,
         StatusCode::SERVICE_UNAVAILABLE,
         "its keys cannot be had"
+    );
+}
+
+/// Theirs live as long as they say, not as long as ours.
+#[tokio::test]
+async fn a_token_of_theirs_is_good_for_its_own_time() {
+    let secured = trusting(true);
+    let key = Forger::rs384();
+    secured
+        .keys
+        .publish(ISSUER_JWKS_URL, &key.jwks("idp"), None);
+    let token = key.sign(&header("RS256"), &claims(&secured));
+    for minutes in [0, 6, 30, 23] {
+        secured
+            .site
+            .clock
+            .pass(std::time::Duration::from_mins(minutes));
+        let got = secured
+            .get(&format!("{EXPORT}?_type=Patient"), &token)
+            .await;
+        assert_eq!(got.status, StatusCode::ACCEPTED, "{minutes} more");
+    }
+    secured.site.clock.pass(std::time::Duration::from_mins(2));
+    let got = secured.get(EXPORT, &token).await;
+    assert_eq!(
+        (got.status, got.issue().as_str()),
+        (StatusCode::UNAUTHORIZED, "expired")
     );
 }
 

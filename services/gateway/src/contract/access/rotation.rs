@@ -81,6 +81,30 @@ async fn g6_a_flood_of_unknown_kids_is_one_fetch_a_minute() {
     assert_eq!(secured.keys.fetches(), 3);
 }
 
+/// A set that must not be kept is not kept, and is no way to have it fetched at will either.
+#[tokio::test]
+async fn g6_a_set_that_is_not_kept_is_fetched_for_its_own_kids_only() {
+    let secured = Secured::new();
+    secured
+        .keys
+        .publish(JWKS_URL, &secured.published.jwks("p"), Some(Duration::ZERO));
+    assert_eq!(
+        asked(&secured, &secured.published, "p").await,
+        StatusCode::OK
+    );
+    for number in 0..50 {
+        secured.site.clock.pass(Duration::from_secs(1));
+        asked(&secured, &secured.published, &format!("kid-{number}")).await;
+    }
+    assert_eq!(secured.keys.fetches(), 1);
+    secured.site.clock.pass(Duration::from_secs(1));
+    assert_eq!(
+        asked(&secured, &secured.published, "p").await,
+        StatusCode::OK
+    );
+    assert_eq!(secured.keys.fetches(), 2);
+}
+
 #[tokio::test]
 async fn r_234_jku_must_be_what_is_registered_and_kids_must_be_unique() {
     let secured = Secured::new();
