@@ -1,8 +1,10 @@
-//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `compose`, `deny`, `stack`, `bench`.
+//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `compose`, `deny`, `fuzz`, `stack`,
+//! `bench`.
 
 mod bench;
 mod compose;
 mod deny;
+mod fuzz;
 mod graph;
 mod run;
 mod stack;
@@ -12,13 +14,14 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 const USAGE: &str =
-    "usage: cargo xtask test | graph | compose | deny | ci | stack up|down|status | bench NAME
+    "usage: cargo xtask test | graph | compose | deny | ci | fuzz [SECONDS] | stack up|down|status | bench NAME
 
   test     every test of the workspace
   graph    checks that crates depend only on layers below their own
   compose  docker-compose.yml, and the settings that it gives to services
   deny     licences, sources, bans and advisories of dependencies (cargo-deny)
   ci       test, then fmt, clippy, graph, compose and deny
+  fuzz     every target of /fuzz, for 30 or so many seconds each (cargo-fuzz; best with nightly)
   stack    RabbitMQ, Redis and S3 on free loopback ports, under target/stack
   bench    prints figures: memory (2 GiB and documents of 60 MB from one process)";
 
@@ -41,6 +44,8 @@ fn command(words: &[&str]) -> anyhow::Result<()> {
         ["compose"] => compose::check(),
         ["deny"] => deny::check(),
         ["ci"] => ci(),
+        ["fuzz"] => fuzz::run(None),
+        ["fuzz", seconds] => fuzz::run(Some(seconds)),
         ["stack", word] => stack::command(word),
         ["bench", name] => bench::run(name),
         _ => bail!("{USAGE}"),
