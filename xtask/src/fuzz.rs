@@ -21,10 +21,14 @@ pub(crate) fn run(seconds: Option<&str>) -> anyhow::Result<()> {
     let tool = tool()?;
     let fuzzer = Fuzzer {
         tool,
-        toolchain: toolchain(),
+        nightly: has_nightly(),
     };
     let targets = targets()?;
-    say(&format!("fuzz: building with {}", fuzzer.toolchain));
+    say(if fuzzer.nightly {
+        "fuzz: building with the address sanitizer"
+    } else {
+        "fuzz: building without the address sanitizer, which only nightly has"
+    });
     fuzzer.build()?;
     let mut found = Vec::new();
     for target in &targets {
@@ -53,14 +57,12 @@ fn targets() -> anyhow::Result<Vec<String>> {
     Ok(targets)
 }
 
-/// A fuzzer finds more with the address sanitizer, which only nightly has.
-fn toolchain() -> &'static str {
+fn has_nightly() -> bool {
     let listed = Command::new("rustup").args(["toolchain", "list"]).output();
-    let nightly = listed.is_ok_and(|listed| {
+    listed.is_ok_and(|listed| {
         let names = String::from_utf8_lossy(&listed.stdout);
         names.lines().any(|name| name.starts_with("nightly"))
-    });
-    if nightly { "nightly" } else { "stable" }
+    })
 }
 
 fn tool() -> anyhow::Result<PathBuf> {
@@ -81,7 +83,7 @@ fn tool() -> anyhow::Result<PathBuf> {
 
 struct Fuzzer {
     tool: PathBuf,
-    toolchain: &'static str,
+    nightly: bool,
 }
 
 impl Fuzzer {
@@ -89,13 +91,13 @@ impl Fuzzer {
         let mut command = Command::new(&self.tool);
         command.arg(word).current_dir(root());
         command.arg("--target-dir").arg(scratch().join("build"));
-        // cargo has set which cargo this is, and that one would be used.
-        command
-            .env_remove("CARGO")
-            .env("RUSTUP_TOOLCHAIN", self.toolchain);
-        if self.toolchain == "stable" {
+        if self.nightly {
+            // cargo has set which cargo this is, and that one would be used.
+            command
+                .env_remove("CARGO")
+                .env("RUSTUP_TOOLCHAIN", "nightly");
+        } else {
             command.args(["--sanitizer", "none"]);
-            command.env("RUSTC_BOOTSTRAP", "1");
         }
         command
     }
