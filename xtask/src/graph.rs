@@ -31,7 +31,7 @@ const LAYERS: [&[&str]; 10] = [
     &["sluice-wiring"],
     &["sluice-gateway", "sluice-coordinator", "sluice-worker"],
     &["sluice"],
-    &["sluice-e2e"],
+    &["sluice-e2e", "sluice-fuzz"],
     &["xtask"],
 ];
 
@@ -43,10 +43,10 @@ const ADAPTERS: [&str; 5] = [
     "sluice-blobs-s3",
     "sluice-jwks-http",
 ];
-const MAY_SEE_ADAPTERS: [&str; 2] = ["sluice-wiring", "sluice-e2e"];
+const MAY_SEE_ADAPTERS: [&str; 3] = ["sluice-wiring", "sluice-e2e", "sluice-fuzz"];
 /// Crates for tests only, and who may use them otherwise.
 const TEST_ONLY: [(&str, &[&str]); 2] = [
-    ("sluice-testkit", &["sluice-e2e"]),
+    ("sluice-testkit", &["sluice-e2e", "sluice-fuzz"]),
     ("sluice-stack", &["sluice-e2e", "xtask"]),
 ];
 /// Crates that know nothing of the server.

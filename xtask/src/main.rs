@@ -1,8 +1,10 @@
-//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `compose`, `deny`, `stack`, `bench`, `real-clients`.
+//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `compose`, `deny`, `fuzz`, `stack`,
+//! `bench`, `real-clients`.
 
 mod bench;
 mod compose;
 mod deny;
+mod fuzz;
 mod graph;
 mod real_clients;
 mod run;
@@ -13,7 +15,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 const USAGE: &str =
-    "usage: cargo xtask test | graph | compose | deny | ci | stack up|down|status | bench NAME
+    "usage: cargo xtask test | graph | compose | deny | ci | fuzz [SECONDS] | stack up|down|status | bench NAME
        | real-clients
 
   test     every test of the workspace
@@ -21,6 +23,7 @@ const USAGE: &str =
   compose  docker-compose.yml, and the settings that it gives to services
   deny     licences, sources, bans and advisories of dependencies (cargo-deny)
   ci       test, then fmt, clippy, graph, compose and deny
+  fuzz     every target of /fuzz, for 30 or so many seconds each (cargo-fuzz; best with nightly)
   stack    RabbitMQ, Redis and S3 on free loopback ports, under target/stack
   real-clients  smart-fetch and cumulus-etl from PyPI, unchanged, against `sluice serve` with authorization
   bench    prints figures: memory (2 GiB and documents of 60 MB from one process)";
@@ -44,6 +47,8 @@ fn command(words: &[&str]) -> anyhow::Result<()> {
         ["compose"] => compose::check(),
         ["deny"] => deny::check(),
         ["ci"] => ci(),
+        ["fuzz"] => fuzz::run(None),
+        ["fuzz", seconds] => fuzz::run(Some(seconds)),
         ["stack", word] => stack::command(word),
         ["bench", name] => bench::run(name),
         ["real-clients"] => real_clients::run(),

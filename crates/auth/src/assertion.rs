@@ -127,7 +127,8 @@ impl<'t> Assertion<'t> {
     }
 }
 
-/// A key that nobody has: the curve's base point, or a number of the usual size.
+/// A key to spend the time on: the curve's base point, or a number of the usual size. Anyone can sign
+/// for that point, whose private half is 1, so what comes of it must never count.
 fn decoy(algorithm: Algorithm) -> DecodingKey {
     const POINT: [&str; 2] = [
         "qofKIr6LBTeOscce8yCtdG4dO2KLp5uYWfdB4IJUKjhVAvJdv1UpbDpUXjhydgq3",
