@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use sluice_auth::{KeySecret, Registration};
 use sluice_engine::{
-    AccessOptions, Authorization, Clients, Duplicates, Metrics, Policy, PollLimits, Ports, Tenant,
-    TenantAccess, Tenants, Tokens,
+    AccessOptions, Audit, Authorization, Clients, Duplicates, Metrics, Policy, PollLimits, Ports,
+    Tenant, TenantAccess, Tenants, Tokens,
 };
 use sluice_gateway::{Gateway, GatewaySettings, Limits, LinkKey};
 use sluice_local::{MemoryBlobs, MemoryIndex, MemoryQueue};
@@ -151,7 +151,13 @@ fn gateway(clock: Arc<ManualClock>, keys: &Value) -> Gateway {
         drain: Duration::ZERO,
     };
     let authorization = Authorization::On(Box::new(tokens));
-    Gateway::new(&ports, &tenants, authorization, LinkKey([5; 32]), settings)
+    Gateway::new(
+        &ports,
+        &tenants,
+        (authorization, &Audit::new(&ports, 1_000_000)),
+        LinkKey([5; 32]),
+        settings,
+    )
 }
 
 impl Site {
