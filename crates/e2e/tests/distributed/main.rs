@@ -6,6 +6,8 @@
     reason = "what surprises a test should end it"
 )]
 
+mod access;
+mod clients;
 mod collector;
 mod data;
 mod faults;
