@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod canary;
 mod clients;
 mod collector;
 mod data;
