@@ -8,10 +8,17 @@ use prost::Message;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
+/// What came so far.
+#[derive(Default)]
+struct Kept {
+    spans: Vec<Span>,
+    bytes: Vec<u8>,
+}
+
 /// Listens until it is dropped.
 pub(crate) struct Collector {
     pub(crate) endpoint: String,
-    spans: Arc<Mutex<Vec<Span>>>,
+    kept: Arc<Mutex<Kept>>,
     listening: tokio::task::JoinHandle<()>,
 }
 
@@ -19,8 +26,8 @@ impl Collector {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
-        let spans: Arc<Mutex<Vec<Span>>> = Arc::default();
-        let kept = Arc::clone(&spans);
+        let all: Arc<Mutex<Kept>> = Arc::default();
+        let kept = Arc::clone(&all);
         let listening = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let kept = Arc::clone(&kept);
@@ -31,14 +38,19 @@ impl Collector {
         });
         Self {
             endpoint,
-            spans,
+            kept: all,
             listening,
         }
     }
 
     /// What came so far.
     pub(crate) fn spans(&self) -> Vec<Span> {
-        self.spans.lock().unwrap().clone()
+        self.kept.lock().unwrap().spans.clone()
+    }
+
+    /// The same to the byte, with all that comes beside spans.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.kept.lock().unwrap().bytes.clone()
     }
 }
 
@@ -48,7 +60,7 @@ impl Drop for Collector {
     }
 }
 
-async fn serve(stream: TcpStream, kept: &Mutex<Vec<Span>>) -> std::io::Result<()> {
+async fn serve(stream: TcpStream, kept: &Mutex<Kept>) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     loop {
         let (mut length, mut line) = (0, String::new());
@@ -73,9 +85,15 @@ async fn serve(stream: TcpStream, kept: &Mutex<Vec<Span>>) -> std::io::Result<()
             .into_iter()
             .flat_map(|resource| resource.scope_spans);
         let spans = scopes.flat_map(|scope| scope.spans);
-        kept.lock().unwrap().extend(spans);
+        keep(kept, spans.collect(), &body);
         let answer =
             "HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: 0\r\n\r\n";
         stream.write_all(answer.as_bytes()).await?;
     }
+}
+
+fn keep(kept: &Mutex<Kept>, spans: Vec<Span>, body: &[u8]) {
+    let mut kept = kept.lock().unwrap();
+    kept.spans.extend(spans);
+    kept.bytes.extend(body);
 }

@@ -28,8 +28,13 @@ pub(crate) fn kick_off_with(header: &str, url: &str) -> String {
 
 /// The manifest, once it is there; an export that hangs ends the test.
 pub(crate) async fn manifest(job: &str) -> Value {
+    manifest_as("Accept: application/json", job).await
+}
+
+/// The same with a header of one's own.
+pub(crate) async fn manifest_as(header: &str, job: &str) -> Value {
     for _ in 0..300 {
-        if let Ok(manifest) = serde_json::from_str::<Value>(&curl(&["-s", job]))
+        if let Ok(manifest) = serde_json::from_str::<Value>(&curl(&["-s", "-H", header, job]))
             && manifest.get("output").is_some()
         {
             return manifest;

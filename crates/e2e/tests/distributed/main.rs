@@ -6,6 +6,9 @@
     reason = "what surprises a test should end it"
 )]
 
+mod access;
+mod canary;
+mod clients;
 mod collector;
 mod data;
 mod faults;

@@ -15,14 +15,19 @@ const QUEUE: &str = "SLUICE_PORTS__QUEUE";
 const INDEX: &str = "SLUICE_PORTS__INDEX";
 
 /// What is done to a server.
-type Step<S> = fn(&mut Private<S>) -> anyhow::Result<()>;
+pub(crate) type Step<S> = fn(&mut Private<S>) -> anyhow::Result<()>;
 
 /// Servers take a while; the client goes on meanwhile.
-async fn aside<T: Send + 'static>(act: impl FnOnce() -> anyhow::Result<T> + Send + 'static) -> T {
+pub(crate) async fn aside<T: Send + 'static>(
+    act: impl FnOnce() -> anyhow::Result<T> + Send + 'static,
+) -> T {
     tokio::task::spawn_blocking(act).await.unwrap().unwrap()
 }
 
-async fn told<S: Server + Send + 'static>(mut server: Private<S>, step: Step<S>) -> Private<S> {
+pub(crate) async fn told<S: Server + Send + 'static>(
+    mut server: Private<S>,
+    step: Step<S>,
+) -> Private<S> {
     aside(move || {
         step(&mut server)?;
         Ok(server)

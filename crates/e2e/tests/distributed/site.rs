@@ -23,6 +23,11 @@ pub(crate) enum Service {
 }
 
 impl Service {
+    /// Its word.
+    pub(crate) fn name(self) -> &'static str {
+        self.program().trim_start_matches("sluice-")
+    }
+
     fn program(self) -> &'static str {
         match self {
             Self::Gateway => "sluice-gateway",
@@ -221,6 +226,11 @@ impl Site {
         text
     }
 
+    /// Where logs and data directories of the processes are.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     /// Everything that a process wrote.
     pub(crate) fn log(&self, name: Name) -> String {
         std::fs::read_to_string(self.log_path(name)).unwrap()
@@ -300,6 +310,27 @@ impl Site {
         found.into_iter().map(|found| found.key).collect()
     }
 
+    /// The keys of all objects below a prefix.
+    pub(crate) async fn all_objects(&self, prefix: &str) -> Vec<String> {
+        let store = self.store.get_or_init(|| Box::pin(self.connect())).await;
+        let mut all: Vec<String> = Vec::new();
+        loop {
+            let after = all.last().map(String::as_str);
+            let found = store.list(prefix, after, 1000).await.unwrap();
+            if found.is_empty() {
+                return all;
+            }
+            all.extend(found.into_iter().map(|found| found.key));
+        }
+    }
+
+    /// What an object holds; nothing if it is gone by now.
+    pub(crate) async fn object(&self, key: &str) -> Vec<u8> {
+        let store = self.store.get_or_init(|| Box::pin(self.connect())).await;
+        let found = store.get(key).await.unwrap();
+        found.map(|body| body.to_vec()).unwrap_or_default()
+    }
+
     async fn connect(&self) -> S3Blobs {
         let options = S3Options {
             prefix: self.name.clone(),
@@ -332,6 +363,30 @@ impl Site {
         let how = r#"{"count":1,"ackmode":"ack_requeue_true","encoding":"auto"}"#;
         let found = curl(&["-s", "-X", "POST", "-d", how, &url]);
         serde_json::from_str::<Vec<serde_json::Value>>(&found).is_ok_and(|found| !found.is_empty())
+    }
+
+    /// Takes a message off a lane; `None` when there is none.
+    pub(crate) fn take_message(&self, lane: &str) -> Option<String> {
+        let management = stack("STACK_RABBITMQ_MANAGEMENT");
+        let url = format!("{management}/api/queues/%2f/{}.{lane}/get", self.name);
+        let how = r#"{"count":1,"ackmode":"ack_requeue_false","encoding":"auto"}"#;
+        let found = curl(&["-s", "-X", "POST", "-d", how, &url]);
+        let found: serde_json::Value = serde_json::from_str(&found).ok()?;
+        found[0]["payload"].as_str().map(str::to_owned)
+    }
+
+    /// Puts a message on a lane.
+    pub(crate) fn put_message(&self, lane: &str, body: &str) {
+        let management = stack("STACK_RABBITMQ_MANAGEMENT");
+        let url = format!("{management}/api/exchanges/%2f/amq.default/publish");
+        let message = serde_json::json!({
+            "routing_key": format!("{}.{lane}", self.name),
+            "payload": body,
+            "payload_encoding": "string",
+            "properties": { "delivery_mode": 2 },
+        });
+        let put = curl(&["-s", "-X", "POST", "-d", &message.to_string(), &url]);
+        assert!(put.contains("\"routed\":true"), "{put}");
     }
 
     /// Deletes every queue of this deployment with what is in it.
