@@ -85,13 +85,11 @@ impl Auditing {
         let who = entry.actor.client.as_ref();
         let who = who.map_or("others".to_owned(), |client| format!("client/{client}"));
         let budget = format!("audit/refused/{}/{who}", entry.tenant);
-        match self.ports.index.spend(&budget, REFUSALS).await? {
-            None => self.audit.record(entry).await,
-            Some(_) => {
-                tracing::warn!(tenant = %entry.tenant, "refusals are too many to be written down each");
-                Ok(())
-            }
+        if self.ports.index.spend(&budget, REFUSALS).await?.is_some() {
+            tracing::warn!(tenant = %entry.tenant, "refusals are too many to be written down each");
+            return Ok(());
         }
+        self.audit.record(entry).await
     }
 
     /// A manifest, and with it all links that are in it.

@@ -141,7 +141,7 @@ impl ApiError {
             Self::TooManyRunning(most) => vec![too_many(*most)],
             Self::TooManyKickoffs(wait) => vec![too_many_kickoffs(*wait)],
             Self::Token(error) => vec![bad_token(*error)],
-            Self::NotGranted(types) => types.iter().map(not_granted).collect(),
+            Self::NotGranted(types) => types.iter().copied().map(not_granted).collect(),
             other => {
                 let (code, text) = other.fixed();
                 vec![Issue::error(code, text)]
@@ -294,7 +294,7 @@ fn bad_token(error: TokenError) -> Issue {
     Issue::error(code, error.to_string())
 }
 
-fn not_granted(kind: &ResourceType) -> Issue {
+fn not_granted(kind: ResourceType) -> Issue {
     let text = format!(
         "the access token's scopes do not cover {kind}; leave it out of _type, or get a token with \
          system/{kind}.rs"
@@ -400,7 +400,7 @@ impl ResponseError for ApiError {
         let mut response = HttpResponse::build(self.status_code());
         match self {
             Self::TooFast(wait) | Self::TooManyKickoffs(wait) => {
-                retry_after(&mut response, whole_seconds(*wait))
+                retry_after(&mut response, whole_seconds(*wait));
             }
             Self::TooManyRunning(_) | Self::AuditFull => retry_after(&mut response, BUSY_SECONDS),
             Self::Port(error) => {

@@ -1,5 +1,5 @@
 //! SMART Backend Services over HTTP: discovery (E-10), the token endpoint (E-11), and the keys of its
-//! tokens. Errors here are OAuth's own (RFC 6749 section 5.2), not OperationOutcomes.
+//! tokens. Errors here are OAuth's own (RFC 6749 section 5.2), not `OperationOutcome`s.
 
 use actix_web::http::{StatusCode, header};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};

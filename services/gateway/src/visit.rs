@@ -58,9 +58,11 @@ pub(crate) fn origin(request: &HttpRequest) -> Origin {
 fn bearer(request: &HttpRequest) -> Result<Option<&str>, ApiError> {
     let mut headers = request.headers().get_all(header::AUTHORIZATION);
     let (Some(value), None) = (headers.next(), headers.next()) else {
-        return match request.headers().contains_key(header::AUTHORIZATION) {
-            true => Err(ApiError::Token(sluice_auth::TokenError::Invalid)),
-            false => Ok(None),
+        // None is nobody; two could mean anybody.
+        return if request.headers().contains_key(header::AUTHORIZATION) {
+            Err(ApiError::Token(sluice_auth::TokenError::Invalid))
+        } else {
+            Ok(None)
         };
     };
     let value = value.to_str().unwrap_or_default();

@@ -45,6 +45,7 @@ fn lay(good: &mut Value, over: &Value) {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn headers(secured: &Secured) -> Vec<Bad> {
     let none = json!({});
     let bad = |name, header: Value| bad(secured, name, &header, &none);

@@ -17,7 +17,12 @@ const BASE: &str = "https://bulk.example.org/default/fhir";
 
 /// Makes tokens as another server, or this one at another time, would.
 fn made(secret: &KeySecret, (issuer, audience): (&str, &str), now: i64) -> String {
-    let keys = SigningKeys::at(&[secret.clone()], &"default".parse().unwrap(), 86_400, now);
+    let keys = SigningKeys::at(
+        std::slice::from_ref(secret),
+        &"default".parse().unwrap(),
+        86_400,
+        now,
+    );
     let token = AccessToken {
         client: "owner".parse().unwrap(),
         scopes: Scopes::lenient("system/*.rs"),

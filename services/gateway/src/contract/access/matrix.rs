@@ -35,6 +35,7 @@ async fn tokens(secured: &Secured) -> [Option<String>; 6] {
 }
 
 #[tokio::test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 async fn every_route_answers_every_actor_as_it_should() {
     let secured = Secured::with(&Faults::default(), |access| access.files = Files::Stream);
     secured.site.work();
