@@ -68,8 +68,8 @@ impl Case {
         site.set("SLUICE_TELEMETRY__OTLP_ENDPOINT", &collector.endpoint);
         let key = format!("x-key={}", canaries.at("collectorkey"));
         site.set("SLUICE_TELEMETRY__OTLP_HEADERS", &key);
-        // All that is ours. What libraries say at this level is not for production, and may hold more.
-        site.set("SLUICE_LOG__FILTER", "info,sluice=trace");
+        // All that is said, by libraries too.
+        site.set("SLUICE_LOG__FILTER", "trace");
         site.start_all(1, 2, 2);
         Self {
             home,
@@ -230,7 +230,7 @@ fn is_meant(what: &str, place: &str) -> bool {
     let ignored = ["lenientname", "bodyname"];
     if place.starts_with("objects/_audit/") {
         // Which group was exported, and who somebody said to be whose assertion proved nothing.
-        return ["groupid", "claimediss"].contains(&what);
+        return ["groupid", "claimediss", "goodid"].contains(&what);
     }
     if place.starts_with("objects/") && place.ends_with("/job.json") {
         // The patients asked for, what was passed over, and the URL.
@@ -243,9 +243,19 @@ fn is_meant(what: &str, place: &str) -> bool {
         // An error file of the export, for the client who said it.
         return ignored.contains(&what);
     }
-    // The test itself put it there.
-    place.starts_with("rabbitmq/") && what == "message"
+    CONTROLS
+        .iter()
+        .any(|(name, part)| what == *name && place.contains(part))
 }
+
+/// What must be found where it is looked for: a good `X-Request-Id` is told by intention, and a message
+/// the test itself put into the broker.
+const CONTROLS: &[(&str, &str)] = &[
+    ("goodid", "processes/Gateway-0"),
+    ("goodid", "spans"),
+    ("goodid", "objects/_audit/"),
+    ("message", "rabbitmq/disk"),
+];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn g11_what_is_exported_is_nowhere_but_in_the_files() {
@@ -290,6 +300,11 @@ async fn g11_what_is_exported_is_nowhere_but_in_the_files() {
         .flat_map(|(what, places)| places.iter().map(move |place| (what, place)))
         .filter(|(what, place)| !is_meant(what, place))
         .collect();
+    for (what, part) in CONTROLS {
+        let places = found.get(*what).into_iter().flatten();
+        let mut there = places.filter(|place| place.contains(part));
+        assert!(there.next().is_some(), "{what} is not found in {part}");
+    }
     let told = visitor.told();
     show(&format!(
         "canary: {} answers, {} places as meant",

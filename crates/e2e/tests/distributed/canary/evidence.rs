@@ -140,10 +140,10 @@ impl<'s> Evidence<'s> {
         fs::write(file.path(), patterns.join("\n")).unwrap();
         let mut found = Found::new();
         for (path, text) in grep(file.path(), folder) {
-            let what = text.strip_prefix(&canaries.mark).unwrap_or(&text);
             let place = path.strip_prefix(folder).unwrap_or(&path);
             let place = place.display().to_string();
-            found.entry(what.to_owned()).or_default().insert(place);
+            let what = canaries.place_of(&text);
+            found.entry(what).or_default().insert(place);
         }
         found
     }

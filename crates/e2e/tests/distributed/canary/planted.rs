@@ -1,7 +1,9 @@
 //! Strings that occur nowhere else in the world, and a folder of resources that are full of them.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
+use std::sync::Mutex;
 
 use serde_json::{Value, json};
 use sluice_testkit::base64url;
@@ -11,6 +13,7 @@ use crate::site::Site;
 /// Makes the canaries of one run. All begin alike, so that those are found of which nobody thought.
 pub(super) struct Canaries {
     pub(super) mark: String,
+    made: Mutex<BTreeSet<String>>,
 }
 
 impl Canaries {
@@ -20,13 +23,24 @@ impl Canaries {
         let number: u64 = digits.parse().unwrap();
         Self {
             mark: format!("zq{number:x}qz"),
+            made: Mutex::default(),
         }
     }
 
     /// The canary of a place.
     pub(super) fn at(&self, place: &str) -> String {
         assert!(place.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        self.made.lock().unwrap().insert(place.to_owned());
         format!("{}{place}", self.mark)
+    }
+
+    /// Where a canary is from that was found among bytes: one of them may look like a letter of it.
+    pub(super) fn place_of(&self, found: &str) -> String {
+        let rest = found.strip_prefix(&self.mark).unwrap_or(found);
+        let made = self.made.lock().unwrap();
+        let places = made.iter().filter(|place| rest.starts_with(*place));
+        let longest = places.max_by_key(|place| place.len());
+        longest.map_or(rest, String::as_str).to_owned()
     }
 
     /// A text in which `@place@` stands for a canary.

@@ -160,6 +160,7 @@ impl<'c> Visitor<'c> {
             }
         }
         refused(&[HEADERS, &["{base}/$export"]].concat());
+        refused(&["-H", "X-Request-Id: @goodid@", "{base}/$export"]);
         refused(&[HEADERS, &["-H", "{all}", "{base}/$export?_type=Nothing"]].concat());
         for form in FORMS {
             self.knows("assertion", &self.assertion(&self.case.etl, "one"));
