@@ -154,7 +154,7 @@ async fn g3_an_assertion_is_one_token_wherever_it_is_sent() {
     let bodies = pair.home.path().join("bodies");
     fs::create_dir(&bodies).unwrap();
     // What is behind a # is not sent; it has curl send the same many times.
-    let urls = pair.endpoints().map(|url| format!("{url}#[1-{}]", TIMES));
+    let urls = pair.endpoints().map(|url| format!("{url}#[1-{TIMES}]"));
     let files = ["first", "second"].map(|name| format!("{}/{name}-#1", bodies.display()));
     let told = curl(&[
         "-s",

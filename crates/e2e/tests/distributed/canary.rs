@@ -261,7 +261,7 @@ const CONTROLS: &[(&str, &str)] = &[
 async fn g11_what_is_exported_is_nowhere_but_in_the_files() {
     let case = Case::started().await;
     let mut evidence = Evidence::of(&case.site);
-    case.exports(&evidence).await;
+    Box::pin(case.exports(&evidence)).await;
     let visitor = Visitor::of(&case);
     visitor.is_refused();
     visitor.is_let_in().await;

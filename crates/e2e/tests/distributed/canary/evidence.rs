@@ -179,9 +179,12 @@ fn escaped(text: &str) -> String {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_ ,=/".contains(letter);
     let letters = text.chars();
     letters
-        .map(|letter| match plain(letter) {
-            true => letter.to_string(),
-            false => format!("[{letter}]"),
+        .map(|letter| {
+            if plain(letter) {
+                letter.to_string()
+            } else {
+                format!("[{letter}]")
+            }
         })
         .collect()
 }

@@ -144,7 +144,8 @@ const BROKEN: &[&str] = &[
 /// Writes a file of the resources; says what is in it.
 pub(super) fn write_good(canaries: &Canaries, folder: &Path) -> Vec<String> {
     let lines = resources(canaries).into_iter();
-    let text: String = lines.map(|line| format!("{line}\n")).collect();
+    let text: Vec<String> = lines.map(|line| format!("{line}\n")).collect();
+    let text = text.concat();
     fs::write(folder.join("planted.ndjson"), &text).unwrap();
     let mut found = canaries.within(&text);
     found.sort_unstable();
