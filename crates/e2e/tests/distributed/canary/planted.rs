@@ -36,7 +36,9 @@ impl Canaries {
 
     /// Where a canary is from that was found among bytes: one of them may look like a letter of it.
     pub(super) fn place_of(&self, found: &str) -> String {
-        let rest = found.strip_prefix(&self.mark).unwrap_or(found);
+        let Some(rest) = found.strip_prefix(&self.mark) else {
+            return found.to_owned();
+        };
         let made = self.made.lock().unwrap();
         let places = made.iter().filter(|place| rest.starts_with(*place));
         let longest = places.max_by_key(|place| place.len());
