@@ -195,6 +195,24 @@ async fn a_chunk_that_cannot_be_exported_fails_the_job_unless_the_policy_allows_
     }
 }
 
+/// G8, rule 22: what the kick-off settled binds the worker too, whatever a source gives it.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_gives_what_was_not_asked_for_gets_nothing_exported() {
+    let mut conditions = Conditions::default();
+    conditions.policy.failed_percent = 100;
+    let source = Arc::new(SmallSource::of(3, 3).reading(Reading::Strays));
+    let world = World::start(&Disk::default(), source, &conditions)
+        .await
+        .unwrap();
+    let job = world.kick_off().await.unwrap();
+    let Ended::Complete(manifest) = world.ended(&job).await else {
+        panic!("the export did not complete");
+    };
+    assert!(manifest.output.is_empty(), "no stray is in it");
+    let lines = world.lines(&manifest.error).await.unwrap();
+    assert!(!lines.is_empty() && lines.iter().all(|line| line.contains("incomplete")));
+}
+
 /// C11: a chunk at which the process panics is tried again and then buried; it takes nothing else
 /// with it, and the job ends.
 #[tokio::test(start_paused = true)]

@@ -32,6 +32,8 @@ pub enum Reading {
     Fails,
     /// Whoever reads it panics.
     Panics,
+    /// It gives what was not asked for: Groups.
+    Strays,
 }
 
 const GROUP: &str = r#"{"resourceType":"Group","id":"everyone","type":"person","actual":true}"#;
@@ -185,6 +187,10 @@ impl Source for SmallSource {
     async fn read(&self, _scope: &Scope, slice: &Slice) -> Result<BlockStream, PortError> {
         match self.reading {
             Reading::Works => {}
+            Reading::Strays => {
+                let line = vec![(ResourceType::GROUP, GROUP.to_owned())];
+                return Ok(futures::stream::iter([Ok(block(&line))]).boxed());
+            }
             Reading::Fails => {
                 return Err(PortError::transient("reading a slice", "the disk is gone"));
             }
