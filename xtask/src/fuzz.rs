@@ -14,16 +14,22 @@ const SECONDS: u32 = 30;
 /// An input that takes longer than this, in seconds, is a finding.
 const LONGEST: u32 = 60;
 
-/// Runs every target for so many seconds; fails when one of them found something.
-pub(crate) fn run(seconds: Option<&str>) -> anyhow::Result<()> {
-    let seconds = seconds.map_or(Ok(SECONDS), str::parse);
+/// Runs every target, or one, for so many seconds each; fails when one of them found something.
+pub(crate) fn run(words: &[&str]) -> anyhow::Result<()> {
+    let seconds = words.first().map_or(Ok(SECONDS), |text| text.parse());
     let seconds = seconds.context("the time is a whole number of seconds")?;
+    let mut targets = targets()?;
+    if let Some(only) = words.get(1) {
+        targets.retain(|target| target == only);
+    }
+    if targets.is_empty() || words.len() > 2 {
+        bail!("there is no such target; fuzz/fuzz_targets has them");
+    }
     let tool = tool()?;
     let fuzzer = Fuzzer {
         tool,
         nightly: has_nightly(),
     };
-    let targets = targets()?;
     say(if fuzzer.nightly {
         "fuzz: building with the address sanitizer"
     } else {
@@ -91,11 +97,19 @@ impl Fuzzer {
         let mut command = Command::new(&self.tool);
         command.arg(word).current_dir(root());
         command.arg("--target-dir").arg(scratch().join("build"));
+        // What cargo told this program of itself: which cargo it is, and that one would be used; and of
+        // the package, for which some build scripts would run again.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text == "CARGO"
+                || text.starts_with("CARGO_PKG_")
+                || text.starts_with("CARGO_MANIFEST_")
+            {
+                command.env_remove(&name);
+            }
+        }
         if self.nightly {
-            // cargo has set which cargo this is, and that one would be used.
-            command
-                .env_remove("CARGO")
-                .env("RUSTUP_TOOLCHAIN", "nightly");
+            command.env("RUSTUP_TOOLCHAIN", "nightly");
         } else {
             command.args(["--sanitizer", "none"]);
         }
@@ -125,7 +139,9 @@ impl Fuzzer {
         command.arg(format!("-max_total_time={seconds}"));
         command.arg(format!("-timeout={LONGEST}"));
         let writing = File::create(&log).context("making a log")?;
+        // actix keeps the names of its routes for good, once for each thread. That is no finding.
         let status = command
+            .env("ASAN_OPTIONS", "detect_leaks=0")
             .stdout(Stdio::null())
             .stderr(writing)
             .status()
@@ -163,9 +179,10 @@ fn figures(log: &str) -> Option<String> {
 /// Says what did not hold, for which input, and how that becomes a test.
 fn tell(target: &str, log: &str, path: &Path) {
     say(&format!("fuzz: {target:<14} found something"));
-    let what = log.lines().find(|line| line.contains("panicked at"));
-    let after = log.lines().skip_while(|line| !line.contains("panicked at"));
-    for line in what.into_iter().chain(after.skip(1).take(1)) {
+    let is_what = |line: &&str| line.contains("panicked at") || line.contains("ERROR: ");
+    let what = log.lines().skip_while(|line| !is_what(line));
+    // What did not hold stands in the line after where.
+    for line in what.take(2) {
         say(&format!("  {line}"));
     }
     let input = log.lines().rev().find_map(|line| {

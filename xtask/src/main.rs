@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 const USAGE: &str =
-    "usage: cargo xtask test | graph | compose | deny | ci | fuzz [SECONDS] | stack up|down|status | bench NAME
+    "usage: cargo xtask test | graph | compose | deny | ci | fuzz [SECONDS [TARGET]] | stack up|down|status | bench NAME
        | real-clients
 
   test     every test of the workspace
@@ -47,8 +47,7 @@ fn command(words: &[&str]) -> anyhow::Result<()> {
         ["compose"] => compose::check(),
         ["deny"] => deny::check(),
         ["ci"] => ci(),
-        ["fuzz"] => fuzz::run(None),
-        ["fuzz", seconds] => fuzz::run(Some(seconds)),
+        ["fuzz", rest @ ..] => fuzz::run(rest),
         ["stack", word] => stack::command(word),
         ["bench", name] => bench::run(name),
         ["real-clients"] => real_clients::run(),

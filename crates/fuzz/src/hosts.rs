@@ -8,6 +8,9 @@ use crate::site::{EVIL, PUBLIC, SITE};
 /// Cuts an input into headers; it may stand in none.
 const CUT: u8 = 0x1e;
 
+/// With the few that a request has anyway, as many headers as actix reads, or a little less.
+const MOST_LINES: usize = 90;
+
 /// What is asked for; the first byte of an input chooses.
 const PATHS: [&str; 8] = [
     "/default/fhir/Patient/$export",
@@ -77,7 +80,8 @@ pub fn hosts(data: &[u8]) {
     leads_nowhere_else(head);
     leads_nowhere_else(body);
     has_one_request_id(head);
-    let refused = head.starts_with("HTTP/1.1 400 ") && body.is_empty();
+    let refusals = ["HTTP/1.1 400 ", "HTTP/1.1 431 "];
+    let refused = refusals.iter().any(|status| head.starts_with(status)) && body.is_empty();
     assert!(
         !refused || said.may_be_refused,
         "refused: {}",
@@ -98,6 +102,7 @@ struct Said {
     authority: String,
     headers: Vec<u8>,
     hosts: usize,
+    lines: usize,
     may_be_refused: bool,
 }
 
@@ -125,6 +130,8 @@ impl Said {
             self.may_be_refused |= self.hosts > 1 || !value.iter().all(|byte| is_plain(*byte));
         }
         self.may_be_refused |= value.iter().any(|byte| is_odd(*byte));
+        self.lines += value.split(|byte| *byte == b'\n').count();
+        self.may_be_refused |= self.lines > MOST_LINES;
         self.headers
             .extend_from_slice(format!("{name}: ").as_bytes());
         self.headers.extend(unbroken(value));
