@@ -3,6 +3,7 @@
 
 pub mod capability;
 pub mod compartment;
+pub mod facts;
 mod instant;
 mod level;
 mod outcome;

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use sluice_fhir::facts::contains;
 use sluice_fhir::{Instant, Level, ResourceType};
 use sluice_model::Scope;
 
-use super::group_facts::contains;
 use super::kinds::code;
 
 /// What was found while gathering.

@@ -3,57 +3,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why a line is no resource that can be exported.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Reason {
-    NotUtf8,
-    /// What serde says about the syntax; such texts hold positions, not content.
-    Syntax(String),
-    NotAnObject,
-    NoType,
-    UnknownType,
-    /// A Bundle or Parameters.
-    Container,
-    NoId,
-    BadId,
-    BadUpdated,
-    BadGroup,
-    /// Left out in either mode: a Binary or OperationOutcome.
-    NoData,
-    Duplicate,
-    EmptyFile,
-}
-
-impl Reason {
-    /// The reason without the position, for counting.
-    pub(super) fn summary(&self) -> &'static str {
-        match self {
-            Self::NotUtf8 => "not UTF-8",
-            Self::Syntax(_) => "not valid JSON",
-            Self::NotAnObject => "not a JSON object",
-            Self::NoType => "resourceType is missing, repeated or no text",
-            Self::UnknownType => "resourceType is not a type of FHIR R4",
-            Self::Container => "a Bundle or Parameters; unpack it, one resource a line",
-            Self::NoId => "id is missing, repeated or no text",
-            Self::BadId => "id is not a FHIR id (1 to 64 of letters, digits, - and .)",
-            Self::BadUpdated => "meta.lastUpdated is not a FHIR instant",
-            Self::BadGroup => "the members of the Group cannot be read",
-            Self::NoData => "Binary and OperationOutcome are never exported",
-            Self::Duplicate => "an older copy of a resource that occurs again",
-            Self::EmptyFile => "the file is empty",
-        }
-    }
-}
-
-impl std::fmt::Display for Reason {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.summary())?;
-        match self {
-            Self::Syntax(detail) => write!(f, " ({detail})"),
-            _ => Ok(()),
-        }
-    }
-}
+/// Why a line is left out that holds a resource.
+pub(super) const DUPLICATE: &str = "an older copy of a resource that occurs again";
+/// Why nothing is taken from a file.
+pub(super) const EMPTY_FILE: &str = "the file is empty";
 
 /// Why a folder cannot be served.
 #[derive(Debug, thiserror::Error)]

@@ -8,13 +8,13 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use rusqlite::params;
+use sluice_fhir::facts::{Reason, scan};
 
-use super::error::{LoadError, Reason};
+use super::error::{EMPTY_FILE, LoadError};
 use super::fingerprint::Found;
 use super::lines::{Batch, Reader};
 use super::place::place;
 use super::resolve::{duplicates, resolve};
-use super::scan::scan;
 use super::tables::{Row, Writer};
 
 /// How far a load is.
@@ -184,7 +184,7 @@ impl Load<'_> {
                         writer.add(parsed.file, row)?;
                     }
                     for (line, reason) in &parsed.skips {
-                        writer.skip(parsed.file, *line, reason);
+                        writer.skip(parsed.file, *line, reason.summary());
                     }
                     progress.resources += u64::try_from(parsed.rows.len()).unwrap_or(0);
                     progress.bytes_done = done.load(Ordering::Relaxed);
@@ -212,7 +212,7 @@ impl Load<'_> {
             return Err(LoadError::Empty(file.name.clone()));
         }
         if size == 0 {
-            writer.skip(number, 1, &Reason::EmptyFile);
+            writer.skip(number, 1, EMPTY_FILE);
         }
         let size = i64::try_from(size).unwrap_or(i64::MAX);
         let unpacked = file.packed.then_some(size);

@@ -22,7 +22,6 @@ mod error;
 mod failure;
 mod fingerprint;
 mod generation;
-mod group_facts;
 mod groups;
 mod kinds;
 mod lines;
@@ -34,10 +33,8 @@ mod plan;
 mod read;
 mod remarks;
 mod resolve;
-mod scan;
 mod tables;
 mod view;
-mod walk;
 
 use std::sync::{Arc, Mutex};
 

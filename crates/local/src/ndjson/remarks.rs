@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use rusqlite::{Connection, params};
+use sluice_fhir::facts::Reason;
 use sluice_fhir::{Issue, IssueCode, Level};
 use sluice_model::Scope;
 
-use super::error::Reason;
 use super::generation::Generation;
 use super::kinds::code;
 use super::options::Undated;

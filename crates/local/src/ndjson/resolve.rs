@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, params};
 use sluice_fhir::{ResourceType, compartment};
 
-use super::error::{LoadError, Reason};
+use super::error::{DUPLICATE, LoadError};
 use super::fingerprint::Found;
 use super::kinds::{ANY, code};
 use super::place::{file_of, line_of};
@@ -49,7 +49,7 @@ pub(super) fn duplicates(db: &Connection, files: &[Found], lenient: bool) -> Res
         let (file, count, first): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
         db.execute(
             "INSERT INTO skips VALUES (?, ?, ?, ?)",
-            params![file, Reason::Duplicate.summary(), count, line_of(first)],
+            params![file, DUPLICATE, count, line_of(first)],
         )?;
     }
     Ok(())

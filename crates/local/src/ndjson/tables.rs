@@ -8,13 +8,11 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, params};
+use sluice_fhir::facts::{Facts, GroupFacts, Target};
 use sluice_fhir::{Instant, ResourceType};
 
-use super::error::Reason;
-use super::group_facts::GroupFacts;
 use super::kinds::{ANY, code};
 use super::place::place;
-use super::scan::{Facts, Target};
 
 const SCHEMA: &str = "
 PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA locking_mode = EXCLUSIVE;
@@ -181,8 +179,8 @@ impl Writer {
     }
 
     /// Counts a line that is left out.
-    pub(super) fn skip(&mut self, file: usize, line: u64, reason: &Reason) {
-        let skip = self.skips.entry((file, reason.summary()));
+    pub(super) fn skip(&mut self, file: usize, line: u64, reason: &'static str) {
+        let skip = self.skips.entry((file, reason));
         let (count, first) = skip.or_insert((0, line));
         *count += 1;
         *first = line.min(*first);

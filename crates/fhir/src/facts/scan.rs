@@ -1,39 +1,44 @@
 //! From a line to what the index keeps of it.
 
-use serde_json::error::Category;
-use sluice_fhir::compartment::patient_paths;
-use sluice_fhir::{Instant, Reference, ResourceType, is_id};
-
-use super::error::Reason;
-use super::group_facts::GroupFacts;
+use super::group::GroupFacts;
+use super::reason::Reason;
 use super::walk::Seen;
+use crate::compartment::patient_paths;
+use crate::{Instant, Reference, ResourceType, is_id};
+use serde_json::error::Category;
 
 /// Something referred to; the type is not known behind `urn:uuid:`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(super) struct Target {
-    pub(super) kind: Option<ResourceType>,
-    pub(super) id: String,
+pub struct Target {
+    /// Its type, where that is known.
+    pub kind: Option<ResourceType>,
+    /// Its id.
+    pub id: String,
 }
 
 /// What the index keeps of a resource.
 #[derive(Debug)]
-pub(super) struct Facts {
-    pub(super) kind: ResourceType,
-    pub(super) id: String,
-    pub(super) updated: Option<Instant>,
+pub struct Facts {
+    /// Its type.
+    pub kind: ResourceType,
+    /// Its id.
+    pub id: String,
+    /// `meta.lastUpdated`.
+    pub updated: Option<Instant>,
     /// Ids of the patients in whose compartment it lies.
-    pub(super) patients: Vec<Target>,
+    pub patients: Vec<Target>,
     /// It names a patient in a way that says nobody: by an identifier or a search.
-    pub(super) names_somebody: bool,
+    pub names_somebody: bool,
     /// What a Provenance is about; it follows that into compartments.
-    pub(super) subjects: Vec<Target>,
+    pub subjects: Vec<Target>,
     /// What it refers to anywhere, Patients and Groups left out: those never come along.
-    pub(super) references: Vec<Target>,
-    pub(super) group: Option<Box<GroupFacts>>,
+    pub references: Vec<Target>,
+    /// Who belongs to it, of a Group.
+    pub group: Option<Box<GroupFacts>>,
 }
 
 /// Reads a line.
-pub(super) fn scan(line: &[u8]) -> Result<Facts, Reason> {
+pub fn scan(line: &[u8]) -> Result<Facts, Reason> {
     let text = std::str::from_utf8(line).map_err(|_| Reason::NotUtf8)?;
     let seen = Seen::walk(text).map_err(|error| syntax(&error))?;
     let mut facts = Facts::read(&seen)?;
@@ -132,7 +137,7 @@ impl Facts {
 }
 
 /// A target by literal reference, or by `urn:uuid:` as bundles made for loading have it.
-pub(super) fn target(text: &str) -> Option<Target> {
+pub fn target(text: &str) -> Option<Target> {
     if let Some(id) = text.strip_prefix("urn:uuid:") {
         return is_id(id).then(|| Target {
             kind: None,

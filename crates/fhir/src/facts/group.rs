@@ -1,29 +1,32 @@
 //! What the index keeps of a Group: how to find it, and who belongs to it when.
 
-use serde::Deserialize;
-use sluice_fhir::{Instant, ResourceType};
-
-use super::error::Reason;
+use super::reason::Reason;
 use super::scan::{Target, target};
+use crate::{Instant, ResourceType};
+use serde::Deserialize;
 
 /// What the index keeps of a Group.
 #[derive(Debug)]
-pub(super) struct GroupFacts {
-    pub(super) active: bool,
-    pub(super) name: String,
+pub struct GroupFacts {
+    /// Not marked inactive.
+    pub active: bool,
+    /// Its name, or nothing.
+    pub name: String,
     /// System and value.
-    pub(super) identifiers: Vec<(String, String)>,
+    pub identifiers: Vec<(String, String)>,
     /// Members that are not marked inactive.
-    pub(super) members: Vec<Member>,
+    pub members: Vec<Member>,
 }
 
 /// A member and the bounds of its period.
 #[derive(Debug)]
-pub(super) struct Member {
+pub struct Member {
     /// `None` when it is named by nothing that can be followed.
-    pub(super) entity: Option<Target>,
-    pub(super) start: Option<String>,
-    pub(super) end: Option<String>,
+    pub entity: Option<Target>,
+    /// `period.start`, a date or dateTime.
+    pub start: Option<String>,
+    /// `period.end`.
+    pub end: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -65,7 +68,7 @@ struct RawPeriod {
 impl GroupFacts {
     /// Reads the line of a Group. One period that cannot be read makes the Group unusable: it is
     /// better to refuse it than to guess whose data go out.
-    pub(super) fn read(text: &str) -> Result<Self, Reason> {
+    pub fn read(text: &str) -> Result<Self, Reason> {
         let raw: Raw = serde_json::from_str(text).map_err(|_| Reason::BadGroup)?;
         let members = raw.member.into_iter();
         let members = members.filter(|member| member.inactive != Some(true));
@@ -113,7 +116,7 @@ fn is_date_time(text: &str) -> bool {
 }
 
 /// Whether a period holds a time. A date stands for all of its day, month or year, in UTC.
-pub(super) fn contains(start: Option<&str>, end: Option<&str>, time: Instant) -> bool {
+pub fn contains(start: Option<&str>, end: Option<&str>, time: Instant) -> bool {
     let day = time.to_string();
     let compare = |bound: &str| {
         let date = || day.get(..bound.len()).unwrap_or(&day).cmp(bound);

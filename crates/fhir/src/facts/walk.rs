@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use super::error::Reason;
+use super::reason::Reason;
 
 /// Where in the resource a value is.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,11 @@
+//! What an index keeps of a resource, read from its JSON without building it: what it is, when it
+//! changed, whose it is, what it refers to.
+
+mod group;
+mod reason;
+mod scan;
+mod walk;
+
+pub use group::{GroupFacts, Member, contains};
+pub use reason::Reason;
+pub use scan::{Facts, Target, scan, target};
