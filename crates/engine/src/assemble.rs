@@ -20,6 +20,7 @@ const READS: usize = 16;
 struct Gathered {
     chunks: u32,
     output: Vec<ManifestFile>,
+    deleted: Vec<ManifestFile>,
     failures: Vec<Issue>,
 }
 
@@ -63,6 +64,7 @@ async fn gather(journal: &Journal, record: &JobRecord) -> Result<Gathered, PortE
     let mut gathered = Gathered {
         chunks: 0,
         output: Vec::new(),
+        deleted: Vec::new(),
         failures: Vec::new(),
     };
     loop {
@@ -79,6 +81,7 @@ async fn gather(journal: &Journal, record: &JobRecord) -> Result<Gathered, PortE
             let Some(receipt) = receipt else { continue };
             gathered.chunks += 1;
             gathered.output.extend(receipt.files);
+            gathered.deleted.extend(receipt.deleted);
             gathered.failures.extend(receipt.failure);
         }
     }
@@ -100,6 +103,7 @@ async fn complete(
     let error = write_outcomes(ports, record, &remarks).await?;
     let manifest = Manifest {
         output: gathered.output,
+        deleted: gathered.deleted,
         error: error.iter().cloned().collect(),
         ..ended(ports, record, policy)
     };
@@ -133,6 +137,7 @@ fn ended(ports: &Ports, record: &JobRecord, policy: &Policy) -> Manifest {
         transaction_time: record.scope.snapshot.time,
         request: record.url.clone(),
         output: Vec::new(),
+        deleted: Vec::new(),
         error: Vec::new(),
         completed_at: now,
         expires_at: now.plus(policy.retention),
@@ -160,7 +165,7 @@ async fn publish(
     let names = record.claims.iter().filter(|name| !is_key(name));
     release(ports, job, names).await;
     if mine {
-        tracing::info!(%job, ?state, files = published.output.len(), "job ended");
+        tracing::info!(%job, ?state, files = published.files().count(), "job ended");
         let outcome = if state == JobState::Failed {
             "failed"
         } else {

@@ -15,6 +15,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use crate::chunk_files::{ChunkFiles, FileForm};
 use crate::metrics::ChunkOutcome;
+use crate::settled::{admits, check};
 use crate::{Journal, Ports, Tenant, Tenants};
 
 const PANICKED: &str = "exporting a chunk without a panic";
@@ -178,7 +179,9 @@ impl Export {
     /// Copies blocks to files; false when the job was withdrawn meanwhile, or another has the chunk.
     async fn write(&self, task: &Task<'_>, files: &mut ChunkFiles) -> Result<bool, PortError> {
         let (source, slice) = (&task.tenant.source, &task.planned.slice);
-        let mut blocks = source.read(&task.record.scope, slice).await?;
+        let scope = &task.record.scope;
+        check(scope, slice)?;
+        let mut blocks = source.read(scope, slice).await?;
         let every = self.limits.progress_every;
         let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -194,11 +197,7 @@ impl Export {
                 return Ok(true);
             };
             let block = block?;
-            // What the kick-off settled, whatever the source thinks (rule 22).
-            if !task.record.scope.types.contains(&block.kind) {
-                let action = "keeping to the types that the export may have";
-                return Err(PortError::new(PortKind::Permanent, action));
-            }
+            admits(scope, slice, block.kind)?;
             let Some(added) = self.beside(task, &mut watch, files.add(block)).await else {
                 return Ok(false);
             };
@@ -268,11 +267,17 @@ impl Export {
         attempt: AttemptId,
         files: Vec<WrittenFile>,
     ) -> Result<ChunkOutcome, PortError> {
+        let (files, deleted) = if task.planned.slice.deleted {
+            (Vec::new(), files)
+        } else {
+            (files, Vec::new())
+        };
         let receipt = Receipt {
             v: Version::default(),
             chunk: task.chunk,
             attempt,
             files,
+            deleted,
             failure: None,
         };
         let job = &task.record.name;
@@ -360,6 +365,7 @@ impl Export {
             chunk,
             attempt: AttemptId::from_bytes(id),
             files: Vec::new(),
+            deleted: Vec::new(),
             failure: Some(Issue::error(IssueCode::Incomplete, text)),
         };
         let key = layout::receipt(job, chunk);

@@ -27,6 +27,7 @@ mod orphans;
 mod plan;
 mod rebuild;
 mod serve;
+mod settled;
 mod share;
 mod tenant;
 

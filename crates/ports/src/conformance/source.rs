@@ -53,7 +53,7 @@ pub async fn source(source: &dyn Source, population: &Population) -> Result<(), 
     unknown_populations_are_refused(source).await
 }
 
-async fn plan(
+pub(super) async fn plan(
     source: &dyn Source,
     scope: &Scope,
     (target, limit): (u64, usize),
@@ -88,6 +88,7 @@ async fn slices_cover_the_scope(
         .into_iter()
         .flat_map(|step| step.chunks)
     {
+        assert!(!chunk.slice.deleted, "deletions only with _since (T-032)");
         promised += chunk.expected;
         let blocks = read(source, scope, &chunk.slice).await?;
         assert_eq!(
@@ -109,7 +110,11 @@ async fn slices_cover_the_scope(
     Ok(())
 }
 
-async fn read(source: &dyn Source, scope: &Scope, slice: &Slice) -> Result<Vec<Block>, PortError> {
+pub(super) async fn read(
+    source: &dyn Source,
+    scope: &Scope,
+    slice: &Slice,
+) -> Result<Vec<Block>, PortError> {
     let mut stream = source.read(scope, slice).await?;
     let mut blocks = Vec::new();
     while let Some(block) = stream.next().await {
@@ -119,7 +124,7 @@ async fn read(source: &dyn Source, scope: &Scope, slice: &Slice) -> Result<Vec<B
 }
 
 /// The lines of blocks by type; checks what a block promises.
-fn lines(blocks: &[Block]) -> BTreeMap<ResourceType, Vec<String>> {
+pub(super) fn lines(blocks: &[Block]) -> BTreeMap<ResourceType, Vec<String>> {
     let mut whole: BTreeMap<ResourceType, Vec<u8>> = BTreeMap::new();
     let mut last = None;
     for block in blocks {
