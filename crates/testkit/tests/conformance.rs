@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use sluice_fhir::{Instant, ResourceType};
-use sluice_ports::conformance::{self, Deletions, Population};
+use sluice_ports::conformance::{self, Deletions, Population, Promise};
 use sluice_testkit::SmallSource;
 
 #[tokio::test]
@@ -16,6 +16,7 @@ async fn small_source() {
         lines.entry(name.parse().unwrap()).or_default().push(line);
     }
     let population = Population {
+        promise: Promise::Exact,
         system: lines.clone(),
         patients: lines.clone(),
         group: ("everyone".to_owned(), lines),

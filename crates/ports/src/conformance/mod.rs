@@ -14,7 +14,7 @@ pub use blobs::blobs;
 pub use deletions::{Deletions, deletions};
 pub use index::index;
 pub use queue::queue;
-pub use source::{Population, source};
+pub use source::{Population, Promise, source};
 
 use std::time::Duration;
 
