@@ -53,13 +53,36 @@ pub(crate) struct Reader<'a> {
     pub(crate) scope: &'a Scope,
     pub(crate) view: View,
     pub(crate) cohort: Cohort,
+    /// The wanted types of which there is anything; of most there is nothing.
+    pub(crate) present: Vec<i16>,
     pub(crate) outlet: Outlet,
+}
+
+/// Of which of these types there is anything, dead or alive.
+pub(crate) async fn present(
+    connections: &Connections,
+    codes: &[i16],
+) -> Result<Vec<i16>, PortError> {
+    let session = connections.begin(Purpose::Ask).await?;
+    let rows = session
+        .query_typed(
+            "SELECT k FROM unnest($1) k WHERE EXISTS (SELECT 1 FROM sluice.resource r \
+             WHERE r.kind = k)",
+            &[(&codes, Type::INT2_ARRAY)],
+        )
+        .await
+        .map_err(failed("looking which types there are"))?;
+    session.done().await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
 impl Reader<'_> {
     /// Reads all of a slice.
     pub(crate) async fn slice(&mut self, slice: &Slice) -> Result<(), Stop> {
         for (kind, span) in spans(slice)? {
+            if !self.present.contains(&self.kinds.code(kind)) {
+                continue;
+            }
             self.outlet.turn_to(kind).await?;
             self.kind(kind, &span).await?;
             self.large(kind, &span).await?;

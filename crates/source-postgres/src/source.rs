@@ -20,7 +20,7 @@ use crate::kinds::Kinds;
 use crate::options::PostgresOptions;
 use crate::plan::Cutter;
 use crate::pool::{Connections, Purpose};
-use crate::read::{Reader, Stop};
+use crate::read::{Reader, Stop, present, wanted};
 use crate::view::{Token, View};
 use crate::{groups, migrate, remarks};
 
@@ -78,7 +78,9 @@ impl PostgresSource {
         let _turn = self.reads.acquire().await;
         let view = View::of(&scope)?;
         let first = slice.types.first().copied();
+        let codes = self.kinds.codes(&wanted(&scope));
         let mut reader = Reader {
+            present: present(&self.connections, &codes).await?,
             connections: &self.connections,
             kinds: &self.kinds,
             scope: &scope,

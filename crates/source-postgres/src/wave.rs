@@ -64,7 +64,7 @@ async fn is_anything_nobodys(
 fn closure(reader: &Reader<'_>) -> String {
     let (view, kinds) = (&reader.view, reader.kinds);
     let wanted = wanted(reader.scope);
-    let types = numbers(&kinds.codes(&wanted), "smallint");
+    let types = numbers(&reader.present, "smallint");
     let (lives, linked, led) = (view.lives("r"), view.born("l"), view.born("o"));
     let code = provenance::code(reader);
     let nobodys = format!(

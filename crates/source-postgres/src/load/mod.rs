@@ -98,6 +98,7 @@ pub async fn load(
         load.stage(now, width).await?;
         rest = later;
     }
+    load.writer.sum_up().await?;
     let report = load.report.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(report.clone())
 }

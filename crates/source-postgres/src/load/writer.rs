@@ -188,6 +188,17 @@ impl Writer {
         session.done().await
     }
 
+    /// Sums the volumes up, which grow by a row for each batch.
+    pub(super) async fn sum_up(&self) -> Result<(), PortError> {
+        let session = self.connections.begin(Purpose::Write).await?;
+        let sql = "WITH gone AS (DELETE FROM sluice.volume RETURNING *) \
+             INSERT INTO sluice.volume SELECT kind, bucket, sum(resources), sum(bytes) FROM gone \
+             GROUP BY kind, bucket HAVING sum(resources) <> 0 OR sum(bytes) <> 0";
+        let done = session.execute_typed(sql, &[]).await;
+        done.map_err(failed("summing up the volumes"))?;
+        session.done().await
+    }
+
     /// Writes a batch and commits it.
     pub async fn write(&self, batch: Batch) -> Result<Written, PortError> {
         self.begin(batch).await?.commit().await

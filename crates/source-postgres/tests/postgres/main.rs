@@ -4,5 +4,6 @@
 
 mod database;
 mod population;
+mod servers;
 mod time;
 mod writing;
