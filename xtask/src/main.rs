@@ -15,7 +15,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 const USAGE: &str =
-    "usage: cargo xtask test | graph | compose | deny | ci | fuzz [SECONDS [TARGET]] | stack up|down|status | bench NAME
+    "usage: cargo xtask test | graph | compose | deny | ci | fuzz [SECONDS [TARGET]] | stack up|down|status | bench NAME [DIR]
        | real-clients
 
   test     every test of the workspace
@@ -26,7 +26,8 @@ const USAGE: &str =
   fuzz     every target of /fuzz, for 30 or so many seconds each (cargo-fuzz; best with nightly)
   stack    RabbitMQ, Redis, PostgreSQL and S3 on free loopback ports, under target/stack
   real-clients  smart-fetch and cumulus-etl from PyPI, unchanged, against `sluice serve` with authorization
-  bench    prints figures: memory (2 GiB and documents of 60 MB from one process)";
+  bench    prints figures: memory (2 GiB and documents of 60 MB from one process), postgres (load
+           5,000 patients, or DIR, into PostgreSQL, and export them to S3 by the three services)";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -49,7 +50,7 @@ fn command(words: &[&str]) -> anyhow::Result<()> {
         ["ci"] => ci(),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["stack", word] => stack::command(word),
-        ["bench", name] => bench::run(name),
+        ["bench", rest @ ..] => bench::run(rest),
         ["real-clients"] => real_clients::run(),
         _ => bail!("{USAGE}"),
     }

@@ -108,7 +108,7 @@ impl Outlet {
 
 /// Rows of binary COPY, each a number and a body, out of pieces that end anywhere.
 pub(crate) struct Rows {
-    pending: BytesMut,
+    pending: Bytes,
     is_begun: bool,
     is_over: bool,
 }
@@ -123,7 +123,7 @@ pub(crate) struct Row {
 impl Rows {
     pub(crate) fn new() -> Self {
         Self {
-            pending: BytesMut::new(),
+            pending: Bytes::new(),
             is_begun: false,
             is_over: false,
         }
@@ -131,15 +131,12 @@ impl Rows {
 
     /// Takes a piece.
     pub(crate) fn feed(&mut self, piece: Bytes) {
-        if self.pending.is_empty() {
-            // Mostly a piece is a row; then nothing is copied.
-            match piece.try_into_mut() {
-                Ok(piece) => self.pending = piece,
-                Err(piece) => self.pending.extend_from_slice(&piece),
-            }
+        // Mostly a piece is a row; then nothing is copied.
+        self.pending = if self.pending.is_empty() {
+            piece
         } else {
-            self.pending.extend_from_slice(&piece);
-        }
+            [&self.pending[..], &piece[..]].concat().into()
+        };
     }
 
     /// The next whole row.
@@ -183,7 +180,7 @@ impl Rows {
         drop(self.pending.split_to(18));
         Ok(Some(Row {
             owner: i64::from_be_bytes(owner),
-            body: self.pending.split_to(length).freeze(),
+            body: self.pending.split_to(length),
         }))
     }
 

@@ -99,7 +99,7 @@ pub(crate) async fn check(session: &Session) -> Result<(), PortError> {
         .map_err(failed("reading the number of the schema"))?;
     let (found, needed): (i32, i32) = (row.get(0), newest());
     match found.cmp(&needed) {
-        std::cmp::Ordering::Equal => Ok(()),
+        std::cmp::Ordering::Equal => transactions_are_known(session).await,
         std::cmp::Ordering::Less => refused(format!(
             "opening the database: its schema is number {found}, this build needs {needed}; \
              run sluice migrate"
@@ -109,6 +109,27 @@ pub(crate) async fn check(session: &Session) -> Result<(), PortError> {
              less; use a newer build"
         )),
     }
+}
+
+/// Refuses tables whose transactions are not of this cluster, as a restored dump has them: their
+/// versions would seem to come from the future and be left out.
+async fn transactions_are_known(session: &Session) -> Result<(), PortError> {
+    let row = session
+        .query_typed_one(
+            "SELECT coalesce(bool_and(r.born < pg_snapshot_xmax(pg_current_snapshot())), TRUE) \
+             FROM (SELECT born FROM sluice.resource ORDER BY born_at DESC LIMIT 1000) r",
+            &[],
+        )
+        .await
+        .map_err(failed("comparing transactions"))?;
+    if row.get(0) {
+        return Ok(());
+    }
+    Err(PortError::new(
+        PortKind::Permanent,
+        "opening the database: it was restored from a dump of another cluster, whose transaction \
+         numbers mean nothing here; load the data anew, or move the whole cluster",
+    ))
 }
 
 /// The first schema: the tables, and for each type its partition.

@@ -236,7 +236,7 @@ impl Reader<'_> {
     async fn copy(&mut self, query: &str, exist: Option<&Bitmap>) -> Result<(), Stop> {
         const ACTION: &str = "reading a slice";
         let session = self.connections.begin(Purpose::Read).await?;
-        if !self.view.is_bounded() {
+        if !self.view.is_recent() {
             // The order is that of an index; sorting bodies would spill them to disk.
             session
                 .batch_execute("SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off")

@@ -59,6 +59,11 @@ impl View {
         self.since.is_some() || self.until.is_some()
     }
 
+    /// Whether only what changed after some time is asked for.
+    pub(crate) fn is_recent(&self) -> bool {
+        self.since.is_some()
+    }
+
     /// That what a row says was so at T; for rows that do not die.
     pub(crate) fn born(&self, row: &str) -> String {
         let Self { snapshot, time, .. } = self;

@@ -100,6 +100,15 @@ fn settings_of<S: Server>(process: &mut Process<S>) -> anyhow::Result<Vec<(Strin
     Ok(process.server().settings())
 }
 
+/// What it told: settings of the services, and where the database is.
+pub(crate) fn settings() -> anyhow::Result<Vec<(String, String)>> {
+    let text = fs::read_to_string(env_file()).context("reading the settings of the stack")?;
+    let settings = text.lines().filter_map(|line| line.split_once('='));
+    Ok(settings
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect())
+}
+
 /// Whether all of its servers run.
 pub(crate) fn is_up() -> bool {
     let pids = Pids::read(&home());

@@ -19,7 +19,7 @@ const SYSTEM: Level = Level::System;
 /// A deployment and what it exports.
 pub(crate) struct Case {
     home: tempfile::TempDir,
-    folder: PathBuf,
+    pub(crate) folder: PathBuf,
     pub(crate) site: Site,
 }
 

@@ -11,6 +11,7 @@ mod canary;
 mod clients;
 mod collector;
 mod data;
+mod database;
 mod faults;
 mod flow;
 mod kills;

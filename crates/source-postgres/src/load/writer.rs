@@ -196,7 +196,15 @@ impl Writer {
              GROUP BY kind, bucket HAVING sum(resources) <> 0 OR sum(bytes) <> 0";
         let done = session.execute_typed(sql, &[]).await;
         done.map_err(failed("summing up the volumes"))?;
-        session.done().await
+        session.done().await?;
+        // What was loaded at once is otherwise unknown to the planner for a while.
+        let session = self.connections.session().await?;
+        let analyzed = session
+            .batch_execute("ANALYZE sluice.resource, sluice.link, sluice.name, sluice.onward, sluice.about, sluice.also, sluice.member")
+            .await;
+        analyzed.map_err(failed("gathering statistics"))?;
+        session.release();
+        Ok(())
     }
 
     /// Writes a batch and commits it.

@@ -78,6 +78,64 @@ async fn it_conforms_behind_a_pooler_of_transactions() {
     futures::future::try_join_all(suites).await.unwrap();
 }
 
+/// Certificates are checked: a server that is who it says is let in, another is not.
+#[tokio::test]
+async fn tls_is_spoken_and_the_server_must_be_the_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let certificate = rcgen::CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    let certificate = certificate.self_signed(&key).unwrap();
+    std::fs::write(path("server.crt"), certificate.pem()).unwrap();
+    let stranger = rcgen::generate_simple_self_signed(vec!["127.0.0.1".to_owned()]).unwrap();
+    std::fs::write(path("stranger.crt"), stranger.cert.pem()).unwrap();
+    let mut server = private();
+    // The server takes a key from nobody but itself, so it writes the file.
+    let data = server.server().sql("SHOW data_directory").unwrap();
+    for (name, text) in [
+        ("tls.crt", certificate.pem()),
+        ("tls.key", key.serialize_pem()),
+    ] {
+        let program = format!("umask 077; cat > {}/{name}", data.trim());
+        let copy = format!(
+            "COPY (SELECT unnest(string_to_array($${text}$$, E'\\n'))) TO PROGRAM '{program}'"
+        );
+        server.server().sql(&copy).unwrap();
+    }
+    server.stop().unwrap();
+    server.server_mut().settings = ["ssl=on", "ssl_cert_file=tls.crt", "ssl_key_file=tls.key"]
+        .map(str::to_owned)
+        .to_vec();
+    server.start_again().unwrap();
+    let mut options = PostgresOptions::new(format!("{}?sslmode=require", server.url()));
+    options.authorities = Some(path("server.crt"));
+    assert_eq!(
+        sluice_source_postgres::migrate(&options)
+            .await
+            .unwrap()
+            .len(),
+        1
+    );
+    PostgresSource::connect(&options).await.unwrap();
+    options.authorities = Some(path("stranger.crt"));
+    assert!(PostgresSource::connect(&options).await.is_err());
+}
+
+/// A dump that is restored elsewhere has the transaction numbers of another cluster.
+#[tokio::test]
+async fn a_restored_dump_is_refused_with_the_reason() {
+    let database = Database::new().await;
+    database.write(&[&patient("a", None)]).await;
+    let client = database.client().await;
+    let future = "UPDATE sluice.resource SET born = '9000000000000'::xid8";
+    client.batch_execute(future).await.unwrap();
+    let refused = PostgresSource::connect(&database.options)
+        .await
+        .err()
+        .unwrap();
+    assert!(refused.action.contains("restored from a dump"), "{refused}");
+}
+
 /// Much in one slice, so that reading it is not over when it is looked at.
 async fn much() -> (Database, sluice_model::Scope, sluice_model::Slice) {
     let database = Database::new().await;

@@ -1,5 +1,8 @@
 //! Benchmarks: they print figures and judge nothing. `memory` exports gigabytes and documents of
-//! 60 MB from one process and prints the most memory it ever held.
+//! 60 MB from one process and prints the most memory it ever held; `postgres` loads a database and exports
+//! it by the three services.
+
+mod postgres;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -17,10 +20,12 @@ const GIANTS: [&str; 2] = ["giant-1", "giant-2"];
 const GIANT_MIB: u32 = 60;
 
 /// Runs a benchmark by its name.
-pub(crate) fn run(name: &str) -> anyhow::Result<()> {
-    match name {
-        "memory" => memory(),
-        other => bail!("there is no benchmark {other:?}; there is: memory"),
+pub(crate) fn run(words: &[&str]) -> anyhow::Result<()> {
+    match words {
+        ["memory"] => memory(),
+        ["postgres"] => postgres::run(None),
+        ["postgres", folder] => postgres::run(Some(folder)),
+        other => bail!("there is no benchmark {other:?}; there are: memory, postgres [DIR]"),
     }
 }
 
@@ -142,11 +147,7 @@ impl Serving {
     }
 
     fn peak_mib(&self) -> anyhow::Result<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = peak.and_then(|text| text.split_whitespace().next());
-        let kib: u64 = kib.context("no peak in /proc")?.parse()?;
-        Ok(kib >> 10)
+        peak_mib(self.child.id())
     }
 
     pub(crate) fn stop(&mut self) -> anyhow::Result<()> {
@@ -154,6 +155,15 @@ impl Serving {
         self.child.wait()?;
         Ok(())
     }
+}
+
+/// The most memory that a process that runs ever held.
+pub(crate) fn peak_mib(pid: u32) -> anyhow::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = peak.and_then(|text| text.split_whitespace().next());
+    let kib: u64 = kib.context("no peak in /proc")?.parse()?;
+    Ok(kib >> 10)
 }
 
 impl Drop for Serving {
