@@ -69,19 +69,10 @@ impl Span {
         let pair = |patient: &str, id: &str| format!("({}, {})", text(patient), text(id));
         let mut sql = "TRUE".to_owned();
         if let Key(Some(first), from) = &self.0 {
-            // Beside the pair, the patient alone: that is what the planner estimates by.
-            sql = format!(
-                "{patient} >= {} AND ({patient}, {id}) >= {}",
-                text(first),
-                pair(first, from)
-            );
+            sql = format!("({patient}, {id}) >= {}", pair(first, from));
         }
         if let Some(Key(Some(last), to)) = &self.1 {
-            sql = format!(
-                "{sql} AND {patient} <= {} AND ({patient}, {id}) < {}",
-                text(last),
-                pair(last, to)
-            );
+            sql = format!("{sql} AND ({patient}, {id}) < {}", pair(last, to));
         }
         sql
     }

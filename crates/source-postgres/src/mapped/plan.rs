@@ -166,18 +166,15 @@ fn piece(
     };
     let from = std::mem::replace(&mut cursor.from, Key::first());
     cursor.before = Tally::default();
-    let to = match cut {
-        Some(cut) => {
-            cursor.from = cut.at.clone();
-            cursor.before = cut.before;
-            Some(cut.at)
-        }
-        None => {
-            cursor.kind += 1;
-            *cuts = None;
-            None
-        }
-    };
+    let to = cut.map(|cut| {
+        cursor.from = cut.at.clone();
+        cursor.before = cut.before;
+        cut.at
+    });
+    if to.is_none() {
+        cursor.kind += 1;
+        *cuts = None;
+    }
     chunk(&[(kind, Span(from, to))], expected)
 }
 

@@ -99,11 +99,19 @@ impl Relation {
         }
     }
 
-    /// That there is a body.
+    /// That there is a body. It may be empty, which only the reading tells: the database guesses badly how
+    /// many are.
     pub(super) fn has_body(&self, row: &str) -> String {
+        format!("{row}.{} IS NOT NULL", self.body)
+    }
+
+    /// That there is nothing in it.
+    pub(super) fn is_empty(&self, row: &str) -> String {
         match self.body_type {
-            Body::Json => format!("{row}.{} IS NOT NULL", self.body),
-            Body::Text | Body::Bytes => format!("octet_length({row}.{}) > 0", self.body),
+            Body::Json => format!("{row}.{} IS NULL", self.body),
+            Body::Text | Body::Bytes => {
+                format!("coalesce(octet_length({row}.{}), 0) = 0", self.body)
+            }
         }
     }
 

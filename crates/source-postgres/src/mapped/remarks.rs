@@ -84,11 +84,11 @@ async fn counted(
         .filter(|kind| !is_directory(*kind))
         .collect();
     let sql = format!(
-        "SELECT count(*) FILTER (WHERE NOT coalesce({has_body}, FALSE)), \
+        "SELECT count(*) FILTER (WHERE {is_empty}), \
          count(*) FILTER (WHERE v.{updated} IS NULL), \
          count(*) FILTER (WHERE {anyones} IS NULL AND {is_inside}) \
          FROM {from} WHERE {is_any} AND {lives}",
-        has_body = relation.has_body("v"),
+        is_empty = relation.is_empty("v"),
         updated = relation.updated,
         anyones = relation.anyones("v"),
         is_inside = relation.is_any("v", &inside),

@@ -42,8 +42,8 @@ struct Token {
 }
 
 impl MappedSource {
-    /// Connects. A relation that is not what the mapping says is refused, with a [`MappingError`]
-    /// (super::MappingError) as the cause.
+    /// Connects. A relation that is not what the mapping says is refused, with a
+    /// [`MappingError`](super::MappingError) as the cause.
     pub async fn connect(options: &PostgresOptions, mapping: &Mapping) -> Result<Self, PortError> {
         let connections = Connections::open(options)?;
         let session = connections.begin(Purpose::Ask).await?;

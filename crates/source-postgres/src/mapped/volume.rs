@@ -87,9 +87,9 @@ impl Cutter<'_> {
         let mut last = 0;
         for part in self.cohort.parts(kind, &span) {
             let room = limit - found.cuts.len();
-            let rows = self
-                .ask(&self.cuts_sql(kind, part, &span, found.end.bytes, last, room))
-                .await?;
+            let crossing = self.crossing(found.end.bytes, last);
+            let rows = self.cuts_sql(kind, part, &span, &crossing);
+            let rows = self.ask(&format!("{rows} LIMIT {room}")).await?;
             for row in &rows {
                 let place = tally(row, 2);
                 let place = Tally {
@@ -116,28 +116,27 @@ impl Cutter<'_> {
         Ok(found)
     }
 
-    /// The rows of a part before which a cut is, and its last row: key, rows and bytes before it in the
-    /// part, its size, and whether a cut is there.
-    fn cuts_sql(
-        &self,
-        kind: ResourceType,
-        part: Part<'_>,
-        span: &Span,
-        before: u64,
-        last: i32,
-        limit: usize,
-    ) -> String {
-        let relation = self.relation;
+    /// That a row begins beyond a multiple of the target that the one before it does not, given what lies
+    /// before the part and the size of the last row there.
+    fn crossing(&self, before: u64, last: i32) -> String {
         let target = self.target.clamp(1, 1 << 60);
         format!(
-            "SELECT y.p, y.i, y.n, y.at, y.size, y.is_cut FROM (SELECT x.*, \
-             ({before} + x.at) / {target} > ({before} + x.at - x.before) / {target} AS is_cut FROM ( \
+            "({before} + x.at) / {target} > ({before} + x.at - coalesce(x.before, {last})) / {target}"
+        )
+    }
+
+    /// The rows of a part before which a cut is, and its last row: key, rows and bytes before it in the
+    /// part, its size, and whether a cut is there.
+    fn cuts_sql(&self, kind: ResourceType, part: Part<'_>, span: &Span, crossing: &str) -> String {
+        let relation = self.relation;
+        format!(
+            "SELECT y.p, y.i, y.n, y.at, y.size, y.is_cut FROM (SELECT x.*, {crossing} AS is_cut FROM ( \
              SELECT k.p, k.i, k.size, row_number() OVER w - 1 AS n, sum(k.size) OVER w - k.size AS at, \
-             lag(k.size, 1, {last}) OVER w AS before, lead(k.i) OVER w IS NULL AS is_last \
+             lag(k.size) OVER w AS before, lead(k.i) OVER w IS NULL AS is_last \
              FROM (SELECT {patient} AS p, {id} AS i, max({size}) + 1 AS size FROM {from} \
              WHERE {is_a} AND {holds} AND {counts} GROUP BY 1, 2) k \
              WINDOW w AS (ORDER BY k.p, k.i ROWS UNBOUNDED PRECEDING)) x) y \
-             WHERE y.is_cut OR y.is_last ORDER BY y.p, y.i LIMIT {limit}",
+             WHERE y.is_cut OR y.is_last ORDER BY y.p, y.i",
             patient = relation.patient("v", kind),
             id = relation.id("v"),
             size = relation.size("v"),

@@ -12,84 +12,91 @@ const TABLES: &str = "CREATE SCHEMA fhir; \
         deleted timestamptz); \
     CREATE VIEW fhir.\"Mixed\" AS SELECT * FROM fhir.good; CREATE SEQUENCE fhir.sequence";
 
+/// Refuses a mapping, and gives the reason.
+async fn refused(options: &PostgresOptions, mapping: &Mapping) -> String {
+    let refused = MappedSource::connect(options, mapping).await;
+    let error = refused.err().unwrap();
+    let text = error.chain();
+    assert!(text.starts_with("checking the mapped relation: "), "{text}");
+    assert_eq!(error.kind, PortKind::Permanent);
+    assert!(error.cause.unwrap().is::<MappingError>());
+    text
+}
+
 #[tokio::test]
-async fn what_is_wrong_is_said() {
+async fn what_is_wrong_with_a_relation_is_said() {
     let uri = make().await;
     connect(&uri).await.batch_execute(TABLES).await.unwrap();
     let options = PostgresOptions::new(uri);
     let good = Mapping::new("fhir.good");
     MappedSource::connect(&options, &good).await.unwrap();
-    let with = |change: fn(&mut Mapping)| {
-        let mut mapping = good.clone();
-        change(&mut mapping);
-        mapping
-    };
-    let mixed = with(|mapping| {
-        mapping.relation = "fhir.Mixed".to_owned();
-        mapping.columns.deleted = Some("Gone".to_owned());
-    });
+    let mut mixed = Mapping::new("fhir.Mixed");
+    mixed.columns.deleted = Some("Gone".to_owned());
     MappedSource::connect(&options, &mixed).await.unwrap();
-    for (mapping, reason) in [
-        (Mapping::new("good"), "\"good\" is not schema.view"),
+    for (relation, reason) in [
+        ("good", "\"good\" is not schema.view"),
+        ("fhir.good; DROP TABLE x", "is not schema.view"),
+        ("fhir.none", "no table or view fhir.none that this user"),
+        ("fhir.mixed", "there is fhir.Mixed, and case counts"),
+        ("fhir.sequence", "neither a table nor a view"),
         (
-            Mapping::new("fhir.good; DROP TABLE x"),
-            "is not schema.view",
-        ),
-        (
-            Mapping::new("fhir.none"),
-            "no table or view fhir.none that this user sees",
-        ),
-        (
-            Mapping::new("fhir.mixed"),
-            "there is fhir.Mixed, and case counts",
-        ),
-        (Mapping::new("fhir.sequence"), "neither a table nor a view"),
-        (
-            Mapping::new("fhir.odd"),
+            "fhir.odd",
             "column deleted of fhir.odd is timestamp with time zone",
         ),
+    ] {
+        let text = refused(&options, &Mapping::new(relation)).await;
+        assert!(text.contains(reason), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_column_is_said() {
+    let uri = make().await;
+    connect(&uri).await.batch_execute(TABLES).await.unwrap();
+    let options = PostgresOptions::new(uri);
+    for (role, name, reason) in [
         (
-            with(|one| one.columns.kind = "kind".to_owned()),
+            "type",
+            "kind",
             "no column kind, which columns.type names; it has type, id,",
         ),
         (
-            with(|one| one.columns.id = "number".to_owned()),
+            "id",
+            "number",
             "number of fhir.good is integer; as columns.id it has to be text",
         ),
         (
-            with(|one| one.columns.patient = "body".to_owned()),
+            "patient",
+            "body",
             "is json; as columns.patient it has to be text",
         ),
+        ("last_updated", "at", "is date; as columns.last_updated"),
         (
-            with(|one| one.columns.last_updated = "at".to_owned()),
-            "is date; as columns.last_updated",
-        ),
-        (
-            with(|one| one.columns.body = "blob".to_owned()),
+            "body",
+            "blob",
             "is oid; as columns.body it has to be text, json, jsonb or bytea",
         ),
         (
-            with(|one| one.columns.body = "body\" FROM x --".to_owned()),
+            "body",
+            "body\" FROM x --",
             "columns.body \"body\\\" FROM x --\" is no name",
         ),
-        (
-            with(|one| one.columns.deleted = Some("deleted_at".to_owned())),
-            "it has to be boolean",
-        ),
-        (
-            with(|one| one.columns.deleted = Some("gone".to_owned())),
-            "no column gone",
-        ),
+        ("deleted", "deleted_at", "it has to be boolean"),
+        ("deleted", "gone", "no column gone"),
     ] {
-        let error = MappedSource::connect(&options, &mapping)
-            .await
-            .err()
-            .unwrap();
-        let text = error.chain();
-        assert!(text.starts_with("checking the mapped relation: "), "{text}");
+        let mut mapping = Mapping::new("fhir.good");
+        let columns = &mut mapping.columns;
+        let name = name.to_owned();
+        match role {
+            "type" => columns.kind = name,
+            "id" => columns.id = name,
+            "patient" => columns.patient = name,
+            "last_updated" => columns.last_updated = name,
+            "body" => columns.body = name,
+            _ => columns.deleted = Some(name),
+        }
+        let text = refused(&options, &mapping).await;
         assert!(text.contains(reason), "{text}");
-        assert_eq!(error.kind, PortKind::Permanent);
-        assert!(error.cause.unwrap().is::<MappingError>());
     }
 }
 

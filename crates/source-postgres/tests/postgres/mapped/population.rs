@@ -56,8 +56,9 @@ async fn it_conforms_whatever_the_type_of_bodies() {
             patients: taken(&lines, Some(&["a", "b"])),
             group: ("g".to_owned(), taken(&lines, Some(&["a"]))),
         };
-        let suite = conformance::source(&site.source, &population);
-        suite.await.unwrap();
+        conformance::source(&site.source, &population)
+            .await
+            .unwrap();
     }
 }
 
