@@ -183,9 +183,16 @@ pub(super) async fn read(
     let Some((first, reading)) = reading.next().await? else {
         return Ok(None);
     };
-    let rest = futures::stream::try_unfold(reading, Reading::next);
-    let first = futures::stream::once(async { Ok(first) });
-    Ok(Some(first.chain(rest).boxed()))
+    // Mostly that was all; then the connection does not wait for whoever reads it.
+    let mut pieces = vec![Ok(first)];
+    let rest = match reading.next().await? {
+        Some((second, reading)) => {
+            pieces.push(Ok(second));
+            futures::stream::try_unfold(reading, Reading::next).boxed()
+        }
+        None => futures::stream::empty().boxed(),
+    };
+    Ok(Some(futures::stream::iter(pieces).chain(rest).boxed()))
 }
 
 struct Reading<S> {

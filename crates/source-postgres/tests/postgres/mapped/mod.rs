@@ -4,6 +4,7 @@ mod hapi;
 mod mapping;
 mod population;
 mod rows;
+mod servers;
 
 use sluice_fhir::facts::scan;
 use sluice_fhir::{Instant, Level};
@@ -33,8 +34,11 @@ struct Row<'a> {
 impl Site {
     /// Whose bodies and times are of these types.
     async fn new(body: &'static str, time: &str) -> Self {
-        let uri = make().await;
-        let client = connect(&uri).await;
+        Self::at(&make().await, body, time).await
+    }
+
+    async fn at(uri: &str, body: &'static str, time: &str) -> Self {
+        let client = connect(uri).await;
         let sql = format!(
             "CREATE TABLE site (kind varchar(40), id varchar(64), patient text, changed {time}, \
              body {body}, gone boolean); \

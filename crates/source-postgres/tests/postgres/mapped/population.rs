@@ -35,6 +35,16 @@ fn taken(lines: &[String], patients: Option<&[&str]>) -> BTreeMap<ResourceType, 
     taken
 }
 
+/// What the suite expects of the small population.
+pub(super) fn population(lines: &[String]) -> Population {
+    Population {
+        promise: Promise::Estimate,
+        system: taken(lines, None),
+        patients: taken(lines, Some(&["a", "b"])),
+        group: ("g".to_owned(), taken(lines, Some(&["a"]))),
+    }
+}
+
 #[tokio::test]
 async fn it_conforms_whatever_the_type_of_bodies() {
     for body in ["text", "varchar", "json", "jsonb", "bytea"] {
@@ -50,13 +60,7 @@ async fn it_conforms_whatever_the_type_of_bodies() {
                 *line = site.client.query_one(sql, &[line]).await.unwrap().get(0);
             }
         }
-        let population = Population {
-            promise: Promise::Estimate,
-            system: taken(&lines, None),
-            patients: taken(&lines, Some(&["a", "b"])),
-            group: ("g".to_owned(), taken(&lines, Some(&["a"]))),
-        };
-        conformance::source(&site.source, &population)
+        conformance::source(&site.source, &population(&lines))
             .await
             .unwrap();
     }
@@ -123,6 +127,54 @@ async fn what_is_listed_for_several_patients_leaves_once() {
     scope.patients = Some(vec!["c".to_owned(), "0".to_owned()]);
     let refused = site.source.check(&scope).await;
     assert!(matches!(refused, Err(PopulationError::UnknownPatients(ids)) if ids == ["0"]));
+}
+
+/// More members than a statement carries; what is shared by the first and the last leaves once.
+#[tokio::test]
+async fn cohorts_may_be_larger_than_a_statement() {
+    let site = Site::text().await;
+    site.client
+        .batch_execute(
+            "INSERT INTO site SELECT 'Patient', p, NULL, NULL, \
+                 format('{\"resourceType\":\"Patient\",\"id\":\"%s\"}', p), NULL \
+                 FROM (SELECT 'p' || n FROM generate_series(10001, 40000) n) x (p); \
+             INSERT INTO site SELECT 'Observation', 'o' || n, p, NULL, \
+                 format('{\"resourceType\":\"Observation\",\"id\":\"o%s\"}', n), NULL \
+                 FROM generate_series(1, 500) n, LATERAL (VALUES ('p' || 10000 + n), ('p' || 40000 - n), \
+                     ('a' || n)) x (p); \
+             INSERT INTO site SELECT 'Group', 'all', NULL, NULL, '{\"resourceType\":\"Group\",\"id\":\"all\",' \
+                 || '\"member\":[' || string_agg(format('{\"entity\":{\"reference\":\"Patient/%s\"}}', id), ',') \
+                 || ']}', NULL FROM site WHERE kind = 'Patient'; \
+             CREATE INDEX ON site (kind, patient COLLATE \"C\", id COLLATE \"C\"); \
+             CREATE INDEX ON site (id); ANALYZE site",
+        )
+        .await
+        .unwrap();
+    for level in [Level::Group("all".to_owned()), Level::Patient] {
+        let mut scope = site.scope(level).await;
+        scope.types = exported::types(&["Observation", "Patient"]);
+        let lines = site.lines(&scope).await;
+        let patients = lines.iter().filter(|line| line.contains("Patient"));
+        assert_eq!((lines.len(), patients.count()), (30_500, 30_000));
+        let mut distinct = lines.clone();
+        distinct.dedup();
+        assert_eq!(distinct.len(), lines.len(), "each once");
+        scope.types = exported::types(&["Observation"]);
+        // Cut finely, so that the two patients are in different slices.
+        let found = exported::export(&site.source, &scope, 5000, Promise::Estimate).await;
+        assert_eq!(found.len(), 500);
+    }
+    // It is longer than a search gives.
+    let query = GroupQuery {
+        limit: 1,
+        ..GroupQuery::default()
+    };
+    let page = site.source.groups(&query).await.unwrap();
+    let text = std::str::from_utf8(&page.groups[0]).unwrap();
+    assert!(
+        text.contains("SUBSETTED") && !text.contains("member"),
+        "{text}"
+    );
 }
 
 /// Members by their periods, Groups within Groups, and what leads nowhere is told.
