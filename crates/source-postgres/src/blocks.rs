@@ -67,11 +67,15 @@ impl Outlet {
         if self.lines > 0 {
             self.flush().await?;
         }
-        for part in piece.chunks(BLOCK) {
+        let mut rest = piece;
+        while !rest.is_empty() {
+            let room = BLOCK.saturating_sub(self.block.len()).min(rest.len());
+            let (part, left) = rest.split_at(room);
             self.block.extend_from_slice(part);
             if self.block.len() >= BLOCK {
                 self.send().await?;
             }
+            rest = left;
         }
         Ok(())
     }

@@ -11,6 +11,9 @@
 //! - Of the patients in whose compartments a resource lies, the one numbered lowest owns it; in an export
 //!   that does not hold the owner, the lowest of those it holds. So slices are ranges of owners.
 //! - What a Provenance is about may be loaded after it, so whose it is is asked when it is read.
+//!
+//! Beside it, [`MappedSource`] reads a view that a site makes over tables of its own; it has newest
+//! versions only.
 
 mod blocks;
 mod cohort;
@@ -19,6 +22,7 @@ mod failure;
 mod groups;
 mod kinds;
 mod load;
+mod mapped;
 mod migrate;
 mod options;
 mod plan;
@@ -35,6 +39,7 @@ pub use load::{
     Batch, Input, Left, LoadError, LoadProgress, LoadReport, Pending, Rejected, Writer, Written,
     load,
 };
+pub use mapped::{MappedColumns, MappedSource, Mapping, MappingError};
 pub use migrate::Applied;
 pub use options::PostgresOptions;
 pub use source::PostgresSource;

@@ -187,11 +187,19 @@ impl Source for PostgresSource {
     }
 
     async fn read(&self, scope: &Scope, slice: &Slice) -> Result<BlockStream, PortError> {
-        let (sender, blocks) = mpsc::channel(AHEAD);
-        let reading = self.clone().slice(scope.clone(), slice.clone(), sender);
-        let reader = Reading(tokio::spawn(reading));
-        Ok(futures::stream::unfold(Some((blocks, reader)), next_block).boxed())
+        let (scope, slice) = (scope.clone(), slice.clone());
+        Ok(blocks(|sender| self.clone().slice(scope, slice, sender)))
     }
+}
+
+/// What a reader sends, as a stream.
+pub(crate) fn blocks<F>(reading: impl FnOnce(mpsc::Sender<Block>) -> F) -> BlockStream
+where
+    F: Future<Output = Result<(), PortError>> + Send + 'static,
+{
+    let (sender, blocks) = mpsc::channel(AHEAD);
+    let reader = Reading(tokio::spawn(reading(sender)));
+    futures::stream::unfold(Some((blocks, reader)), next_block).boxed()
 }
 
 /// A reader that ends with whoever listens to it, wherever it is; what it runs in the database is

@@ -1,0 +1,219 @@
+//! Cuts a scope into slices of about the target: one pass says how much there is of each type, and one a
+//! step where a type that is too much is cut. Types that are not share slices.
+//!
+//! The sums decide only where the cuts are, and never what is left out: the slices of a type reach from
+//! before its first key to beyond its last, so that what comes meanwhile lies in one.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+use sluice_fhir::ResourceType;
+use sluice_model::{PlannedChunk, Scope, Slice, Tally};
+use sluice_ports::{PlanStep, PortError};
+
+use super::cohort::Cohort;
+use super::part::{Key, Span};
+use super::relation::Relation;
+use crate::pool::Session;
+use crate::read::wanted;
+
+/// Where planning stands: all that the next chunk depends on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Cursor {
+    /// How much there is of each type, in the order of the scope's.
+    totals: Vec<Tally>,
+    /// The type, by its number in the scope.
+    kind: usize,
+    /// From where on.
+    from: Key,
+    /// How much of the type lies before it.
+    before: Tally,
+    /// Whole types that wait for company.
+    pack: Vec<ResourceType>,
+    /// How much those are.
+    tally: Tally,
+    /// What was deleted is planned too.
+    is_over: bool,
+}
+
+/// A place where a type is cut, and how much of it lies before.
+#[derive(Clone, Debug)]
+pub(super) struct Cut {
+    pub(super) at: Key,
+    pub(super) before: Tally,
+}
+
+/// Where a type is cut, from some key on.
+#[derive(Debug, Default)]
+pub(super) struct Cuts {
+    pub(super) cuts: VecDeque<Cut>,
+    /// How much there is in all, when all was looked at.
+    pub(super) end: Tally,
+}
+
+/// What the cutting of a scope needs.
+pub(super) struct Cutter<'a> {
+    pub(super) session: &'a Session,
+    pub(super) relation: &'a Relation,
+    pub(super) scope: &'a Scope,
+    pub(super) cohort: &'a Cohort,
+    pub(super) target: u64,
+}
+
+impl Cutter<'_> {
+    /// The next chunks.
+    pub(super) async fn step(
+        &self,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<PlanStep, PortError> {
+        let types = wanted(self.scope);
+        let mut cursor = match cursor {
+            Some(text) => serde_json::from_str(text).map_err(|_| foreign("cursor"))?,
+            None => Cursor {
+                totals: self.totals(&types).await?,
+                kind: 0,
+                from: Key::first(),
+                before: Tally::default(),
+                pack: Vec::new(),
+                tally: Tally::default(),
+                is_over: false,
+            },
+        };
+        if cursor.totals.len() != types.len() {
+            return Err(foreign("cursor"));
+        }
+        let mut chunks = Vec::new();
+        let mut cuts = None;
+        while chunks.len() < limit {
+            let room = limit - chunks.len();
+            match self.next(&types, &mut cursor, &mut cuts, room).await? {
+                Some(chunk) => chunks.push(chunk),
+                None => return Ok(PlanStep { chunks, next: None }),
+            }
+        }
+        let is_over = cursor.kind == types.len()
+            && cursor.pack.is_empty()
+            && !self.has_deletions(&types, &cursor);
+        let here = serde_json::to_string(&cursor).map_err(|_| foreign("cursor"))?;
+        Ok(PlanStep {
+            chunks,
+            next: (!is_over).then_some(here),
+        })
+    }
+
+    fn has_deletions(&self, types: &[ResourceType], cursor: &Cursor) -> bool {
+        let can_tell = self.relation.deleted.is_some() && self.scope.since.is_some();
+        can_tell && !cursor.is_over && !types.is_empty()
+    }
+
+    async fn next(
+        &self,
+        types: &[ResourceType],
+        cursor: &mut Cursor,
+        cuts: &mut Option<Cuts>,
+        room: usize,
+    ) -> Result<Option<PlannedChunk>, PortError> {
+        while let Some(kind) = types.get(cursor.kind).copied() {
+            let total = cursor.totals.get(cursor.kind).copied().unwrap_or_default();
+            let is_whole = total.bytes <= self.target && cursor.from == Key::first();
+            if !is_whole {
+                if cuts.is_none() {
+                    let found = self.cuts(kind, &cursor.from, cursor.before, room).await?;
+                    *cuts = Some(found);
+                }
+                return piece(kind, cursor, cuts).map(Some);
+            }
+            let full = !cursor.pack.is_empty() && cursor.tally.bytes + total.bytes > self.target;
+            let ready = if full { unpack(cursor)? } else { None };
+            cursor.kind += 1;
+            cursor.pack.push(kind);
+            cursor.tally += total;
+            if ready.is_some() {
+                return Ok(ready);
+            }
+        }
+        if let Some(last) = unpack(cursor)? {
+            return Ok(Some(last));
+        }
+        if !self.has_deletions(types, cursor) {
+            return Ok(None);
+        }
+        cursor.is_over = true;
+        Ok(Some(PlannedChunk {
+            slice: Slice {
+                types: types.to_vec(),
+                range: String::new(),
+                deleted: true,
+            },
+            expected: Tally::default(),
+        }))
+    }
+}
+
+/// From where the plan stands to the next cut of the type, or to its end.
+fn piece(
+    kind: ResourceType,
+    cursor: &mut Cursor,
+    cuts: &mut Option<Cuts>,
+) -> Result<PlannedChunk, PortError> {
+    let cut = cuts.as_mut().and_then(|cuts| cuts.cuts.pop_front());
+    let end = cuts.as_ref().map(|cuts| cuts.end).unwrap_or_default();
+    let upto = cut.as_ref().map_or(end, |cut| cut.before);
+    let expected = Tally {
+        resources: upto.resources.saturating_sub(cursor.before.resources),
+        bytes: upto.bytes.saturating_sub(cursor.before.bytes),
+    };
+    let from = std::mem::replace(&mut cursor.from, Key::first());
+    cursor.before = Tally::default();
+    let to = cut.map(|cut| {
+        cursor.from = cut.at.clone();
+        cursor.before = cut.before;
+        cut.at
+    });
+    if to.is_none() {
+        cursor.kind += 1;
+        *cuts = None;
+    }
+    chunk(&[(kind, Span(from, to))], expected)
+}
+
+fn unpack(cursor: &mut Cursor) -> Result<Option<PlannedChunk>, PortError> {
+    let pack = std::mem::take(&mut cursor.pack);
+    let tally = std::mem::take(&mut cursor.tally);
+    if pack.is_empty() {
+        return Ok(None);
+    }
+    let pack: Vec<_> = pack.into_iter().map(|kind| (kind, Span::whole())).collect();
+    chunk(&pack, tally).map(Some)
+}
+
+fn chunk(pack: &[(ResourceType, Span)], expected: Tally) -> Result<PlannedChunk, PortError> {
+    let spans: Vec<&Span> = pack.iter().map(|(_, span)| span).collect();
+    let range = serde_json::to_string(&spans).map_err(|_| foreign("range"))?;
+    let types = pack.iter().map(|(kind, _)| *kind).collect();
+    Ok(PlannedChunk {
+        slice: Slice {
+            types,
+            range,
+            deleted: false,
+        },
+        expected,
+    })
+}
+
+/// The spans of a slice, by type.
+pub(super) fn spans(slice: &Slice) -> Result<Vec<(ResourceType, Span)>, PortError> {
+    let spans: Vec<Span> = serde_json::from_str(&slice.range).map_err(|_| foreign("range"))?;
+    if spans.len() != slice.types.len() {
+        return Err(foreign("range"));
+    }
+    Ok(slice.types.iter().copied().zip(spans).collect())
+}
+
+fn foreign(what: &str) -> PortError {
+    PortError::permanent(
+        "reading a plan",
+        format!("this {what} is not of this source"),
+    )
+}
