@@ -24,7 +24,7 @@ const USAGE: &str =
   deny     licences, sources, bans and advisories of dependencies (cargo-deny)
   ci       test, then fmt, clippy, graph, compose and deny
   fuzz     every target of /fuzz, for 30 or so many seconds each (cargo-fuzz; best with nightly)
-  stack    RabbitMQ, Redis and S3 on free loopback ports, under target/stack
+  stack    RabbitMQ, Redis, PostgreSQL and S3 on free loopback ports, under target/stack
   real-clients  smart-fetch and cumulus-etl from PyPI, unchanged, against `sluice serve` with authorization
   bench    prints figures: memory (2 GiB and documents of 60 MB from one process)";
 

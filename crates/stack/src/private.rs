@@ -3,10 +3,9 @@
 use std::fmt::Display;
 
 use anyhow::{Context, bail};
-use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::process::{is_gone_within, send, stop};
+use crate::process::{asks, is_gone_within, kill, send, stop};
 use crate::server::{Group, PATIENCE, Process, Server, spawn};
 
 /// How often a start is tried: another process may take a port between its choice and its use.
@@ -61,14 +60,25 @@ impl<S: Server> Private<S> {
         self.server().url()
     }
 
-    /// Asks it to stop (SIGTERM) and waits until it has, however long it needs to do so in order.
+    /// Asks it to stop and waits until it has, however long it needs to do so in order.
     pub fn stop(&mut self) -> anyhow::Result<()> {
-        self.end(Signal::TERM)
+        let pid = self.process.pid()?;
+        send(pid, asks(S::NAME));
+        if !is_gone_within(pid, PATIENCE) {
+            bail!("{} (pid {pid}) does not end", S::NAME);
+        }
+        self.process.child.wait()?;
+        Ok(())
     }
 
-    /// Ends it at once (SIGKILL).
+    /// Ends it at once, with what it forked (SIGKILL).
     pub fn kill(&mut self) -> anyhow::Result<()> {
-        self.end(Signal::KILL)
+        let pid = self.process.pid()?;
+        if self.process.child.try_wait()?.is_none() && !kill(pid) {
+            bail!("{} (pid {pid}) does not end", S::NAME);
+        }
+        self.process.child.wait()?;
+        Ok(())
     }
 
     /// Starts it again after [`Private::stop`] or [`Private::kill`], on the same ports and with what
@@ -80,24 +90,12 @@ impl<S: Server> Private<S> {
         self.process.child = spawn(&self.process.server, Group::Starters)?;
         self.process.wait()
     }
-
-    fn end(&mut self, signal: Signal) -> anyhow::Result<()> {
-        let pid = self.process.pid()?;
-        send(pid, signal);
-        if !is_gone_within(pid, PATIENCE) {
-            bail!("{} (pid {pid}) does not end", S::NAME);
-        }
-        self.process.child.wait()?;
-        Ok(())
-    }
 }
 
 impl<S: Server> Drop for Private<S> {
     /// What cannot be ended is told: a test that leaves a server behind slows the next.
     fn drop(&mut self) {
-        let child = &mut self.process.child;
-        let ended = child.kill().and_then(|()| child.wait());
-        tell(S::NAME, ended.err());
+        tell(S::NAME, self.kill().err());
         for (name, pid) in self.process.server.companions() {
             tell(name, stop(name, pid).err());
         }

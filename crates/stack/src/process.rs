@@ -25,15 +25,53 @@ pub fn is_alive(pid: i32) -> bool {
             .starts_with(" Z")
 }
 
-/// Asks a process to stop, and makes it after a while.
+/// Asks a process to stop, and makes it after a while. `name` is [`Server::NAME`].
+///
+/// [`Server::NAME`]: crate::Server::NAME
 pub fn stop(name: &str, pid: i32) -> anyhow::Result<()> {
-    for signal in [Signal::TERM, Signal::KILL] {
-        send(pid, signal);
-        if is_gone_within(pid, OBEYS_WITHIN) {
-            return Ok(());
-        }
+    send(pid, asks(name));
+    if is_gone_within(pid, OBEYS_WITHIN) || kill(pid) {
+        return Ok(());
     }
     bail!("{name} (pid {pid}) does not stop")
+}
+
+/// The signal by which a server is asked to end in order and soon. PostgreSQL would take SIGTERM as
+/// "when the last client has gone".
+pub(crate) fn asks(name: &str) -> Signal {
+    if name == crate::postgres::NAME {
+        Signal::INT
+    } else {
+        Signal::TERM
+    }
+}
+
+/// Ends a process and those that it forked, all at once (SIGKILL); whether they went. What the
+/// children of a PostgreSQL server hold would keep the next one from starting.
+pub(crate) fn kill(pid: i32) -> bool {
+    // One that stands still forks no more.
+    send(pid, Signal::STOP);
+    let mut all = children(pid);
+    all.insert(0, pid);
+    for pid in &all {
+        send(*pid, Signal::KILL);
+    }
+    all.iter().all(|pid| is_gone_within(*pid, OBEYS_WITHIN))
+}
+
+/// The processes that a process forked itself.
+fn children(pid: i32) -> Vec<i32> {
+    let is_child = |child: &i32| {
+        let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        // The second field is a name in brackets, which may hold spaces; the fourth is the parent.
+        let fields = stat.rsplit_once(") ").unwrap_or_default().1;
+        fields.split(' ').nth(1) == Some(&pid.to_string())
+    };
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(is_child)
+        .collect()
 }
 
 /// Sends a signal to a process that may be gone.

@@ -2,7 +2,9 @@
 //! source.
 
 mod clock;
+pub mod compartments;
 mod entropy;
+pub mod exported;
 mod fault_proxy;
 mod faults;
 mod faulty;
@@ -10,6 +12,7 @@ mod forge;
 mod program;
 mod refused;
 mod show;
+pub mod small;
 mod source;
 mod stack;
 

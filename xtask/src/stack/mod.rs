@@ -1,5 +1,5 @@
-//! Private RabbitMQ, Redis and S3 servers for tests and for trying things: on free loopback ports,
-//! with everything they write under `target/stack`. They outlive this process.
+//! Private RabbitMQ, Redis, PostgreSQL and S3 servers for tests and for trying things: on free
+//! loopback ports, with everything they write under `target/stack`. They outlive this process.
 
 mod install;
 mod pids;
@@ -9,7 +9,8 @@ use std::path::PathBuf;
 
 use anyhow::{Context, bail};
 use sluice_stack::{
-    Process, Rabbitmq, RabbitmqOptions, Redis, RedisOptions, SeaweedFs, Server, is_alive, stop,
+    Postgres, PostgresOptions, Process, Rabbitmq, RabbitmqOptions, Redis, RedisOptions, SeaweedFs,
+    Server, is_alive, stop,
 };
 
 use crate::run::{root, say};
@@ -71,8 +72,10 @@ fn start(tools: &install::Tools) -> anyhow::Result<Vec<(String, String)>> {
     let mut broker = begin::<Rabbitmq>(&managed)?;
     let mut index = begin::<Redis>(&RedisOptions::default())?;
     let mut store = begin::<SeaweedFs>(&tools.seaweedfs)?;
+    let mut database = begin::<Postgres>(&PostgresOptions::default())?;
     let mut settings = settings_of(&mut broker)?;
     settings.extend(settings_of(&mut index)?);
+    settings.extend(settings_of(&mut database)?);
     settings.extend(settings_of(&mut store)?);
     Ok(settings)
 }
