@@ -204,6 +204,7 @@ fn parameters(path: &'static str) -> &'static [&'static str] {
         "beneficiary" => &["beneficiary", "patient"],
         "individual" => &["individual", "patient"],
         "link.target" => &["link", "patient"],
+        "member.entity" => &["member"],
         "recorder" => &["recorder"],
         "asserter" => &["asserter"],
         "author" => &["author"],

@@ -82,6 +82,8 @@ fn parts(upstream: &Upstream, scope: &Scope) -> Parts {
             None => {}
         }
     }
+    // Read last, since it follows what it is about.
+    searched.sort_by_key(|kind: &ResourceType| kind.name() == "Provenance");
     // A Patient is always somebody's.
     let others = wanted.into_iter().filter(|kind| *kind != ResourceType::PATIENT);
     let others: Vec<ResourceType> = others.collect();

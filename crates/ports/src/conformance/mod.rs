@@ -12,7 +12,7 @@ pub use audit_sink::audit_sink;
 pub use blobs::blobs;
 pub use index::index;
 pub use queue::queue;
-pub use source::{Population, source};
+pub use source::{Population, source, source_that_guesses};
 
 use std::time::Duration;
 
