@@ -115,28 +115,33 @@ impl Upstream {
                 self.fetch_one_by_one(kind, ids, take).await?;
                 continue;
             }
-            let found = self.fetch_list(query, ids, notes, take).await?;
-            if found {
-                self.lists_ids().insert(kind, true);
-            } else if known.is_none() {
+            match self.fetch_list(query, ids, notes, take).await? {
+                Some(found) if found > 0 => {
+                    if ids.len() > 1 {
+                        self.lists_ids().insert(kind, true);
+                    }
+                }
+                Some(_) if known.is_some() => {}
                 // None of them is there, or such lists are not understood. Reading tells.
-                let read = self.fetch_one_by_one(kind, ids, take).await?;
-                if read > 0 {
-                    self.lists_ids().insert(kind, false);
+                refused => {
+                    let read = self.fetch_one_by_one(kind, ids, take).await?;
+                    if read > 0 || refused.is_none() {
+                        self.lists_ids().insert(kind, false);
+                    }
                 }
             }
         }
         Ok(())
     }
 
-    /// Says whether any were found.
+    /// Says how many were found; `None` when the server does not search so.
     async fn fetch_list(
         &self,
         query: &Query,
         ids: &[String],
         notes: &Notes,
         take: &mut dyn Take,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Option<usize>, Failure> {
         let mut asked = Asked {
             ids: ids.iter().map(String::as_str).collect(),
             found: 0,
@@ -146,13 +151,13 @@ impl Upstream {
         let narrow = query.clone().with("_id", ids.join(","));
         match self.walk_some(&narrow, notes, &mut asked).await {
             Ok(()) => {}
-            Err(failure) if failure.is_no() && asked.found == 0 => return Ok(false),
+            Err(failure) if failure.is_no() && asked.found == 0 => return Ok(None),
             Err(failure) => return Err(failure),
         }
         if asked.strangers > 0 {
             notes.add(query.kind, Note::Stranger, asked.strangers);
         }
-        Ok(asked.found > 0)
+        Ok(Some(asked.found))
     }
 
     /// Says how many were found.
