@@ -33,9 +33,9 @@ pub enum Event {
     },
     /// The manifest is there.
     Manifest {
-        /// Files, those of outcomes included.
+        /// Files, those of outcomes and of deletions included.
         files: usize,
-        /// Resources in them, as far as the manifest says.
+        /// Resources in the others, as far as the manifest says.
         resources: u64,
         /// Bytes in them, if the manifest says.
         bytes: Option<u64>,

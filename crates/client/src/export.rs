@@ -304,9 +304,10 @@ impl Run<'_> {
 
     fn tell_manifest(&self, wanted: &[Wanted]) {
         let sizes: Option<Vec<u64>> = wanted.iter().map(|file| file.entry.bytes()).collect();
+        let data = wanted.iter().filter(|file| file.is_data());
         self.observer.event(&Event::Manifest {
             files: wanted.len(),
-            resources: wanted.iter().filter_map(|file| file.entry.count).sum(),
+            resources: data.filter_map(|file| file.entry.count).sum(),
             bytes: sizes.map(|sizes| sizes.iter().sum()),
         });
     }

@@ -89,6 +89,13 @@ pub(crate) struct Wanted {
     pub(crate) entry: Entry,
 }
 
+impl Wanted {
+    /// Whether it holds what was asked for, not messages or deletions.
+    pub(crate) fn is_data(&self) -> bool {
+        !self.name.contains('/')
+    }
+}
+
 impl Manifest {
     fn messages(&self) -> Vec<Entry> {
         self.error.iter().chain(&self.outcome).cloned().collect()
@@ -152,6 +159,7 @@ mod tests {
             "requiresAccessToken": false,
             "output": [file, file],
             "error": [],
+            "deleted": [{ "type": "Bundle", "url": "http://h/d" }],
         }))
         .unwrap()
     }
@@ -160,6 +168,8 @@ mod tests {
     fn names_are_numbered_by_type() {
         let wanted = manifest("Patient").wanted().unwrap();
         assert_eq!(wanted[1].name, "Patient.2.ndjson");
+        assert_eq!(wanted[2].name, "deleted/Bundle.1.ndjson");
+        assert!(wanted[1].is_data() && !wanted[2].is_data());
     }
 
     #[test]

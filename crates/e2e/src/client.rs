@@ -8,7 +8,7 @@ use sluice_engine::{
     Answer, Audit, Caller, Journal, Kickoff, KickoffError, KickoffRequest, Origin, PollLimits,
     Ports, Serve, Tenants,
 };
-use sluice_fhir::{Issue, Level, parameters};
+use sluice_fhir::{Instant, Issue, Level, parameters};
 use sluice_model::{JobRef, Manifest, ManifestFile};
 use sluice_ports::{Blobs, PortError};
 
@@ -50,11 +50,24 @@ impl Client {
 
     /// Kicks off an export of everything.
     pub async fn kick_off(&self) -> Result<JobRef, KickoffError> {
+        self.kick_off_asking(parameters::Kickoff::default()).await
+    }
+
+    /// Kicks off an export of what changed after a time, and of what was deleted.
+    pub async fn kick_off_since(&self, since: Instant) -> Result<JobRef, KickoffError> {
+        let asked = parameters::Kickoff {
+            since: Some(since),
+            ..parameters::Kickoff::default()
+        };
+        self.kick_off_asking(asked).await
+    }
+
+    async fn kick_off_asking(&self, asked: parameters::Kickoff) -> Result<JobRef, KickoffError> {
         let request = KickoffRequest {
             tenant: tenant_id()?,
             url: "http://test/default/fhir/Patient/$export".to_owned(),
             level: Level::Patient,
-            asked: parameters::Kickoff::default(),
+            asked,
             caller: anyone(),
             idempotency_key: None,
             traceparent: None,

@@ -20,7 +20,9 @@ const READS: usize = 16;
 struct Gathered {
     chunks: u32,
     output: Vec<ManifestFile>,
+    deleted: Vec<ManifestFile>,
     failures: Vec<Issue>,
+    told: Vec<Issue>,
 }
 
 /// Ends a settled job. `false` when receipts are missing although the index counted them.
@@ -63,7 +65,9 @@ async fn gather(journal: &Journal, record: &JobRecord) -> Result<Gathered, PortE
     let mut gathered = Gathered {
         chunks: 0,
         output: Vec::new(),
+        deleted: Vec::new(),
         failures: Vec::new(),
+        told: Vec::new(),
     };
     loop {
         let chunks: Vec<ChunkId> = journal.ended_chunks(job, last).await?;
@@ -79,7 +83,9 @@ async fn gather(journal: &Journal, record: &JobRecord) -> Result<Gathered, PortE
             let Some(receipt) = receipt else { continue };
             gathered.chunks += 1;
             gathered.output.extend(receipt.files);
+            gathered.deleted.extend(receipt.deleted);
             gathered.failures.extend(receipt.failure);
+            gathered.told.extend(receipt.issues);
         }
     }
 }
@@ -96,10 +102,12 @@ async fn complete(
         .iter()
         .chain(&sealed.issues)
         .chain(&gathered.failures)
+        .chain(&gathered.told)
         .collect();
     let error = write_outcomes(ports, record, &remarks).await?;
     let manifest = Manifest {
         output: gathered.output,
+        deleted: gathered.deleted,
         error: error.iter().cloned().collect(),
         ..ended(ports, record, policy)
     };
@@ -133,6 +141,7 @@ fn ended(ports: &Ports, record: &JobRecord, policy: &Policy) -> Manifest {
         transaction_time: record.scope.snapshot.time,
         request: record.url.clone(),
         output: Vec::new(),
+        deleted: Vec::new(),
         error: Vec::new(),
         completed_at: now,
         expires_at: now.plus(policy.retention),
@@ -160,7 +169,7 @@ async fn publish(
     let names = record.claims.iter().filter(|name| !is_key(name));
     release(ports, job, names).await;
     if mine {
-        tracing::info!(%job, ?state, files = published.output.len(), "job ended");
+        tracing::info!(%job, ?state, files = published.files().count(), "job ended");
         let outcome = if state == JobState::Failed {
             "failed"
         } else {

@@ -133,14 +133,14 @@ impl ChunkFiles {
         }
     }
 
-    /// What was written so far.
+    /// What was written so far. Bundles of deletions are bytes, but no resources.
     pub(crate) fn tally(&self) -> Tally {
         self.tally
     }
 
     /// Adds a block to the file of its type.
     pub(crate) async fn add(&mut self, block: Block) -> Result<(), PortError> {
-        let bytes = length(&block.bytes);
+        let (kind, bytes) = (block.kind, length(&block.bytes));
         if self
             .open
             .as_ref()
@@ -158,8 +158,9 @@ impl ChunkFiles {
         if lines != block.lines {
             return Err(broken("counting the lines that a source yielded"));
         }
+        let is_deleted = kind == ResourceType::BUNDLE;
         self.tally += Tally {
-            resources: lines,
+            resources: if is_deleted { 0 } else { lines },
             bytes,
         };
         Ok(())

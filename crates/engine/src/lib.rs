@@ -27,8 +27,10 @@ mod orphans;
 mod plan;
 mod rebuild;
 mod serve;
+mod settled;
 mod share;
 mod tenant;
+mod told;
 
 pub use access::{
     AccessOptions, Authorization, Bearer, BearerError, Caller, ClientError, ClientView, Clients,

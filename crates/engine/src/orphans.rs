@@ -25,8 +25,7 @@ pub(crate) async fn sweep_orphans(
     let Some(manifest) = journal.manifest(job).await? else {
         return Ok(());
     };
-    let files = manifest.output.iter().chain(&manifest.error);
-    let named: HashSet<&str> = files.map(|file| file.key.as_str()).collect();
+    let named: HashSet<&str> = manifest.files().map(|file| file.key.as_str()).collect();
     let removed = journal
         .delete_below_unless(&layout::data(job), |key| named.contains(key))
         .await?;

@@ -100,6 +100,23 @@ struct Owned {
     types: Vec<ResourceType>,
 }
 
+impl Owned {
+    /// Whether the token opens all that is exported.
+    fn opens_all(&self, caller: &Caller) -> bool {
+        self.types.iter().all(|kind| caller.may_export_type(*kind))
+    }
+
+    /// Whether the token opens a file. Bundles of deletions name ids of any of the job's types
+    /// (T-032); nothing else is a Bundle.
+    fn opens(&self, caller: &Caller, file: &ManifestFile) -> bool {
+        if file.kind == ResourceType::BUNDLE {
+            self.opens_all(caller)
+        } else {
+            caller.may_export_type(file.kind)
+        }
+    }
+}
+
 impl Serve {
     /// Answers for the jobs of these tenants.
     pub fn new(ports: &Ports, tenants: &Tenants, limits: PollLimits) -> Self {
@@ -121,9 +138,7 @@ impl Serve {
         match self.owned(job).await? {
             None => return Ok(Answer::Unknown),
             Some(owned) if owned.client.as_deref() != caller.id() => return Ok(Answer::NotYours),
-            Some(owned) if !owned.types.iter().all(|kind| caller.may_export_type(*kind)) => {
-                return Ok(Answer::Forbidden);
-            }
+            Some(owned) if !owned.opens_all(caller) => return Ok(Answer::Forbidden),
             Some(_) => {}
         }
         match status.state {
@@ -218,22 +233,21 @@ impl Serve {
         lock(&self.manifests)
     }
 
-    /// Finds a file of a caller's job, of a type that the token opens (C-022).
+    /// Finds a file of a caller's job that the token opens (C-022).
     pub async fn own_file(
         &self,
         caller: &Caller,
         job: &JobRef,
         path: &str,
     ) -> Result<FileAnswer, PortError> {
-        match self.owned(job).await? {
-            None => return Ok(FileAnswer::Unknown),
-            Some(owned) if owned.client.as_deref() != caller.id() => {
-                return Ok(FileAnswer::NotYours);
-            }
-            Some(_) => {}
+        let Some(owned) = self.owned(job).await? else {
+            return Ok(FileAnswer::Unknown);
+        };
+        if owned.client.as_deref() != caller.id() {
+            return Ok(FileAnswer::NotYours);
         }
         Ok(match self.file(job, path).await? {
-            FileAnswer::Found(file) if !caller.may_export_type(file.kind) => FileAnswer::Forbidden,
+            FileAnswer::Found(file) if !owned.opens(caller, &file) => FileAnswer::Forbidden,
             answer => answer,
         })
     }
@@ -255,8 +269,7 @@ impl Serve {
             return Ok(FileAnswer::Unknown);
         };
         let key = format!("{}{path}", layout::job(job));
-        let files = manifest.output.iter().chain(&manifest.error);
-        let found = files.into_iter().find(|file| file.key == key);
+        let found = manifest.files().find(|file| file.key == key);
         Ok(found.map_or(FileAnswer::Unknown, |file| FileAnswer::Found(file.clone())))
     }
 

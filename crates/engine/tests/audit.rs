@@ -436,6 +436,7 @@ fn manifest(record: &JobRecord, expires_at: sluice_fhir::Instant) -> Manifest {
         transaction_time: record.scope.snapshot.time,
         request: record.url.clone(),
         output: Vec::new(),
+        deleted: Vec::new(),
         error: Vec::new(),
         completed_at: record.accepted_at,
         expires_at,

@@ -57,6 +57,8 @@ impl ResourceType {
     pub const PATIENT: Self = Self::known("Patient");
     /// `Group`.
     pub const GROUP: Self = Self::known("Group");
+    /// `Bundle`.
+    pub const BUNDLE: Self = Self::known("Bundle");
     /// `OperationOutcome`.
     pub const OPERATION_OUTCOME: Self = Self::known("OperationOutcome");
 
@@ -163,6 +165,7 @@ mod tests {
     fn constants_are_what_they_say() {
         assert_eq!(ResourceType::PATIENT.name(), "Patient");
         assert_eq!(ResourceType::GROUP.name(), "Group");
+        assert_eq!(ResourceType::BUNDLE.name(), "Bundle");
         assert_eq!(ResourceType::OPERATION_OUTCOME.name(), "OperationOutcome");
     }
 

@@ -11,7 +11,7 @@ use futures::{StreamExt, TryStreamExt};
 use sluice_fhir::{Level, ResourceType};
 use sluice_local::synthetic::{SyntheticOptions, SyntheticSource};
 use sluice_model::{PlannedChunk, Scope, Tally};
-use sluice_ports::conformance::{self, Population};
+use sluice_ports::conformance::{self, Population, Promise};
 use sluice_ports::{Block, PopulationError, PortKind, Source};
 use sluice_testkit::ManualClock;
 
@@ -87,6 +87,7 @@ async fn it_conforms() {
     let source = source("?patients=25&observations=3&bytes=390");
     let group = "first-10".to_owned();
     let population = Population {
+        promise: Promise::Exact,
         system: lines(&source, Level::System).await,
         patients: lines(&source, Level::Patient).await,
         group: (group.clone(), lines(&source, Level::Group(group)).await),

@@ -15,6 +15,10 @@ pub struct Slice {
     pub types: Vec<ResourceType>,
     /// A source-defined range; opaque to everyone but the source.
     pub range: String,
+    /// Whether its lines are Bundles that name what was deleted, of these types, instead of
+    /// resources of these types. Only an export with `_since` has such (T-032).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
 }
 
 /// One chunk of a plan.

@@ -44,13 +44,20 @@ pub struct Receipt {
     pub attempt: AttemptId,
     /// The files, in the order written.
     pub files: Vec<WrittenFile>,
+    /// Files of Bundles that name what was deleted, in the order written. A chunk has these or
+    /// `files`, never both.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub deleted: Vec<WrittenFile>,
+    /// What its source told while it was read, for the `error` files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub issues: Vec<Issue>,
     /// Why the chunk was given up; it then has no files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Issue>,
 }
 
 impl Receipt {
-    /// What the chunk yielded.
+    /// What the chunk yielded. What names deleted resources is bytes, but no resources.
     pub fn tally(&self) -> Tally {
         let mut sum = Tally::default();
         for file in &self.files {
@@ -58,6 +65,9 @@ impl Receipt {
                 resources: file.count,
                 bytes: file.bytes,
             };
+        }
+        for file in &self.deleted {
+            sum.bytes += file.bytes;
         }
         sum
     }

@@ -14,7 +14,8 @@ use crate::{ByteStream, PortError};
 /// other line shares them. So a block ends a line exactly when its last byte is a newline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// The type of every line in it.
+    /// The type of every line in it; `Bundle` in a slice of deletions. Lines of `OperationOutcome` are no
+    /// data: they tell what the reader of the export should know of how the slice was read.
     pub kind: ResourceType,
     /// The bytes.
     pub bytes: Bytes,
@@ -87,6 +88,11 @@ pub trait Source: Send + Sync {
     /// Cuts the next `limit` slices of about `target` bytes each. All slices of a plan are
     /// disjoint and together cover the scope, each resource once, the resources referred to from
     /// the compartments included. The same call gives the same answer.
+    ///
+    /// Under a `_since`, a source that keeps deletions adds slices with `deleted` set, as
+    /// [`DeletedBundles`](crate::DeletedBundles) makes their lines: of the scope's types and
+    /// population, deleted after `_since`, and not there again (R-156, R-158, T-031, T-032). They
+    /// are expected to yield bytes, but no resources.
     async fn plan(
         &self,
         scope: &Scope,

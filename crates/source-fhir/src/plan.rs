@@ -36,7 +36,11 @@ impl Range {
 
     fn slice(&self, types: Vec<ResourceType>) -> Result<Slice, PortError> {
         let range = serde_json::to_string(self).map_err(|_| foreign("range"))?;
-        Ok(Slice { types, range })
+        Ok(Slice {
+            types,
+            range,
+            deleted: false,
+        })
     }
 }
 
@@ -143,14 +147,14 @@ impl Upstream {
         })
     }
 
-    /// What the server counts; nothing where it does not.
+    /// What the server counts; where it does not, at least something.
     async fn expected(&self, types: &[ResourceType], range: &Range) -> Result<Tally, PortError> {
         let (Range::Scan, [kind]) = (range, types) else {
-            return Ok(Tally::default());
+            return Ok(guess(1));
         };
         let counted = self.count(&Query::new(*kind)).await;
         let counted = counted.map_err(|failure| failure.during(self.action(*kind)))?;
-        let resources = counted.unwrap_or(0);
+        let resources = counted.unwrap_or(1);
         Ok(Tally {
             resources,
             bytes: resources * OF_A_RESOURCE,

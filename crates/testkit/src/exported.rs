@@ -8,16 +8,8 @@
 use futures::StreamExt;
 use sluice_fhir::{Level, ResourceType};
 use sluice_model::{PlannedChunk, Scope, Slice};
+pub use sluice_ports::conformance::Promise;
 use sluice_ports::{Block, PortError, Source};
-
-/// What a source says of how much it is about to give.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Promise {
-    /// Neither more nor less.
-    Exact,
-    /// About.
-    Estimate,
-}
 
 /// Everything a level can hold, as of now.
 pub async fn scope(source: &dyn Source, level: Level) -> Scope {

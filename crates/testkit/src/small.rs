@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use sluice_fhir::ResourceType;
-use sluice_ports::conformance::Population;
+use sluice_ports::conformance::{Population, Promise};
 
 use crate::exported::{group, id, resource};
 
@@ -81,13 +81,14 @@ fn by_type(take: impl Fn(&str) -> bool) -> BTreeMap<ResourceType, Vec<String>> {
     taken
 }
 
-/// What the conformance suite of sources expects of it.
+/// What the conformance suite of sources expects of it, of a source that plans like this.
 ///
 /// # Panics
 ///
 /// If its lines are no resources.
-pub fn population() -> Population {
+pub fn population(promise: Promise) -> Population {
     Population {
+        promise,
         system: by_type(|_| true),
         patients: by_type(|name| !LEFT.contains(&name)),
         group: ("g".to_owned(), by_type(|name| GROUP.contains(&name))),

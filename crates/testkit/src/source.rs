@@ -1,22 +1,24 @@
 //! A source of a few made-up lines, cut as finely as asked.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use sluice_fhir::{Instant, Issue, Level, ResourceType};
+use sluice_fhir::{Instant, Issue, Level, Reference, ResourceType};
 use sluice_model::{PlannedChunk, Scope, Slice, Snapshot, Tally};
 use sluice_ports::{
-    Block, BlockStream, ByteStream, GroupPage, GroupQuery, PlanStep, PopulationError, PortError,
-    PortKind, Source,
+    Block, BlockStream, ByteStream, DeletedBundles, GroupPage, GroupQuery, PlanStep,
+    PopulationError, PortError, PortKind, Source,
 };
 use tokio::sync::Semaphore;
 
-/// Lines by type; the level does not matter, and one Group, `everyone`, has all of them.
+/// Lines by type; the level does not matter, and one Group, `everyone`, has all of them. So it is
+/// with times: all lines changed after any `_since`, and all deletions happened after it.
 pub struct SmallSource {
     lines: Vec<(ResourceType, String)>,
+    /// Types and ids, sorted.
+    deleted: Vec<(ResourceType, String)>,
     remarks: Vec<Issue>,
     reading: Reading,
     /// A permit for each page that it may plan; absent if it may plan all.
@@ -34,6 +36,8 @@ pub enum Reading {
     Panics,
     /// It gives what was not asked for: Groups.
     Strays,
+    /// It gives deletions in place of data.
+    Bundles,
 }
 
 const GROUP: &str = r#"{"resourceType":"Group","id":"everyone","type":"person","actual":true}"#;
@@ -64,6 +68,7 @@ impl SmallSource {
         }
         Self {
             lines,
+            deleted: Vec::new(),
             remarks: Vec::new(),
             reading: Reading::Works,
             pages: None,
@@ -91,6 +96,19 @@ impl SmallSource {
         self
     }
 
+    /// Without these resources (`Type/id`) any more: an export with `_since` says so.
+    #[must_use]
+    pub fn deleting(mut self, names: &[&str]) -> Self {
+        for name in names.iter().copied().filter_map(Reference::parse) {
+            let (kind, id) = (name.resource_type, format!(r#""id":"{}""#, name.id));
+            self.lines
+                .retain(|(of, line)| *of != kind || !line.contains(&id));
+            self.deleted.push((kind, name.id.to_owned()));
+        }
+        self.deleted.sort_unstable();
+        self
+    }
+
     /// Every line, sorted.
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<String> = self.lines.iter().map(|(_, line)| line.clone()).collect();
@@ -98,10 +116,14 @@ impl SmallSource {
         lines
     }
 
-    /// The next run of lines of one type with about `target` bytes.
-    fn cut(&self, scope: &Scope, from: usize, target: u64) -> Option<(Range<usize>, PlannedChunk)> {
+    /// The next run of lines of one type with about `target` bytes, and where it ends. What was
+    /// deleted is a last one, as if it were one line more.
+    fn cut(&self, scope: &Scope, from: usize, target: u64) -> Option<(usize, PlannedChunk)> {
         let wanted = |at: &usize| scope.types.contains(&self.lines[*at].0);
-        let start = (from..self.lines.len()).find(wanted)?;
+        let Some(start) = (from..self.lines.len()).find(wanted) else {
+            let chunk = self.deletions(scope).filter(|_| from <= self.lines.len());
+            return chunk.map(|chunk| (self.lines.len() + 1, chunk));
+        };
         let kind = self.lines[start].0;
         let mut expected = Tally::default();
         let mut end = start;
@@ -115,8 +137,28 @@ impl SmallSource {
         let slice = Slice {
             types: vec![kind],
             range: format!("{start}-{end}"),
+            deleted: false,
         };
-        Some((start..end, PlannedChunk { slice, expected }))
+        Some((end, PlannedChunk { slice, expected }))
+    }
+
+    fn deletions(&self, scope: &Scope) -> Option<PlannedChunk> {
+        scope.since?;
+        let mut types: Vec<ResourceType> = self.deleted.iter().map(|(kind, _)| *kind).collect();
+        types.dedup();
+        types.retain(|kind| scope.types.contains(kind));
+        let length = bundles(&self.deleted, &types)?.bytes.len();
+        Some(PlannedChunk {
+            slice: Slice {
+                types,
+                range: "deleted".to_owned(),
+                deleted: true,
+            },
+            expected: Tally {
+                resources: 0,
+                bytes: u64::try_from(length).unwrap_or(u64::MAX),
+            },
+        })
     }
 }
 
@@ -170,10 +212,10 @@ impl Source for SmallSource {
         let mut from: usize = cursor.and_then(|text| text.parse().ok()).unwrap_or(0);
         let mut chunks = Vec::new();
         while chunks.len() < limit {
-            let Some((range, chunk)) = self.cut(scope, from, target) else {
+            let Some((end, chunk)) = self.cut(scope, from, target) else {
                 return Ok(PlanStep { chunks, next: None });
             };
-            from = range.end;
+            from = end;
             chunks.push(chunk);
         }
         let next = self.cut(scope, from, target).map(|_| from.to_string());
@@ -191,10 +233,19 @@ impl Source for SmallSource {
                 let line = vec![(ResourceType::GROUP, GROUP.to_owned())];
                 return Ok(futures::stream::iter([Ok(block(&line))]).boxed());
             }
+            Reading::Bundles => {
+                let stray = [(ResourceType::PATIENT, "stray".to_owned())];
+                let block = bundles(&stray, &[ResourceType::PATIENT]);
+                return Ok(futures::stream::iter(block.map(Ok)).boxed());
+            }
             Reading::Fails => {
                 return Err(PortError::transient("reading a slice", "the disk is gone"));
             }
             Reading::Panics => unreachable!("told to by a test"),
+        }
+        if slice.deleted {
+            let block = bundles(&self.deleted, &slice.types);
+            return Ok(futures::stream::iter(block.map(Ok)).boxed());
         }
         let wrong = || PortError::new(PortKind::Permanent, "reading a slice");
         let (from, to) = slice.range.split_once('-').ok_or_else(wrong)?;
@@ -207,6 +258,15 @@ impl Source for SmallSource {
         let blocks: Vec<_> = lines.chunks(3).map(|lines| Ok(block(lines))).collect();
         Ok(futures::stream::iter(blocks).boxed())
     }
+}
+
+/// What was deleted of these types; nothing if nothing was.
+fn bundles(deleted: &[(ResourceType, String)], types: &[ResourceType]) -> Option<Block> {
+    let mut bundles = DeletedBundles::new();
+    for (kind, id) in deleted.iter().filter(|(kind, _)| types.contains(kind)) {
+        bundles.push(*kind, id);
+    }
+    bundles.finish()
 }
 
 fn block(lines: &[(ResourceType, String)]) -> Block {

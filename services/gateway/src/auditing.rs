@@ -107,6 +107,10 @@ impl Auditing {
         let resources: u64 = files.clone().map(|file| file.count).sum();
         entry.details.push(("files", files.len().to_string()));
         entry.details.push(("resources", resources.to_string()));
+        let deleted = manifest.deleted.len();
+        if deleted > 0 {
+            entry.details.push(("deleted-files", deleted.to_string()));
+        }
         self.audit.record(&entry).await
     }
 

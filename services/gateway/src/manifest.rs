@@ -13,7 +13,8 @@ use crate::visit::Visit;
 const BYTES: &str = "urn:sluice:bytes";
 const SHA256: &str = "urn:sluice:sha256";
 
-/// The manifest as JSON: every key that versions 1 to 3 of the guide require (T-041).
+/// The manifest as JSON: every key that versions 1 to 3 of the guide require (T-041). `deleted` is there if
+/// anything was deleted: version 1 does not know it, and the others let it be left out.
 pub(crate) async fn render(
     gateway: &Gateway,
     visit: &Visit<'_>,
@@ -27,13 +28,16 @@ pub(crate) async fn render(
         files,
         end: manifest.expires_at,
     };
-    let body = json!({
+    let mut body = json!({
         "transactionTime": manifest.transaction_time.to_string(),
         "request": manifest.request,
         "requiresAccessToken": files != Files::Links,
         "output": maker.list(&manifest.output).await?,
         "error": maker.list(&manifest.error).await?,
     });
+    if !manifest.deleted.is_empty() {
+        body["deleted"] = maker.list(&manifest.deleted).await?.into();
+    }
     serde_json::to_vec(&body).map_err(|error| PortError::permanent("writing a manifest", error))
 }
 

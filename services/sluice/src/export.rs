@@ -235,3 +235,33 @@ impl Observer for JsonLines {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deletions_are_told_of_beside_the_resources() {
+        let mut summary = Summary {
+            files: 3,
+            resources: 7,
+            bytes: 900,
+            per_type: [("Patient".to_owned(), 7)].into(),
+            outcomes: 0,
+            deletions: 2,
+            unchecked: 0,
+            is_new: true,
+            transaction_time: "2026-03-01T00:00:00.000Z".to_owned(),
+            status_url: String::new(),
+            deleted: false,
+        };
+        let text = describe(&summary, "out");
+        assert!(text.starts_with("7 resources in 3 files"), "{text}");
+        assert!(
+            text.contains("\n2 bundles of deletions in deleted/\n"),
+            "{text}"
+        );
+        summary.deletions = 0;
+        assert!(!describe(&summary, "out").contains("deletions"));
+    }
+}

@@ -243,7 +243,7 @@ impl Metrics {
     }
 
     pub(crate) fn committed(&self, receipt: &Receipt) {
-        for file in &receipt.files {
+        for file in receipt.files.iter().chain(&receipt.deleted) {
             let kind = [label("type", file.kind.name())];
             self.0.resources.add(file.count, &kind);
             self.0.bytes.add(file.bytes, &[]);

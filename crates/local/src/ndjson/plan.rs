@@ -140,7 +140,11 @@ fn chunk(pack: &[(ResourceType, i64, i64)], expected: Tally) -> Result<PlannedCh
     let range = serde_json::to_string(&spans).map_err(|_| foreign("range"))?;
     let types = pack.iter().map(|(kind, ..)| *kind).collect();
     Ok(PlannedChunk {
-        slice: Slice { types, range },
+        slice: Slice {
+            types,
+            range,
+            deleted: false,
+        },
         expected,
     })
 }

@@ -64,6 +64,7 @@ fn chunk(view: &View, part: &Part, rows: &Range<u64>) -> PlannedChunk {
         slice: Slice {
             types: vec![part.name],
             range: format!("{}-{}", rows.start, rows.end),
+            deleted: false,
         },
         expected: view.tally(part, rows),
     }

@@ -4,6 +4,7 @@ use sluice_fhir::Level;
 use sluice_local::ndjson::{NdjsonOptions, Undated};
 use sluice_ports::Source;
 use sluice_ports::conformance;
+use sluice_testkit::exported::Promise;
 use sluice_testkit::small::{GROUP, LEFT, lines, population};
 
 use crate::folder::{Folder, T, ids, open, resource, scope, types};
@@ -17,7 +18,7 @@ fn shared() -> Folder {
 #[tokio::test]
 async fn it_conforms() {
     let folder = shared();
-    let population = population();
+    let population = population(Promise::Exact);
     let suite = conformance::source(&folder.source(), &population).await;
     suite.unwrap();
 }

@@ -4,15 +4,17 @@
 
 mod audit_sink;
 mod blobs;
+mod deletions;
 mod index;
 mod queue;
 mod source;
 
 pub use audit_sink::audit_sink;
 pub use blobs::blobs;
+pub use deletions::{Deletions, deletions};
 pub use index::index;
 pub use queue::queue;
-pub use source::{Population, source, source_that_guesses};
+pub use source::{Population, Promise, source};
 
 use std::time::Duration;
 

@@ -21,7 +21,7 @@ use crate::stub::{Setup, Stub, connect};
 async fn it_conforms() {
     let stub = Stub::start(&lines(), Setup::default()).await;
     let source = stub.source().await;
-    let suite = conformance::source_that_guesses(&source, &population()).await;
+    let suite = conformance::source(&source, &population(Promise::Estimate)).await;
     suite.unwrap();
 }
 
@@ -58,7 +58,7 @@ async fn it_conforms_with_poor_servers() {
         println!("server {number}");
         let stub = Stub::start(&lines(), setup).await;
         let source = stub.source().await;
-        let suite = conformance::source_that_guesses(&source, &population()).await;
+        let suite = conformance::source(&source, &population(Promise::Estimate)).await;
         suite.unwrap();
     }
 }

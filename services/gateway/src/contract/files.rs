@@ -16,7 +16,7 @@ async fn e_07_files_whole_in_part_compressed_and_unchanged() {
     let site = Site::quiet();
     site.work();
     let (_, manifest) = site.export(EXPORT).await;
-    let lines = every_form_of_every_file_is_right(&site, &manifest).await;
+    let lines = every_form_of_every_file_is_right(&site, &manifest["output"]).await;
     assert_eq!(lines, site.source.lines());
     for entry in manifest["output"].as_array().unwrap() {
         let url = entry["url"].as_str().unwrap();
@@ -49,10 +49,10 @@ async fn e_07_files_whole_in_part_compressed_and_unchanged() {
     }
 }
 
-async fn every_form_of_every_file_is_right(site: &Site, manifest: &Value) -> Vec<String> {
+pub(super) async fn every_form_of_every_file_is_right(site: &Site, entries: &Value) -> Vec<String> {
     use std::io::Read;
     let mut lines = Vec::new();
-    for entry in manifest["output"].as_array().unwrap() {
+    for entry in entries.as_array().unwrap() {
         let url = entry["url"].as_str().unwrap();
         let whole = site.get(url).await;
         let length = entry["extension"]["urn:sluice:bytes"].as_u64().unwrap();
@@ -91,7 +91,7 @@ async fn files_that_are_stored_as_gzip_are_served_in_every_form() {
     let (_, manifest) = site.export(EXPORT).await;
     let url = manifest["output"][0]["url"].as_str().unwrap();
     assert!(url.contains(".ndjson.gz?"), "{url}");
-    let lines = every_form_of_every_file_is_right(&site, &manifest).await;
+    let lines = every_form_of_every_file_is_right(&site, &manifest["output"]).await;
     assert_eq!(lines, site.source.lines());
 }
 

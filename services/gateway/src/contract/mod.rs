@@ -1,6 +1,7 @@
 //! The HTTP contract, over the real engine with everything in memory.
 
 mod access;
+mod deleted;
 mod discovery;
 mod files;
 mod kickoff;
@@ -119,7 +120,8 @@ impl Site {
             entropy: Arc::new(SeededEntropy::new(1)),
             metrics: Metrics::default(),
         };
-        let source = Arc::new(SmallSource::of(3, 40));
+        let deleted = ["Observation/gone-1", "Patient/gone-2"];
+        let source = Arc::new(SmallSource::of(3, 40).deleting(&deleted));
         let policy = Policy {
             chunk_bytes: 2_000,
             file_bytes: 4_000,

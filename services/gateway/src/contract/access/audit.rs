@@ -9,6 +9,7 @@ use sluice_engine::Files;
 use sluice_model::layout;
 use sluice_testkit::{Faults, When};
 
+use super::super::deleted::since;
 use super::super::{EXPORT, MOST_WAITING, local};
 use super::Secured;
 
@@ -117,6 +118,32 @@ async fn delivered(secured: &Secured) -> Vec<Value> {
         events.extend(lines.map(|line| serde_json::from_slice::<Value>(line).unwrap()));
     }
     events
+}
+
+/// Ids of what was deleted are as good as data.
+#[tokio::test]
+async fn who_was_told_of_deletions_is_written_down() {
+    let secured = Secured::with(&Faults::default(), |access| access.files = Files::Stream);
+    let owner = secured.token("default", "owner", "system/*.rs").await;
+    secured.site.work();
+    let (_, manifest) = secured.export(&since(EXPORT), &owner).await;
+    secured.site.stop.cancel();
+    let entry = &manifest["deleted"][0];
+    let got = secured.get(entry["url"].as_str().unwrap(), &owner).await;
+    assert_eq!(got.status, StatusCode::OK);
+    let mut all = delivered(&secured).await;
+    all.extend(events(&secured).await);
+    let events_with = |word: &str| {
+        let word = format!("\"{word}\"");
+        let with = |event: &&Value| event.to_string().contains(&word);
+        all.iter().filter(with).cloned().collect::<Vec<_>>()
+    };
+    let told = events_with("deleted-files");
+    assert_eq!(actions(&told), ["manifest-served"]);
+    let hash = entry["extension"]["urn:sluice:sha256"].as_str().unwrap();
+    let served = events_with(hash);
+    assert_eq!(actions(&served), ["file-served"]);
+    assert!(served[0].to_string().contains("\"Bundle\""));
 }
 
 /// A flood of requests by nobody in particular hides nothing of what a client tries (G7).

@@ -5,6 +5,7 @@ use actix_web::test::TestRequest;
 use sluice_engine::Files;
 use sluice_testkit::Faults;
 
+use super::super::deleted::{LINE, since};
 use super::super::{EXPORT, local};
 use super::Secured;
 
@@ -74,4 +75,32 @@ async fn ranges_and_gzip_work_with_the_token_too() {
     let packed = request().insert_header((header::ACCEPT_ENCODING, "gzip"));
     let got = secured.send(packed, Some(&token)).await;
     assert_eq!(got.header("content-encoding"), "gzip");
+}
+
+/// Bundles of deletions name ids of every type of the job, so the token must open them all (T-032, C-022).
+#[tokio::test]
+async fn deletions_need_a_token_that_opens_all_of_the_export() {
+    let secured = Secured::with(&Faults::default(), |access| access.files = Files::Stream);
+    secured.site.work();
+    let token = secured.token("default", "owner", "system/*.rs").await;
+    let path = since(&format!("{EXPORT}?_type=Patient,Observation"));
+    let (_, manifest) = secured.export(&path, &token).await;
+    let url = manifest["deleted"][0]["url"].as_str().unwrap();
+    let bare = secured.send(TestRequest::get().uri(local(url)), None).await;
+    assert_eq!(bare.status, StatusCode::UNAUTHORIZED);
+    let exact = "system/Patient.rs system/Observation.rs";
+    for scope in ["system/*.rs", exact] {
+        let token = secured.token("default", "owner", scope).await;
+        let got = secured.get(url, &token).await;
+        assert_eq!(got.status, StatusCode::OK, "{scope}");
+        assert_eq!(got.body, LINE);
+    }
+    for scope in ["system/Patient.rs", "system/Bundle.rs"] {
+        let token = secured.token("default", "owner", scope).await;
+        let got = secured.get(url, &token).await;
+        assert_eq!(got.status, StatusCode::FORBIDDEN, "{scope}");
+    }
+    let stranger = secured.token("default", "stranger", "system/*.rs").await;
+    let got = secured.get(url, &stranger).await;
+    assert_eq!(got.status, StatusCode::NOT_FOUND);
 }

@@ -1,0 +1,329 @@
+//! Cuts a scope into slices of about the target, by what the volumes say; where a bucket of patients is
+//! too much, by its rows. Small types share a slice.
+//!
+//! The volumes say what there is now, and may be wrong about T; so they decide only where the cuts
+//! are, and never what is left out: the slices of a type reach from its first key to beyond its last.
+
+use serde::{Deserialize, Serialize};
+use sluice_fhir::ResourceType;
+use sluice_model::{PlannedChunk, Scope, Slice, Tally};
+use sluice_ports::{PlanStep, PortError};
+use tokio_postgres::types::Type;
+
+use crate::cohort::Cohort;
+use crate::failure::failed;
+use crate::kinds::Kinds;
+use crate::pool::Session;
+use crate::range::{BUCKET, FOLLOWS, Key, NOBODY, Span};
+use crate::read::wanted;
+use crate::view::View;
+
+/// Buckets looked at with one statement.
+const BUCKETS: i64 = 20_000;
+
+/// Where planning stands: all that the next chunk depends on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Cursor {
+    /// The type, by its number in the scope.
+    kind: usize,
+    /// From where on.
+    from: Key,
+    /// Whole types that wait for company.
+    pack: Vec<ResourceType>,
+    /// How much those are.
+    tally: Tally,
+    /// What was deleted is planned too.
+    #[serde(default)]
+    is_over: bool,
+}
+
+/// How much a bucket holds.
+#[derive(Clone, Copy, Debug)]
+struct Volume {
+    bucket: i64,
+    tally: Tally,
+}
+
+/// A piece of a type.
+struct Piece {
+    to: Option<Key>,
+    tally: Tally,
+}
+
+/// What the cutting of a scope needs.
+pub(crate) struct Cutter<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) kinds: &'a Kinds,
+    pub(crate) scope: &'a Scope,
+    pub(crate) view: &'a View,
+    pub(crate) cohort: &'a Cohort,
+    pub(crate) target: u64,
+}
+
+impl Cutter<'_> {
+    /// The next chunks.
+    pub(crate) async fn step(
+        &self,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<PlanStep, PortError> {
+        let types = wanted(self.scope);
+        let mut cursor = match cursor {
+            Some(text) => serde_json::from_str(text).map_err(|_| foreign("cursor"))?,
+            None => Cursor {
+                kind: 0,
+                from: Key::first(),
+                pack: Vec::new(),
+                tally: Tally::default(),
+                is_over: false,
+            },
+        };
+        let mut chunks = Vec::new();
+        while chunks.len() < limit {
+            match self.next(&types, &mut cursor).await? {
+                Some(chunk) => chunks.push(chunk),
+                None => return Ok(PlanStep { chunks, next: None }),
+            }
+        }
+        let here = serde_json::to_string(&cursor).map_err(|_| foreign("cursor"))?;
+        let is_over = self.next(&types, &mut cursor).await?.is_none();
+        Ok(PlanStep {
+            chunks,
+            next: (!is_over).then_some(here),
+        })
+    }
+
+    async fn next(
+        &self,
+        types: &[ResourceType],
+        cursor: &mut Cursor,
+    ) -> Result<Option<PlannedChunk>, PortError> {
+        while let Some(kind) = types.get(cursor.kind).copied() {
+            let from = cursor.from.clone();
+            let piece = self.cut(kind, &from).await?;
+            let is_whole = piece.to.is_none() && from == Key::first();
+            if let Some(to) = &piece.to {
+                cursor.from = to.clone();
+            } else {
+                cursor.kind += 1;
+                cursor.from = Key::first();
+            }
+            if !is_whole {
+                return chunk(&[(kind, Span(from, piece.to))], piece.tally).map(Some);
+            }
+            let full =
+                !cursor.pack.is_empty() && cursor.tally.bytes + piece.tally.bytes > self.target;
+            let ready = if full { unpack(cursor)? } else { None };
+            cursor.pack.push(kind);
+            cursor.tally += piece.tally;
+            if ready.is_some() {
+                return Ok(ready);
+            }
+        }
+        if let Some(last) = unpack(cursor)? {
+            return Ok(Some(last));
+        }
+        if cursor.is_over || self.scope.since.is_none() || types.is_empty() {
+            return Ok(None);
+        }
+        cursor.is_over = true;
+        Ok(Some(PlannedChunk {
+            slice: Slice {
+                types: types.to_vec(),
+                range: String::new(),
+                deleted: true,
+            },
+            expected: Tally::default(),
+        }))
+    }
+
+    /// As much of a type as fits, from a key on; one resource always does.
+    async fn cut(&self, kind: ResourceType, from: &Key) -> Result<Piece, PortError> {
+        let code = self.kinds.code(kind);
+        let mut sum = Tally::default();
+        let mut after = from.bucket();
+        if *from != Key::of(after << BUCKET) && *from != Key::first() {
+            // The rest of a bucket that was cut before.
+            let end = Key::of((after + 1) << BUCKET);
+            let rest = Span(from.clone(), Some(end.clone()));
+            let volume = self.exact(code, &rest).await?;
+            if volume.bytes > self.target {
+                if let Some(piece) = self.cut_rows(code, &rest).await? {
+                    return Ok(piece);
+                }
+                return Ok(Piece {
+                    to: Some(end),
+                    tally: volume,
+                });
+            }
+            sum = volume;
+            after += 1;
+        }
+        loop {
+            let volumes = self.volumes(code, after).await?;
+            for volume in &volumes {
+                let start = Key::of(volume.bucket << BUCKET);
+                if sum.bytes > 0 && sum.bytes + volume.tally.bytes > self.target {
+                    return Ok(Piece {
+                        to: Some(start),
+                        tally: sum,
+                    });
+                }
+                if volume.tally.bytes > self.target.saturating_mul(2) {
+                    let end = Key::of((volume.bucket + 1) << BUCKET);
+                    let all = Span(start.max(from.clone()), Some(end));
+                    if let Some(piece) = self.cut_rows(code, &all).await? {
+                        return Ok(piece);
+                    }
+                }
+                sum += volume.tally;
+            }
+            match volumes.last() {
+                Some(last) if volumes.len() == usize::try_from(BUCKETS).unwrap_or(0) => {
+                    after = last.bucket + 1;
+                }
+                _ => {
+                    return Ok(Piece {
+                        to: None,
+                        tally: sum,
+                    });
+                }
+            }
+        }
+    }
+
+    /// The volumes of a type from a bucket on.
+    async fn volumes(&self, code: i16, from: i64) -> Result<Vec<Volume>, PortError> {
+        let volumes = if self.view.is_bounded() {
+            // What changed is found by its time, and is counted.
+            let (lives, changed) = (self.view.lives("r"), self.view.changed("r"));
+            format!(
+                "SELECT r.owner >> {BUCKET} AS bucket, count(*)::bigint AS resources, \
+                 sum(r.size + 1)::bigint AS bytes FROM sluice.resource r \
+                 WHERE r.kind = {code} AND {lives} AND {changed} GROUP BY 1"
+            )
+        } else {
+            format!(
+                "SELECT v.bucket, sum(v.resources)::bigint AS resources, \
+                 sum(v.bytes)::bigint AS bytes FROM sluice.volume v \
+                 WHERE v.kind = {code} AND v.bucket >= {from} GROUP BY 1"
+            )
+        };
+        // Of a bucket, as much as the share of its patients that are in the cohort.
+        let share = match self.cohort {
+            Cohort::Bounded(query) => format!(
+                "JOIN (SELECT c.patient >> {BUCKET} AS bucket, count(*) AS members \
+                 FROM ({query}) c GROUP BY 1 UNION ALL VALUES ({}, 64), ({}, 64)) s USING (bucket)",
+                NOBODY >> BUCKET,
+                FOLLOWS >> BUCKET,
+            ),
+            Cohort::Whole | Cohort::Everyone => {
+                "CROSS JOIN (SELECT 64::bigint AS members) s".to_owned()
+            }
+        };
+        let sql = format!(
+            "SELECT bucket, ceil(resources * s.members / 64.0)::bigint, \
+             ceil(bytes * s.members / 64.0)::bigint FROM ({volumes}) v {share} \
+             WHERE bucket >= $1 AND resources > 0 AND bytes > 0 ORDER BY bucket LIMIT $2"
+        );
+        let rows = self
+            .session
+            .query_typed(&sql, &[(&from, Type::INT8), (&BUCKETS, Type::INT8)])
+            .await
+            .map_err(failed("planning"))?;
+        let volume = |row: &tokio_postgres::Row| Volume {
+            bucket: row.get(0),
+            tally: tally(row, 1),
+        };
+        Ok(rows.iter().map(volume).collect())
+    }
+
+    /// How much a span holds.
+    async fn exact(&self, code: i16, span: &Span) -> Result<Tally, PortError> {
+        let sql = format!(
+            "SELECT count(*)::bigint, coalesce(sum(r.size + 1), 0)::bigint \
+             FROM sluice.resource r WHERE {}",
+            self.rows(code, span)
+        );
+        let row = self.session.query_typed_one(&sql, &[]).await;
+        Ok(tally(&row.map_err(failed("planning"))?, 0))
+    }
+
+    /// The first rows of a span that together are no more than the target, at least one; nothing if
+    /// that is all of them.
+    async fn cut_rows(&self, code: i16, span: &Span) -> Result<Option<Piece>, PortError> {
+        let sql = format!(
+            "SELECT x.owner, x.id, x.n::bigint, (x.upto - x.size)::bigint FROM ( \
+             SELECT r.owner, r.id, r.size + 1 AS size, row_number() OVER w - 1 AS n, \
+             sum(r.size + 1) OVER w AS upto FROM sluice.resource r WHERE {} \
+             WINDOW w AS (ORDER BY r.owner, r.id, r.row)) x \
+             WHERE x.upto > $1 AND x.n > 0 ORDER BY x.owner, x.id LIMIT 1",
+            self.rows(code, span)
+        );
+        let target = i64::try_from(self.target).unwrap_or(i64::MAX);
+        let row = self
+            .session
+            .query_typed_opt(&sql, &[(&target, Type::INT8)])
+            .await
+            .map_err(failed("planning"))?;
+        Ok(row.map(|row| Piece {
+            to: Some(Key(row.get(0), row.get(1))),
+            tally: tally(&row, 2),
+        }))
+    }
+
+    fn rows(&self, code: i16, span: &Span) -> String {
+        let (lives, changed) = (self.view.lives("r"), self.view.changed("r"));
+        let holds = span.holds("r.owner", "r.id");
+        format!("r.kind = {code} AND {holds} AND {lives} AND {changed}")
+    }
+}
+
+fn unpack(cursor: &mut Cursor) -> Result<Option<PlannedChunk>, PortError> {
+    let pack = std::mem::take(&mut cursor.pack);
+    let tally = std::mem::take(&mut cursor.tally);
+    if pack.is_empty() {
+        return Ok(None);
+    }
+    let whole = |kind| (kind, Span(Key::first(), None));
+    let pack: Vec<_> = pack.into_iter().map(whole).collect();
+    chunk(&pack, tally).map(Some)
+}
+
+fn chunk(pack: &[(ResourceType, Span)], expected: Tally) -> Result<PlannedChunk, PortError> {
+    let spans: Vec<&Span> = pack.iter().map(|(_, span)| span).collect();
+    let range = serde_json::to_string(&spans).map_err(|_| foreign("range"))?;
+    let types = pack.iter().map(|(kind, _)| *kind).collect();
+    Ok(PlannedChunk {
+        slice: Slice {
+            types,
+            range,
+            deleted: false,
+        },
+        expected,
+    })
+}
+
+/// The spans of a slice, by type.
+pub(crate) fn spans(slice: &Slice) -> Result<Vec<(ResourceType, Span)>, PortError> {
+    let spans: Vec<Span> = serde_json::from_str(&slice.range).map_err(|_| foreign("range"))?;
+    if spans.len() != slice.types.len() {
+        return Err(foreign("range"));
+    }
+    Ok(slice.types.iter().copied().zip(spans).collect())
+}
+
+fn tally(row: &tokio_postgres::Row, at: usize) -> Tally {
+    let number = |at| u64::try_from(row.get::<_, i64>(at)).unwrap_or(0);
+    Tally {
+        resources: number(at),
+        bytes: number(at + 1),
+    }
+}
+
+fn foreign(what: &str) -> PortError {
+    PortError::permanent(
+        "reading a plan",
+        format!("this {what} is not of this source"),
+    )
+}

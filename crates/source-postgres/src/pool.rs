@@ -1,0 +1,224 @@
+//! Connections: how they are made, how many there are, and how a statement on one is ended early.
+//!
+//! Nothing is left on a connection between two transactions, so that a pooler may stand between
+//! (`PgBouncer` in transaction mode): settings are local to a transaction, statements have no name that
+//! outlives it.
+
+use std::path::Path;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod, Runtime};
+use rustls::{ClientConfig, RootCertStore};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer};
+use sluice_ports::{PortError, PortKind};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{CancelToken, Config};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::failure::{failed, no_connection};
+use crate::options::PostgresOptions;
+
+/// How long making a connection, or waiting for one, may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Connections to one database.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    pool: Pool,
+    tls: MakeRustlsConnect,
+    statement_timeout: Duration,
+    read_timeout: Duration,
+}
+
+/// What a transaction is for: it says how long a statement in it may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// To look something up.
+    Ask,
+    /// To read a slice.
+    Read,
+    /// To write.
+    Write,
+}
+
+impl Connections {
+    /// Prepares to connect; the first use does.
+    pub(crate) fn open(options: &PostgresOptions) -> Result<Self, PortError> {
+        let mut config = Config::from_str(&options.uri).map_err(|_| {
+            // What is wrong with it may quote the password.
+            PortError::new(
+                PortKind::Permanent,
+                "reading the address of the database: it is no postgres:// URI",
+            )
+        })?;
+        if let Some(password) = &options.password {
+            config.password(password);
+        }
+        config.application_name("sluice");
+        config.connect_timeout(PATIENCE);
+        config.keepalives_idle(Duration::from_secs(30));
+        let tls = MakeRustlsConnect::new(tls(options, config.get_ssl_mode())?);
+        let recycling = ManagerConfig {
+            recycling_method: RecyclingMethod::Fast,
+        };
+        let manager = Manager::from_config(config, tls.clone(), recycling);
+        let pool = Pool::builder(manager)
+            .max_size(options.connections.max(1))
+            .wait_timeout(Some(options.statement_timeout))
+            .create_timeout(Some(PATIENCE))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| PortError::permanent("preparing connections", error))?;
+        Ok(Self {
+            pool,
+            tls,
+            statement_timeout: options.statement_timeout,
+            read_timeout: options.read_timeout,
+        })
+    }
+
+    /// A connection with a transaction begun on it.
+    pub(crate) async fn begin(&self, purpose: Purpose) -> Result<Session, PortError> {
+        let session = self.session().await?;
+        let (mode, timeout) = match purpose {
+            Purpose::Ask => ("READ ONLY", self.statement_timeout),
+            Purpose::Read => ("READ ONLY", self.read_timeout),
+            Purpose::Write => ("READ WRITE", self.read_timeout),
+        };
+        // Without JIT: it costs more than these statements take. Written so that a hot standby
+        // takes it too.
+        let begin = format!(
+            "BEGIN ISOLATION LEVEL READ COMMITTED {mode}; SET LOCAL statement_timeout = {}; \
+             SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0; \
+             SET LOCAL idle_in_transaction_session_timeout = {}",
+            timeout.as_millis(),
+            self.read_timeout.as_millis(),
+        );
+        session
+            .batch_execute(&begin)
+            .await
+            .map_err(failed("beginning a transaction"))?;
+        Ok(session)
+    }
+
+    /// A connection as it is.
+    pub(crate) async fn session(&self) -> Result<Session, PortError> {
+        let object = self.pool.get().await.map_err(no_connection)?;
+        Ok(Session {
+            cancel: object.cancel_token(),
+            tls: self.tls.clone(),
+            object: Arc::new(object),
+            is_clean: false,
+        })
+    }
+}
+
+/// A connection in use. It goes back to the pool by [`Session::done`] and its like; dropped before
+/// that, whatever runs on it is cancelled in the database and the connection is closed.
+pub(crate) struct Session {
+    object: Arc<Object>,
+    is_clean: bool,
+    cancel: CancelToken,
+    tls: MakeRustlsConnect,
+}
+
+impl Session {
+    /// Ends the transaction and gives the connection back.
+    pub(crate) async fn done(mut self) -> Result<(), PortError> {
+        let ended = self.batch_execute("COMMIT").await;
+        ended.map_err(failed("ending a transaction"))?;
+        self.is_clean = true;
+        Ok(())
+    }
+
+    /// Undoes the transaction and gives the connection back.
+    pub(crate) async fn undo(mut self) -> Result<(), PortError> {
+        let ended = self.batch_execute("ROLLBACK").await;
+        ended.map_err(failed("undoing a transaction"))?;
+        self.is_clean = true;
+        Ok(())
+    }
+
+    /// Gives the connection back that no transaction was begun on.
+    pub(crate) fn release(mut self) {
+        self.is_clean = true;
+    }
+}
+
+impl std::ops::Deref for Session {
+    type Target = tokio_postgres::Client;
+
+    fn deref(&self) -> &Self::Target {
+        &self.object
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else {
+            return;
+        };
+        if self.is_clean {
+            return;
+        }
+        let (object, cancel, tls) = (
+            Arc::clone(&self.object),
+            self.cancel.clone(),
+            self.tls.clone(),
+        );
+        runtime.spawn(async move {
+            let cancelled = tokio::time::timeout(PATIENCE, cancel.cancel_query(tls)).await;
+            if !matches!(cancelled, Ok(Ok(()))) {
+                tracing::debug!("a statement that nobody waits for could not be cancelled");
+            }
+            // Out of the pool: nobody knows what state it is in.
+            if let Some(object) = Arc::into_inner(object) {
+                drop(Object::take(object));
+            }
+        });
+    }
+}
+
+fn tls(options: &PostgresOptions, mode: SslMode) -> Result<ClientConfig, PortError> {
+    let mut roots = RootCertStore::empty();
+    if let Some(path) = &options.authorities {
+        for certificate in certificates(path)? {
+            let added = roots.add(certificate);
+            added.map_err(|error| PortError::permanent("trusting an authority", error))?;
+        }
+    } else if mode != SslMode::Disable {
+        let found = rustls_native_certs::load_native_certs();
+        roots.add_parsable_certificates(found.certs);
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| PortError::permanent("preparing TLS", error))?
+        .with_root_certificates(roots);
+    match &options.identity {
+        None => Ok(builder.with_no_client_auth()),
+        Some((chain, key)) => {
+            let key = PrivateKeyDer::from_pem_file(key)
+                .map_err(|error| PortError::permanent("reading the client's key", error))?;
+            builder
+                .with_client_auth_cert(certificates(chain)?, key)
+                .map_err(|error| PortError::permanent("using the client's certificate", error))
+        }
+    }
+}
+
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, PortError> {
+    let broken = |error| PortError::permanent("reading certificates", error);
+    let found = CertificateDer::pem_file_iter(path).map_err(broken)?;
+    let found: Vec<_> = found.collect::<Result<_, _>>().map_err(broken)?;
+    if found.is_empty() {
+        return Err(PortError::new(
+            PortKind::Permanent,
+            "reading certificates: the file holds none",
+        ));
+    }
+    Ok(found)
+}

@@ -1,0 +1,199 @@
+//! The port: everything asked under one scope is answered from one state of the database.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::StreamExt;
+use sluice_fhir::{Instant, Issue, ResourceType};
+use sluice_model::{Scope, Slice, Snapshot};
+use sluice_ports::{
+    Block, BlockStream, ByteStream, GroupPage, GroupQuery, PlanStep, PopulationError, PortError,
+    Source,
+};
+use tokio::sync::{Semaphore, mpsc};
+use tokio::task::JoinHandle;
+
+use crate::blocks::Outlet;
+use crate::cohort::{self, Cohort};
+use crate::failure::failed;
+use crate::kinds::Kinds;
+use crate::options::PostgresOptions;
+use crate::plan::Cutter;
+use crate::pool::{Connections, Purpose};
+use crate::read::{Reader, Stop};
+use crate::view::{Token, View};
+use crate::{groups, migrate, remarks};
+
+/// Blocks read ahead of the one who takes them.
+const AHEAD: usize = 2;
+
+/// The tables of Sluice in a database.
+#[derive(Clone)]
+pub struct PostgresSource {
+    connections: Connections,
+    kinds: Arc<Kinds>,
+    reads: Arc<Semaphore>,
+}
+
+impl PostgresSource {
+    /// Connects. A schema that is not the one of this build is refused.
+    pub async fn connect(options: &PostgresOptions) -> Result<Self, PortError> {
+        let connections = Connections::open(options)?;
+        let session = connections.begin(Purpose::Ask).await?;
+        migrate::check(&session).await?;
+        let kinds = Kinds::read(&session).await?;
+        session.done().await?;
+        Ok(Self {
+            connections,
+            kinds: Arc::new(kinds),
+            reads: Arc::new(Semaphore::new(options.reads.max(1))),
+        })
+    }
+
+    async fn slice(
+        self,
+        scope: Scope,
+        slice: Slice,
+        sender: mpsc::Sender<Block>,
+    ) -> Result<(), PortError> {
+        let _turn = self.reads.acquire().await;
+        let view = View::of(&scope)?;
+        let first = slice.types.first().copied();
+        let mut reader = Reader {
+            connections: &self.connections,
+            kinds: &self.kinds,
+            scope: &scope,
+            cohort: Cohort::of(&scope, &view, &self.kinds),
+            view,
+            outlet: Outlet::new(sender, first.unwrap_or(ResourceType::PATIENT)),
+        };
+        let read = if slice.deleted {
+            reader.deleted(&slice.types).await
+        } else {
+            reader.slice(&slice).await
+        };
+        match read {
+            Ok(()) | Err(Stop::Unheard) => Ok(()),
+            Err(Stop::Failed(error)) => Err(error),
+        }
+    }
+}
+
+#[async_trait]
+impl Source for PostgresSource {
+    async fn snapshot(&self) -> Result<Snapshot, PortError> {
+        const ACTION: &str = "fixing the time of an export";
+        let session = self.connections.begin(Purpose::Ask).await?;
+        // First the clock, then the state: what is written between the two is later than T. A
+        // replica knows what was written up to its last transaction, and no more.
+        let clock = session
+            .query_typed_one(
+                "SELECT (extract(epoch FROM CASE WHEN pg_is_in_recovery() \
+                 THEN coalesce(pg_last_xact_replay_timestamp(), 'epoch') \
+                 ELSE clock_timestamp() END) * 1000000)::bigint",
+                &[],
+            )
+            .await
+            .map_err(failed(ACTION))?;
+        // A writer that has announced itself may still write, and at any time from then on (T9).
+        let state = session
+            .query_typed_one(
+                "SELECT pg_current_snapshot()::text, min(since) FROM sluice.writer",
+                &[],
+            )
+            .await
+            .map_err(failed(ACTION))?;
+        session.done().await?;
+        let now = clock.get::<_, i64>(0).saturating_mul(1000);
+        let open: Option<i64> = state.get(1);
+        let time = open.map_or(now, |since| now.min(since.saturating_sub(1)));
+        let token = Token {
+            snapshot: state.get(0),
+        };
+        let token =
+            serde_json::to_string(&token).map_err(|error| PortError::permanent(ACTION, error))?;
+        Ok(Snapshot {
+            time: Instant::from_nanos(time).floor_to_millis(),
+            token,
+        })
+    }
+
+    async fn check(&self, scope: &Scope) -> Result<(), PopulationError> {
+        let view = View::of(scope)?;
+        let session = self.connections.begin(Purpose::Ask).await?;
+        cohort::check(&session, scope, &view, &self.kinds).await?;
+        session.done().await?;
+        Ok(())
+    }
+
+    async fn groups(&self, query: &GroupQuery) -> Result<GroupPage, PortError> {
+        groups::search(&self.connections, &self.kinds, query).await
+    }
+
+    async fn group(&self, id: &str) -> Result<Option<ByteStream>, PortError> {
+        groups::read(&self.connections, &self.kinds, id).await
+    }
+
+    async fn plan(
+        &self,
+        scope: &Scope,
+        target: u64,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<PlanStep, PortError> {
+        let view = View::of(scope)?;
+        let cohort = Cohort::of(scope, &view, &self.kinds);
+        let session = self.connections.begin(Purpose::Ask).await?;
+        let cutter = Cutter {
+            session: &session,
+            kinds: &self.kinds,
+            scope,
+            view: &view,
+            cohort: &cohort,
+            target,
+        };
+        let step = cutter.step(limit, cursor).await?;
+        session.done().await?;
+        Ok(step)
+    }
+
+    async fn remarks(&self, scope: &Scope) -> Result<Vec<Issue>, PortError> {
+        let view = View::of(scope)?;
+        let session = self.connections.begin(Purpose::Ask).await?;
+        let issues = remarks::remarks(&session, scope, &view, &self.kinds).await?;
+        session.done().await?;
+        Ok(issues)
+    }
+
+    async fn read(&self, scope: &Scope, slice: &Slice) -> Result<BlockStream, PortError> {
+        let (sender, blocks) = mpsc::channel(AHEAD);
+        let reading = self.clone().slice(scope.clone(), slice.clone(), sender);
+        let reader = Reading(tokio::spawn(reading));
+        Ok(futures::stream::unfold(Some((blocks, reader)), next_block).boxed())
+    }
+}
+
+/// A reader that ends with whoever listens to it, wherever it is; what it runs in the database is
+/// cancelled then.
+struct Reading(JoinHandle<Result<(), PortError>>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+type Blocks = (mpsc::Receiver<Block>, Reading);
+
+/// The next block. The end is only the end when the reader says that all went well.
+async fn next_block(reading: Option<Blocks>) -> Option<(Result<Block, PortError>, Option<Blocks>)> {
+    let (mut blocks, mut reader) = reading?;
+    if let Some(block) = blocks.recv().await {
+        return Some((Ok(block), Some((blocks, reader))));
+    }
+    let end = match (&mut reader.0).await {
+        Ok(end) => end,
+        Err(error) => Err(PortError::transient("reading the database", error)),
+    };
+    end.err().map(|error| (Err(error), None))
+}
