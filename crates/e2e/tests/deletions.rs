@@ -1,4 +1,9 @@
 //! What was deleted since a time goes through everything to files of its own.
+#![expect(
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the test by panicking"
+)]
 
 use std::sync::Arc;
 use std::time::Duration;

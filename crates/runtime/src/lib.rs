@@ -11,10 +11,10 @@ pub use admin::{AdminAnswer, AdminApi, AdminRequest, Check, Probes, start_admin}
 pub use boot::{Process, block_on, boot};
 pub use load::{SettingsError, environment, load};
 pub use settings::{
-    AdminSection, AmqpSection, AuditSection, AuthSection, AuthorizationSetting, CoordinatorSection,
-    DuplicatesSetting, EncryptionSetting, FilesSetting, IssuerSection, Issuers, LogFormat,
-    LogSection, PortsSection, RedisSection, S3Section, Secret, ServerSection, Settings,
-    TelemetrySection, TenantSection, WorkerSection,
+    AdminSection, AmqpSection, AuditSection, AuthSection, AuthorizationSetting, ColumnsSection,
+    CoordinatorSection, DuplicatesSetting, EncryptionSetting, FilesSetting, IssuerSection, Issuers,
+    LogFormat, LogSection, PortsSection, PostgresSection, RedisSection, S3Section, Secret,
+    ServerSection, Settings, TelemetrySection, TenantSection, WorkerSection,
 };
 pub use shutdown::on_signal;
 pub use telemetry::{Telemetry, follow, link, traceparent};

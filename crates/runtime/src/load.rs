@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 mod access;
+mod source;
 
 use crate::Settings;
 
@@ -153,6 +154,7 @@ fn check(settings: &Settings) -> Result<(), SettingsError> {
             ));
         }
         access::check_tenant(name, tenant)?;
+        source::check(name, tenant)?;
         if tenant.failed_percent > 100 {
             return conflict(format!(
                 "tenants.{name}.failed_percent is {}: it must be 0 to 100",
@@ -326,7 +328,9 @@ mod tests {
         let sample = load(Some(&path), &[]).unwrap();
         let mut expected = Settings::default();
         let name = "default".parse().unwrap();
-        let tenant = crate::TenantSection::of("ndjson:data".to_owned());
+        let mut tenant = crate::TenantSection::of("ndjson:data".to_owned());
+        // Of a source that this tenant does not have.
+        tenant.postgres = crate::PostgresSection::default();
         expected.tenants.insert(name, tenant);
         // Shown in the file although their default is to be found out at the start.
         expected.server.public_url = Some("http://127.0.0.1:8080".to_owned());

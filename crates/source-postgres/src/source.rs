@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use sluice_fhir::{Instant, Issue, ResourceType};
-use sluice_model::{Scope, Slice, Snapshot};
+use sluice_model::{Scope, Slice, Snapshot, Tally};
 use sluice_ports::{
     Block, BlockStream, ByteStream, GroupPage, GroupQuery, PlanStep, PopulationError, PortError,
     Source,
@@ -47,6 +47,25 @@ impl PostgresSource {
             connections,
             kinds: Arc::new(kinds),
             reads: Arc::new(Semaphore::new(options.reads.max(1))),
+        })
+    }
+
+    /// About how much there is.
+    pub async fn holds(&self) -> Result<Tally, PortError> {
+        let session = self.connections.begin(Purpose::Ask).await?;
+        let row = session
+            .query_typed_one(
+                "SELECT coalesce(sum(resources), 0)::bigint, coalesce(sum(bytes), 0)::bigint \
+                 FROM sluice.volume",
+                &[],
+            )
+            .await
+            .map_err(failed("counting what there is"))?;
+        session.done().await?;
+        let number = |at| u64::try_from(row.get::<_, i64>(at)).unwrap_or(0);
+        Ok(Tally {
+            resources: number(0),
+            bytes: number(1),
         })
     }
 

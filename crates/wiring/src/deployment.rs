@@ -218,13 +218,10 @@ async fn open_tenants(
 ) -> anyhow::Result<Tenants> {
     let mut tenants = Vec::new();
     for (id, section) in &settings.tenants {
-        let (uri, clock) = (section.source.clone(), ports.clock.clone());
-        let (indexes, name) = (data.join("indexes"), id.to_string());
-        let on_load = on_load.clone();
-        let open = move || source(&uri, &indexes, clock, |progress| on_load(&name, &progress));
-        let OpenSource { source, catalog } = tokio::task::spawn_blocking(open)
-            .await?
-            .with_context(|| format!("tenant {id}"))?;
+        let (name, on_load) = (id.to_string(), on_load.clone());
+        let listen = move |progress| on_load(&name, &progress);
+        let opened = source(section, &data.join("indexes"), ports.clock.clone(), listen).await;
+        let OpenSource { source, catalog } = opened.with_context(|| format!("tenant {id}"))?;
         tracing::info!(
             tenant = %id, resources = catalog.resources, files = catalog.files,
             skipped = catalog.skipped, ignored = catalog.ignored.len(), "source ready"

@@ -6,6 +6,7 @@
 mod access;
 mod deployment;
 mod open;
+mod postgres;
 mod registry;
 #[cfg(feature = "servers")]
 mod servers;
@@ -23,10 +24,14 @@ mod watch;
 pub use access::authorization;
 pub use deployment::{Deployment, OnLoad, Role, Service};
 pub use open::{OpenSource, audit_sink, blobs, index, queue, source};
+pub use postgres::Database;
 pub use registry::registry;
 pub use servers::Servers;
 pub use sluice_local::ndjson::{Catalog, LoadProgress as SourceProgress};
 pub use sluice_local::{SystemClock, SystemEntropy};
+pub use sluice_source_postgres::{
+    Applied, Input as LoadInput, LoadProgress, LoadReport, Written as LoadTally,
+};
 
 /// Something that an operator should know of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]

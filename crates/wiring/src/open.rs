@@ -13,7 +13,7 @@ use sluice_local::ndjson::{LoadProgress, NdjsonOptions, NdjsonSource};
 use sluice_local::synthetic::{SyntheticOptions, SyntheticSource};
 use sluice_local::{DirectoryBlobs, FileSink, MemoryIndex, MemoryQueue, StdoutSink};
 use sluice_ports::{AuditSink, Blobs, Clock, Entropy, Index, PortError, Queue, Source};
-use sluice_runtime::Settings;
+use sluice_runtime::{Settings, TenantSection};
 
 use crate::{Catalog, Servers};
 
@@ -125,9 +125,25 @@ pub struct OpenSource {
     pub catalog: Catalog,
 }
 
-/// The source behind a URI. Blocks while data is loaded and tells `progress`. `indexes` is where
-/// the index of a folder goes that cannot be written to.
-pub fn source(
+/// The source of a tenant. Tells `progress` while a folder is read; `indexes` is where the index of a
+/// folder goes that cannot be written to.
+pub async fn source(
+    section: &TenantSection,
+    indexes: &Path,
+    clock: Arc<dyn Clock>,
+    progress: impl Fn(LoadProgress) + Send + Sync + 'static,
+) -> anyhow::Result<OpenSource> {
+    let uri = section.source.clone();
+    if uri.starts_with("postgres://") || uri.starts_with("postgresql://") {
+        return crate::postgres::source(section).await;
+    }
+    let indexes = indexes.to_owned();
+    let open = move || local_source(&uri, &indexes, clock, progress);
+    tokio::task::spawn_blocking(open).await?
+}
+
+/// A source of this machine. Blocks while data is loaded.
+fn local_source(
     uri: &str,
     indexes: &Path,
     clock: Arc<dyn Clock>,
@@ -137,7 +153,7 @@ pub fn source(
         return synthetic(uri, options, clock);
     }
     let Some(path) = uri.strip_prefix("ndjson:") else {
-        bail!("source {uri:?}: this build knows ndjson:DIR and synthetic:?patients=NUMBER");
+        bail!("source {uri:?}: there are ndjson:DIR, synthetic:?patients=NUMBER and postgres://…");
     };
     let mut options =
         NdjsonOptions::from_uri_path(path).with_context(|| format!("source {uri:?}"))?;
@@ -194,7 +210,7 @@ mod tests {
     use super::*;
 
     fn open(uri: &str) -> anyhow::Result<OpenSource> {
-        source(
+        local_source(
             uri,
             Path::new("no-such-folder"),
             Arc::new(SystemClock),
@@ -246,7 +262,7 @@ mod tests {
         for (uri, expected) in [
             (
                 "folder:data",
-                "knows ndjson:DIR and synthetic:?patients=NUMBER",
+                "there are ndjson:DIR, synthetic:?patients=NUMBER",
             ),
             (
                 "synthetic:?size=3",

@@ -94,11 +94,9 @@ async fn examine(report: &mut Report, settings: &Settings) {
         report.note("tenants", none, |()| String::new());
     }
     for (tenant, section) in &settings.tenants {
-        let (uri, indexes) = (section.source.clone(), settings.data_dir.join("indexes"));
-        let opened = tokio::task::spawn_blocking(move || {
-            sluice_wiring::source(&uri, &indexes, Arc::new(SystemClock), |_| {})
-        });
-        let opened = opened.await.map_err(anyhow::Error::from).flatten();
+        let indexes = settings.data_dir.join("indexes");
+        let opened = sluice_wiring::source(section, &indexes, Arc::new(SystemClock), |_| {});
+        let opened = opened.await;
         report.note(&format!("source of {tenant}"), opened, |open| {
             let catalog = &open.catalog;
             let ignored = match catalog.ignored.as_slice() {

@@ -3,6 +3,7 @@
 mod bars;
 mod clients;
 mod data_dir;
+mod database;
 mod demo;
 mod doctor;
 mod embedded;
@@ -36,6 +37,10 @@ enum Command {
     Export(Box<export::ExportArgs>),
     /// Register who may export, and show, change and remove them
     Clients(Box<clients::ClientsArgs>),
+    /// Make the tables of a database, or bring them up to date
+    Migrate(database::DatabaseArgs),
+    /// Load resources into a database, and delete some
+    Load(Box<database::LoadArgs>),
     /// Try everything that `serve` needs and say what is wrong
     Doctor(doctor::DoctorArgs),
 }
@@ -54,6 +59,8 @@ async fn command(command: Command) -> ExitCode {
         Command::Serve(args) => serve::run(args).await,
         Command::Sample(args) => sample::run(args).await,
         Command::Clients(args) => clients::run(*args).await,
+        Command::Migrate(args) => database::migrate(args).await,
+        Command::Load(args) => database::load(*args).await,
         Command::Doctor(args) => doctor::run(args).await,
     };
     match done {

@@ -3,6 +3,7 @@
 
 mod access;
 mod adapters;
+mod database;
 mod secret;
 
 pub use access::{
@@ -11,6 +12,7 @@ pub use access::{
 pub use adapters::{
     AdminSection, AmqpSection, EncryptionSetting, RedisSection, S3Section, TelemetrySection,
 };
+pub use database::{ColumnsSection, PostgresSection};
 pub use secret::Secret;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -260,10 +262,13 @@ pub enum LogFormat {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TenantSection {
-    /// Where its resources come from: `ndjson:DIR` or `synthetic:`. It must be set, by whatever part of the
+    /// Where its resources come from: `ndjson:DIR`, `synthetic:` or `postgres://…`. It must be set, by whatever part of the
     /// settings; [`crate::load`] looks at the whole of them.
     #[serde(default)]
     pub source: String,
+    /// How the database is reached, if that is the source.
+    #[serde(default)]
+    pub postgres: PostgresSection,
     /// How long a finished export's files stay.
     #[serde(default = "day")]
     pub retention_hours: NonZeroU32,
@@ -316,6 +321,7 @@ impl TenantSection {
     pub fn of(source: String) -> Self {
         Self {
             source,
+            postgres: PostgresSection::default(),
             retention_hours: day(),
             chunk_mib: chunk(),
             file_mib: chunk(),
