@@ -12,7 +12,8 @@ pub use boot::{Process, block_on, boot};
 pub use load::{SettingsError, environment, load};
 pub use settings::{
     AdminSection, AmqpSection, AuditSection, AuthSection, AuthorizationSetting, ColumnsSection,
-    CoordinatorSection, DuplicatesSetting, EncryptionSetting, FilesSetting, IssuerSection, Issuers,
+    CoordinatorSection, DuplicatesSetting, EncryptionSetting, FhirAuthSetting, FhirPostSetting,
+    FhirSection, FhirUnsearchableSetting, FilesSetting, IssuerSection, Issuers,
     LogFormat, LogSection, PortsSection, PostgresSection, RedisSection, S3Section, Secret,
     ServerSection, Settings, TelemetrySection, TenantSection, WorkerSection,
 };

@@ -87,10 +87,11 @@ fn parts(upstream: &Upstream, scope: &Scope) -> Parts {
         }
     }
     // Read last, since it follows what it is about.
-    searched.sort_by_key(|kind: &ResourceType| kind.name() == "Provenance");
+    searched.sort_by_key(|kind: &ResourceType| (kind.name() == "Provenance", *kind));
     // A Patient is always somebody's.
     let others = wanted.into_iter().filter(|kind| *kind != ResourceType::PATIENT);
-    let others: Vec<ResourceType> = others.collect();
+    let mut others: Vec<ResourceType> = others.collect();
+    others.sort_unstable();
     if !whole && !others.is_empty() {
         after.push((others, Range::Wave));
     }
