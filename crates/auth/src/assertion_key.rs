@@ -46,7 +46,8 @@ impl AssertionKey {
     /// Reads PEM and signs something, so that a wrong key is found early.
     pub fn from_pem(pem: &[u8], kid: &str) -> Result<Self, InvalidAssertionKey> {
         let rsa = EncodingKey::from_rsa_pem(pem).map(|key| (Algorithm::RS384, key));
-        let found = rsa.or_else(|_| EncodingKey::from_ec_pem(pem).map(|key| (Algorithm::ES384, key)));
+        let found =
+            rsa.or_else(|_| EncodingKey::from_ec_pem(pem).map(|key| (Algorithm::ES384, key)));
         let (algorithm, key) = found.map_err(|_| InvalidAssertionKey)?;
         let key = Self {
             kid: kid.to_owned(),
@@ -105,10 +106,9 @@ mod tests {
         let rsa = AsDer::<aws_lc_rs::encoding::Pkcs8V1Der<'_>>::as_der(&rsa).unwrap();
         for (der, alg) in [(ec.as_ref(), "ES384"), (rsa.as_ref(), "RS384")] {
             let key = AssertionKey::from_pem(pem(der).as_bytes(), "k1").unwrap();
-            let mut jwk = serde_json::to_value(
-                Jwk::from_encoding_key(&key.key, key.algorithm).unwrap(),
-            )
-            .unwrap();
+            let mut jwk =
+                serde_json::to_value(Jwk::from_encoding_key(&key.key, key.algorithm).unwrap())
+                    .unwrap();
             jwk["kid"] = "k1".into();
             jwk["alg"] = alg.into();
             jwk["key_ops"] = serde_json::json!(["verify"]);
@@ -126,7 +126,8 @@ mod tests {
             };
             let read = Assertion::read(&signed, expected).unwrap();
             assert_eq!((read.client().as_str(), read.kid()), ("sluice", "k1"));
-            read.prove(&Jwks::registered(keys.as_bytes()).unwrap()).unwrap();
+            read.prove(&Jwks::registered(keys.as_bytes()).unwrap())
+                .unwrap();
         }
     }
 

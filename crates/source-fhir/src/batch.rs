@@ -38,7 +38,8 @@ impl Reading<'_> {
         let unsearchable = self.upstream.http.options.unsearchable;
         let way = |kind: &ResourceType| self.upstream.offer.way(*kind, unsearchable);
         let provenance = visit.kinds.iter().find(|kind| kind.name() == "Provenance");
-        let Some(provenance) = provenance.filter(|kind| way(kind).is_some_and(|way| way != Way::Scan))
+        let Some(provenance) =
+            provenance.filter(|kind| way(kind).is_some_and(|way| way != Way::Scan))
         else {
             for kind in visit.kinds {
                 if let Some(Way::ByPatient(params)) = way(kind) {
@@ -53,14 +54,20 @@ impl Reading<'_> {
             since: None,
             ..*visit
         };
-        let others = self.upstream.offer.types().filter(|kind| kind != provenance);
+        let others = self
+            .upstream
+            .offer
+            .types()
+            .filter(|kind| kind != provenance);
         for kind in others.collect::<Vec<ResourceType>>() {
             if let Some(Way::ByPatient(params)) = way(&kind) {
                 let how = (kind, params.as_slice());
-                self.visit_type(&everything, how, Some(&mut owners), sink).await?;
+                self.visit_type(&everything, how, Some(&mut owners), sink)
+                    .await?;
             }
         }
-        self.visit_provenances(&everything, *provenance, &mut owners, sink).await
+        self.visit_provenances(&everything, *provenance, &mut owners, sink)
+            .await
     }
 
     async fn visit_type(
@@ -81,13 +88,18 @@ impl Reading<'_> {
         };
         let query = Query::new(kind);
         if kind == ResourceType::PATIENT {
-            let fetched = self.upstream.fetch(&query, visit.patients, &self.notes, &mut part);
+            let fetched = self
+                .upstream
+                .fetch(&query, visit.patients, &self.notes, &mut part);
             return fetched.await;
         }
         let query = since(query, visit.since);
         for param in params {
             let by = (*param, visit.patients);
-            let found = self.upstream.of_patients(&query, by, &self.notes, &mut part).await;
+            let found = self
+                .upstream
+                .of_patients(&query, by, &self.notes, &mut part)
+                .await;
             found.map_err(self.told(kind))?;
         }
         if part.strangers > 0 {

@@ -127,17 +127,27 @@ mod tests {
     #[tokio::test]
     async fn too_many_requests_halve_what_runs_at_once_and_success_brings_it_back() {
         let budget = Budget::new(4, 0);
-        let held = [budget.slot().await, budget.slot().await, budget.slot().await];
+        let held = [
+            budget.slot().await,
+            budget.slot().await,
+            budget.slot().await,
+        ];
         budget.throttled(Duration::ZERO);
         assert_eq!(budget.state().limit, 2);
         drop(held);
         assert_eq!(budget.slots.available_permits(), 2);
         budget.throttled(Duration::ZERO);
         budget.throttled(Duration::ZERO);
-        assert_eq!((budget.state().limit, budget.slots.available_permits()), (1, 1));
+        assert_eq!(
+            (budget.state().limit, budget.slots.available_permits()),
+            (1, 1)
+        );
         for _ in 0..10 * GOOD {
             budget.worked();
         }
-        assert_eq!((budget.state().limit, budget.slots.available_permits()), (4, 4));
+        assert_eq!(
+            (budget.state().limit, budget.slots.available_permits()),
+            (4, 4)
+        );
     }
 }

@@ -72,7 +72,10 @@ pub(crate) fn page(body: &Bytes) -> Result<Page, Failure> {
     let is_next = |link: &&RawLink<'_>| link.relation.as_deref() == Some("next");
     let next = raw.link.iter().find(is_next);
     let entries = raw.entry.iter().filter_map(|entry| {
-        let mode = entry.search.as_ref().and_then(|search| search.mode.as_deref());
+        let mode = entry
+            .search
+            .as_ref()
+            .and_then(|search| search.mode.as_deref());
         Some(Entry {
             line: compact(body, entry.resource?.get()),
             is_match: mode.is_none_or(|mode| mode == "match"),
@@ -154,7 +157,10 @@ mod tests {
         assert!(page.entries[0].is_match && !page.entries[1].is_match);
         let start = body.as_ptr() as usize;
         let at = page.entries[0].line.as_ptr() as usize;
-        assert!((start..start + body.len()).contains(&at), "nothing was copied");
+        assert!(
+            (start..start + body.len()).contains(&at),
+            "nothing was copied"
+        );
     }
 
     #[test]

@@ -53,7 +53,10 @@ impl Cohort {
 impl Upstream {
     /// Gathers the patients of a scope.
     pub(crate) async fn cohort(&self, scope: &Scope) -> Result<Cohort, PopulationError> {
-        let named = scope.patients.as_ref().map(|ids| BTreeSet::from_iter(ids.iter().cloned()));
+        let named = scope
+            .patients
+            .as_ref()
+            .map(|ids| BTreeSet::from_iter(ids.iter().cloned()));
         let Level::Group(group) = &scope.level else {
             return Ok(match named {
                 Some(ids) => Cohort::of(ids.into_iter().collect()),

@@ -79,7 +79,11 @@ impl Upstream {
             let start = from.map_or(0, |last| ids.partition_point(|id| id <= last));
             let some = fitting(&ids[start..], most);
             let there = self.existing(some, None, &Notes::default()).await?;
-            let patients: Vec<String> = some.iter().filter(|id| there.contains(*id)).cloned().collect();
+            let patients: Vec<String> = some
+                .iter()
+                .filter(|id| there.contains(*id))
+                .cloned()
+                .collect();
             place.last = some.last().cloned();
             let is_last = start + some.len() >= ids.len();
             if is_last || !patients.is_empty() {
@@ -120,7 +124,8 @@ impl Upstream {
 
     fn repeats(&self) -> PortError {
         let host = self.http.host();
-        let action = format!("enumerating the patients of the FHIR server at {host}, whose pages repeat");
+        let action =
+            format!("enumerating the patients of the FHIR server at {host}, whose pages repeat");
         PortError::new(PortKind::Permanent, action)
     }
 
@@ -141,7 +146,11 @@ impl Upstream {
         let matches = page.entries.iter().filter(|entry| entry.is_match);
         let facts = matches.filter_map(|entry| scan(&entry.line).ok());
         let patients = facts.filter(|facts| facts.kind == kind);
-        Ok((patients.map(|facts| facts.id).collect(), page.next, page.total))
+        Ok((
+            patients.map(|facts| facts.id).collect(),
+            page.next,
+            page.total,
+        ))
     }
 }
 
@@ -149,7 +158,10 @@ impl Place {
     /// Those of a page that were not given; `None` when the pages begin again. Where patients were added
     /// meanwhile, a page begins with some of the last, so what stands before the last given is passed over.
     fn fresh(&self, ids: Vec<String>, given: &[String]) -> Option<Vec<String>> {
-        let at = self.last.as_ref().and_then(|last| ids.iter().position(|id| id == last));
+        let at = self
+            .last
+            .as_ref()
+            .and_then(|last| ids.iter().position(|id| id == last));
         let too_many = { self.total }.is_some_and(|total| self.given > 2 * total + SLACK);
         let again = at.is_none() && self.first.as_ref().is_some_and(|first| ids.contains(first));
         if again || too_many {
@@ -193,11 +205,16 @@ pub(crate) struct Batches;
 
 impl Batches {
     /// In the order of the plan.
-    pub(crate) fn of<'r>(reading: &'r Reading<'_>) -> BoxStream<'r, Result<Vec<String>, PortError>> {
+    pub(crate) fn of<'r>(
+        reading: &'r Reading<'_>,
+    ) -> BoxStream<'r, Result<Vec<String>, PortError>> {
         let most = reading.upstream.http.options.patients_per_chunk.max(1);
         let step = move |place: Option<Place>| async move {
             let Some(place) = place else { return Ok(None) };
-            let some = reading.upstream.patients(reading.cohort(), place, most).await?;
+            let some = reading
+                .upstream
+                .patients(reading.cohort(), place, most)
+                .await?;
             Ok(Some((some.patients, some.next)))
         };
         stream::try_unfold(Some(Place::default()), step).boxed()

@@ -56,7 +56,10 @@ impl Failure {
 
     /// Whether the server has no such thing, or does not do this.
     pub(crate) fn is_no(&self) -> bool {
-        matches!(self, Self::Status(400 | 404 | 405 | 410 | 413..=415 | 422 | 501))
+        matches!(
+            self,
+            Self::Status(400 | 404 | 405 | 410 | 413..=415 | 422 | 501)
+        )
     }
 
     /// Whether what was asked for is not there (any more).

@@ -37,7 +37,8 @@ impl Upstream {
             let found = self.walk(&search, &notes, &mut matching).await;
             found.map_err(|failure| failure.during(self.action(kind)))?;
         } else {
-            self.fetch(&search, &query.ids, &notes, &mut matching).await?;
+            self.fetch(&search, &query.ids, &notes, &mut matching)
+                .await?;
         }
         let mut ids = matching.ids;
         ids.sort_unstable();
@@ -45,7 +46,8 @@ impl Upstream {
         let page = ids.into_iter().skip(query.offset).take(query.limit);
         let page: Vec<String> = page.collect();
         let mut whole = Whole::default();
-        self.fetch(&Query::new(kind), &page, &notes, &mut whole).await?;
+        self.fetch(&Query::new(kind), &page, &notes, &mut whole)
+            .await?;
         let (mut groups, mut bytes) = (Vec::new(), 0);
         for (_, group) in whole.0 {
             if bytes >= PAGE_BYTES {
@@ -105,7 +107,11 @@ struct Whole(BTreeMap<String, Bytes>);
 #[async_trait]
 impl Take for Whole {
     async fn take(&mut self, facts: Facts, line: Bytes) -> Result<(), PortError> {
-        let group = if line.len() > LONG { without_members(&line)? } else { line };
+        let group = if line.len() > LONG {
+            without_members(&line)?
+        } else {
+            line
+        };
         self.0.insert(facts.id, group);
         Ok(())
     }

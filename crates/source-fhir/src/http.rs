@@ -176,14 +176,19 @@ impl Http {
         let code = status.as_u16();
         let failure = match code {
             408 | 425 | 429 | 500 | 502..=599 => Failure::Busy(code),
-            300..=399 => Failure::Refused("it redirects, which is not followed; give the URL itself"),
+            300..=399 => {
+                Failure::Refused("it redirects, which is not followed; give the URL itself")
+            }
             code => Failure::Status(code),
         };
         Err((failure, told))
     }
 
     fn note_time(&self, response: &Response) {
-        let date = response.headers().get(DATE).and_then(|date| date.to_str().ok());
+        let date = response
+            .headers()
+            .get(DATE)
+            .and_then(|date| date.to_str().ok());
         let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
         let since = date.and_then(|date| date.duration_since(std::time::UNIX_EPOCH).ok());
         if let Some(millis) = since.and_then(|since| i64::try_from(since.as_millis()).ok()) {
@@ -215,7 +220,11 @@ fn base(options: &FhirOptions) -> Result<Url, PortError> {
     match url.scheme() {
         "https" => {}
         "http" if options.allow_http || is_loopback(&url) => {}
-        "http" => return Err(wrong("it is http:// and not on this machine; use https://, or set fhir.allow_http")),
+        "http" => {
+            return Err(wrong(
+                "it is http:// and not on this machine; use https://, or set fhir.allow_http",
+            ));
+        }
         _ => return Err(wrong("it must begin with https://")),
     }
     if let Ok(mut segments) = url.path_segments_mut() {
@@ -233,10 +242,17 @@ fn client(options: &FhirOptions) -> Result<Client, PortError> {
     }
     if let Some(pem) = &options.identity_pem {
         let identity = Identity::from_pem(pem);
-        let identity = identity.map_err(|error| PortError::permanent("reading the client certificate and its key for a FHIR server", error))?;
+        let identity = identity.map_err(|error| {
+            PortError::permanent(
+                "reading the client certificate and its key for a FHIR server",
+                error,
+            )
+        })?;
         builder = builder.identity(identity);
     }
-    builder.build().map_err(|error| PortError::permanent(ACTION, error))
+    builder
+        .build()
+        .map_err(|error| PortError::permanent(ACTION, error))
 }
 
 fn plain(connect_timeout: Duration) -> ClientBuilder {
@@ -256,7 +272,10 @@ fn network(error: reqwest::Error) -> Failure {
     // It would show the URL's query otherwise.
     let error = error.without_url();
     if is_untrusted(&error) {
-        return Failure::Login(format!("the server's certificate, or ours, is refused: {}", chain(&error)));
+        return Failure::Login(format!(
+            "the server's certificate, or ours, is refused: {}",
+            chain(&error)
+        ));
     }
     Failure::Network(error.into())
 }

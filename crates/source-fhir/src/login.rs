@@ -42,7 +42,10 @@ impl Login {
             FhirAuth::Basic { user, password } => {
                 let pair = STANDARD.encode(format!("{user}:{password}"));
                 let header = header(&format!("Basic {pair}"));
-                Self::Basic(header.map_err(|failure| failure.during("using fhir.user and fhir.password"))?)
+                Self::Basic(
+                    header
+                        .map_err(|failure| failure.during("using fhir.user and fhir.password"))?,
+                )
             }
             FhirAuth::Smart(client) => {
                 Self::Smart(Box::new(Smart::new(client, base, clock, entropy)?))

@@ -44,7 +44,9 @@ impl Notes {
     /// All of it, as issues.
     pub(crate) fn issues(&self) -> Vec<Issue> {
         let notes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let issues = notes.iter().map(|((kind, note), count)| issue(*kind, *note, *count));
+        let issues = notes
+            .iter()
+            .map(|((kind, note), count)| issue(*kind, *note, *count));
         issues.collect()
     }
 

@@ -80,7 +80,9 @@ impl Offer {
         let statement: Statement<'_> = serde_json::from_slice(body)
             .map_err(|_| Failure::Nonsense("no CapabilityStatement; is this the base URL?"))?;
         if statement.kind != "CapabilityStatement" {
-            return Err(Failure::Nonsense("no CapabilityStatement; is this the base URL?"));
+            return Err(Failure::Nonsense(
+                "no CapabilityStatement; is this the base URL?",
+            ));
         }
         if !statement.version.starts_with("4.") {
             return Err(Failure::Refused("the server does not speak FHIR R4"));
@@ -112,7 +114,9 @@ impl Offer {
 
     /// Whether the type can be searched at all.
     pub(crate) fn can_search(&self, kind: ResourceType) -> bool {
-        self.types.get(&kind).is_some_and(|searches| searches.search)
+        self.types
+            .get(&kind)
+            .is_some_and(|searches| searches.search)
     }
 
     /// Whether a type can be searched by this; when the server lists nothing, it is tried.
@@ -182,7 +186,11 @@ impl Offer {
     /// that makes them theirs.
     pub(crate) fn misses_some(&self, kind: ResourceType) -> bool {
         let mut paths = patient_paths(kind).iter();
-        let searched = |path: &&'static str| parameters(path).iter().any(|name| self.searches(kind, name));
+        let searched = |path: &&'static str| {
+            parameters(path)
+                .iter()
+                .any(|name| self.searches(kind, name))
+        };
         compartment::is_exportable(kind) && !paths.all(|path| searched(&path))
     }
 }

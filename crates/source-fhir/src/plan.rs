@@ -58,7 +58,11 @@ enum Cursor {
 pub(crate) fn wanted(upstream: &Upstream, scope: &Scope) -> Vec<ResourceType> {
     let whole = is_whole(scope);
     let may = |kind: &ResourceType| {
-        let may = if whole { kind.is_exportable() } else { compartment::is_exportable(*kind) };
+        let may = if whole {
+            kind.is_exportable()
+        } else {
+            compartment::is_exportable(*kind)
+        };
         may && upstream.offer.has(*kind)
     };
     scope.types.iter().copied().filter(may).collect()
@@ -77,9 +81,13 @@ fn parts(upstream: &Upstream, scope: &Scope) -> Parts {
     let whole = is_whole(scope);
     let (mut searched, mut after) = (Vec::new(), Vec::new());
     for kind in &wanted {
-        let way = upstream.offer.way(*kind, upstream.http.options.unsearchable);
+        let way = upstream
+            .offer
+            .way(*kind, upstream.http.options.unsearchable);
         match way {
-            _ if whole && upstream.offer.can_search(*kind) => after.push((vec![*kind], Range::Scan)),
+            _ if whole && upstream.offer.can_search(*kind) => {
+                after.push((vec![*kind], Range::Scan))
+            }
             _ if whole => {}
             Some(Way::ByPatient(_)) => searched.push(*kind),
             Some(Way::Scan) => after.push((vec![*kind], Range::Scan)),
@@ -89,7 +97,9 @@ fn parts(upstream: &Upstream, scope: &Scope) -> Parts {
     // Read last, since it follows what it is about.
     searched.sort_by_key(|kind: &ResourceType| (kind.name() == "Provenance", *kind));
     // A Patient is always somebody's.
-    let others = wanted.into_iter().filter(|kind| *kind != ResourceType::PATIENT);
+    let others = wanted
+        .into_iter()
+        .filter(|kind| *kind != ResourceType::PATIENT);
     let mut others: Vec<ResourceType> = others.collect();
     others.sort_unstable();
     if !whole && !others.is_empty() {

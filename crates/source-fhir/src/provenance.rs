@@ -37,7 +37,10 @@ impl Reading<'_> {
         owners: &mut Owners,
         sink: &mut dyn Sink,
     ) -> Result<(), PortError> {
-        let mut about: Vec<String> = owners.keys().map(|(kind, id)| format!("{kind}/{id}")).collect();
+        let mut about: Vec<String> = owners
+            .keys()
+            .map(|(kind, id)| format!("{kind}/{id}"))
+            .collect();
         about.sort_unstable();
         let mut seen = HashSet::new();
         let query = Query::new(kind);
@@ -52,7 +55,10 @@ impl Reading<'_> {
                 sink: &mut *sink,
             };
             let by = ("target", about.as_slice());
-            let walked = self.upstream.by_values(&query, by, &self.notes, &mut found).await;
+            let walked = self
+                .upstream
+                .by_values(&query, by, &self.notes, &mut found)
+                .await;
             walked.map_err(self.told(kind))?;
             if found.strangers > 0 {
                 self.notes.add(kind, Note::Stranger, found.strangers);
@@ -119,7 +125,9 @@ impl Reading<'_> {
         if let Some(kind) = target.kind.filter(|kind| compartment::contains(*kind)) {
             let ids = [target.id.clone()];
             let query = Query::new(kind);
-            self.upstream.fetch(&query, &ids, &self.notes, &mut only).await?;
+            self.upstream
+                .fetch(&query, &ids, &self.notes, &mut only)
+                .await?;
         }
         Ok(only.0)
     }
@@ -187,11 +195,16 @@ impl Take for About<'_> {
             self.owners.contains_key(&(kind, subject.id.clone()))
         };
         let mut named = facts.patients.iter();
-        if !named.any(|patient| patients.contains(&patient.id)) && !facts.subjects.iter().any(is_known) {
+        if !named.any(|patient| patients.contains(&patient.id))
+            && !facts.subjects.iter().any(is_known)
+        {
             self.strangers += 1;
             return Ok(());
         }
-        let owner = self.reading.owner_of_provenance(&facts, patients, self.owners).await?;
+        let owner = self
+            .reading
+            .owner_of_provenance(&facts, patients, self.owners)
+            .await?;
         let owner = owner.unwrap_or_default();
         let mine = patients.contains(&owner);
         self.fresh.push(format!("{}/{}", facts.kind, facts.id));

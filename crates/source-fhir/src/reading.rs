@@ -98,7 +98,11 @@ impl<'a> Reading<'a> {
             }
             unknown.sort_unstable();
             // Somebody who came after T is in no plan, and must not own what nobody then reads.
-            let since = self.cohort.ids.is_none().then_some(self.scope.snapshot.time);
+            let since = self
+                .cohort
+                .ids
+                .is_none()
+                .then_some(self.scope.snapshot.time);
             let there = self.upstream.existing(&unknown, since, &self.notes).await?;
             for id in unknown {
                 let is_there = there.contains(&id);

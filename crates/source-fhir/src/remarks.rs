@@ -41,7 +41,11 @@ impl Upstream {
         let absent = scope.types.iter().filter(|kind| !self.offer.has(**kind));
         let absent: Vec<ResourceType> = absent.copied().collect();
         let partly = wanted.iter().filter(|kind| {
-            if whole { !self.offer.can_search(**kind) } else { self.offer.misses_some(**kind) }
+            if whole {
+                !self.offer.can_search(**kind)
+            } else {
+                self.offer.misses_some(**kind)
+            }
         });
         let partly: Vec<ResourceType> = partly.copied().collect();
         let left_out = self.http.options.unsearchable == Unsearchable::LeaveOut;
@@ -78,7 +82,10 @@ impl Upstream {
         }
         let told = [
             (missing, "Patients that the FHIR server does not have"),
-            (cohort.lost_groups, "Groups that the FHIR server does not have"),
+            (
+                cohort.lost_groups,
+                "Groups that the FHIR server does not have",
+            ),
             (cohort.others, "neither Patients nor Groups"),
         ];
         let told = told.into_iter().filter(|(count, _)| *count > 0);

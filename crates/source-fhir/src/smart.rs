@@ -185,8 +185,15 @@ async fn answer(request: reqwest::RequestBuilder, what: &str) -> Result<Vec<u8>,
         429 | 500..=599 => Err(Failure::Busy(status)),
         _ => {
             let said: Refused = serde_json::from_slice(&body).unwrap_or_default();
-            let code = said.error.bytes().all(|byte| byte == b'_' || byte.is_ascii_lowercase());
-            let code = if code && said.error.len() < 40 { said.error.as_str() } else { "" };
+            let code = said
+                .error
+                .bytes()
+                .all(|byte| byte == b'_' || byte.is_ascii_lowercase());
+            let code = if code && said.error.len() < 40 {
+                said.error.as_str()
+            } else {
+                ""
+            };
             Err(Failure::Login(format!(
                 "asking for {what} is answered with status {status} {code}; check fhir.client_id, \
                  fhir.key_id, fhir.scope and the clocks"

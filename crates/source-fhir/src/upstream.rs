@@ -60,7 +60,10 @@ impl Upstream {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, PortError> {
         let http = Http::new(options, clock, entropy)?;
-        let action = format!("reading the CapabilityStatement of the FHIR server at {}", http.host());
+        let action = format!(
+            "reading the CapabilityStatement of the FHIR server at {}",
+            http.host()
+        );
         let body = http.ask(&Ask::Get(http.url("metadata"))).await;
         let offer = body.and_then(|body| Offer::read(&body));
         let offer = offer.map_err(|failure| failure.during(action))?;
@@ -75,7 +78,9 @@ impl Upstream {
     }
 
     pub(crate) fn lists_ids(&self) -> MutexGuard<'_, HashMap<ResourceType, bool>> {
-        self.lists_ids.lock().unwrap_or_else(PoisonError::into_inner)
+        self.lists_ids
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The first page of a search, so many resources a page, by id if the server sorts.
@@ -151,7 +156,11 @@ impl Upstream {
     }
 
     /// One resource; `None` when it is not there.
-    pub(crate) async fn read(&self, kind: ResourceType, id: &str) -> Result<Option<Bytes>, Failure> {
+    pub(crate) async fn read(
+        &self,
+        kind: ResourceType,
+        id: &str,
+    ) -> Result<Option<Bytes>, Failure> {
         let ask = Ask::Get(self.http.url(&format!("{kind}/{id}")));
         match self.http.ask(&ask).await {
             Ok(body) => bundle::resource(&body).map(Some),
@@ -162,6 +171,9 @@ impl Upstream {
 
     /// What was tried, for errors.
     pub(crate) fn action(&self, kind: ResourceType) -> String {
-        format!("reading {kind} from the FHIR server at {}", self.http.host())
+        format!(
+            "reading {kind} from the FHIR server at {}",
+            self.http.host()
+        )
     }
 }

@@ -136,7 +136,11 @@ impl<'a> Walk<'a> {
                 return Ok(End::Last);
             };
             let url = self.upstream.http.follow(&link)?;
-            barren = if self.seen.len() == before { barren + 1 } else { 0 };
+            barren = if self.seen.len() == before {
+                barren + 1
+            } else {
+                0
+            };
             let is_fresh = visited.insert(digest(url.as_str()));
             if !is_fresh || self.pages >= most || (most == usize::MAX && barren > BARREN) {
                 return Ok(End::Loop);
@@ -169,7 +173,10 @@ impl<'a> Walk<'a> {
         if end == End::TooLarge {
             return Ok(Some((Note::TooLarge, 1)));
         }
-        let broken = self.odd.iter().filter(|(note, _)| matches!(note, Note::Broken(_)));
+        let broken = self
+            .odd
+            .iter()
+            .filter(|(note, _)| matches!(note, Note::Broken(_)));
         let broken: u64 = broken.map(|(_, count)| count).sum();
         let found = u64::try_from(self.seen.len()).unwrap_or(u64::MAX) + broken;
         if end == End::Last && self.total == Some(found) {

@@ -51,7 +51,9 @@ impl Reading<'_> {
             }
             for (kind, ids) in further {
                 let known = known.get(&kind);
-                let new = ids.into_iter().filter(|id| known.is_none_or(|known| !known.contains(id)));
+                let new = ids
+                    .into_iter()
+                    .filter(|id| known.is_none_or(|known| !known.contains(id)));
                 let new: BTreeSet<String> = new.collect();
                 if !new.is_empty() {
                     open.insert(kind, new);
@@ -65,7 +67,9 @@ impl Reading<'_> {
                 outlet,
             };
             let query = Query::new(kind);
-            self.upstream.fetch(&query, &ids, &self.notes, &mut lines).await?;
+            self.upstream
+                .fetch(&query, &ids, &self.notes, &mut lines)
+                .await?;
         }
         Ok(())
     }
@@ -90,7 +94,9 @@ impl Reading<'_> {
                 Ok::<_, PortError>(there.beyond())
             };
             let batches = Batches::of(self);
-            let found = batches.map_ok(each).try_buffer_unordered(options.concurrency.max(1));
+            let found = batches
+                .map_ok(each)
+                .try_buffer_unordered(options.concurrency.max(1));
             let mut found = std::pin::pin!(found);
             while let Some(references) = found.next().await {
                 add(&mut all, references?, kinds);
@@ -108,7 +114,9 @@ impl Reading<'_> {
 /// Adds targets of these types; one whose type is not known may be of any.
 fn add(ids: &mut Ids, targets: impl IntoIterator<Item = Target>, kinds: &[ResourceType]) {
     for target in targets {
-        let kinds = kinds.iter().filter(|kind| target.kind.is_none_or(|of| of == **kind));
+        let kinds = kinds
+            .iter()
+            .filter(|kind| target.kind.is_none_or(|of| of == **kind));
         for kind in kinds {
             ids.entry(*kind).or_default().insert(target.id.clone());
         }

@@ -77,8 +77,16 @@ fn auth(settings: &FhirSection) -> anyhow::Result<FhirAuth> {
             password: settings.password.reveal().to_owned(),
         },
         FhirAuthSetting::Smart => FhirAuth::Smart(SmartClient {
-            client_id: settings.client_id.clone().context("fhir.client_id is missing")?,
-            key_pem: read(settings.key_file.as_deref().context("fhir.key_file is missing")?)?,
+            client_id: settings
+                .client_id
+                .clone()
+                .context("fhir.client_id is missing")?,
+            key_pem: read(
+                settings
+                    .key_file
+                    .as_deref()
+                    .context("fhir.key_file is missing")?,
+            )?,
             kid: settings.key_id.clone().context("fhir.key_id is missing")?,
             token_url: settings.token_url.clone(),
             scope: settings.scope.clone(),

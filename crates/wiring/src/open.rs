@@ -156,7 +156,9 @@ fn local_source(
         return synthetic(uri, options, clock);
     }
     let Some(path) = uri.strip_prefix("ndjson:") else {
-        bail!("source {uri:?}: there are ndjson:DIR, synthetic:?patients=NUMBER, postgres://… and https://…");
+        bail!(
+            "source {uri:?}: there are ndjson:DIR, synthetic:?patients=NUMBER, postgres://… and https://…"
+        );
     };
     let mut options =
         NdjsonOptions::from_uri_path(path).with_context(|| format!("source {uri:?}"))?;

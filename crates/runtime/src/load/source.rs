@@ -14,7 +14,10 @@ pub(super) fn check(name: &TenantId, tenant: &TenantSection) -> Result<(), Setti
 fn check_fhir(name: &TenantId, tenant: &TenantSection) -> Result<(), SettingsError> {
     let section = &tenant.fhir;
     let schemes = ["https://", "http://"];
-    if !schemes.iter().any(|scheme| tenant.source.starts_with(scheme)) {
+    if !schemes
+        .iter()
+        .any(|scheme| tenant.source.starts_with(scheme))
+    {
         return if *section == FhirSection::default() {
             Ok(())
         } else {
@@ -38,9 +41,7 @@ fn check_fhir(name: &TenantId, tenant: &TenantSection) -> Result<(), SettingsErr
         ),
     };
     if !is_there {
-        return conflict(format!(
-            "tenants.{name}.fhir.auth needs {wanted} beside it"
-        ));
+        return conflict(format!("tenants.{name}.fhir.auth needs {wanted} beside it"));
     }
     Ok(())
 }

@@ -41,7 +41,11 @@ async fn it_conforms_with_poor_servers() {
             ..Setup::default()
         },
         Setup {
-            without: vec!["Condition.subject", "Condition.patient", "Encounter.subject"],
+            without: vec![
+                "Condition.subject",
+                "Condition.patient",
+                "Encounter.subject",
+            ],
             ..Setup::default()
         },
         // No POST, no lists of ids, no counts, no sorting.
@@ -75,7 +79,11 @@ proptest! {
 
 async fn verify(case: &Case, poor: bool) {
     let lines = case.lots().concat();
-    let without = if poor { vec!["Observation.performer"] } else { Vec::new() };
+    let without = if poor {
+        vec!["Observation.performer"]
+    } else {
+        Vec::new()
+    };
     let setup = Setup {
         without,
         page: 4,
@@ -86,7 +94,8 @@ async fn verify(case: &Case, poor: bool) {
         patients_per_chunk: 2,
         ..stub.options()
     };
-    case.verify(&connect(options).await, Promise::Estimate).await;
+    case.verify(&connect(options).await, Promise::Estimate)
+        .await;
 }
 
 /// `Type/id` of what is exported, and how often.
@@ -128,7 +137,10 @@ async fn made_up_hospitals_come_out_as_they_do_from_a_folder() {
         ..stub.options()
     };
     let remote = connect(options).await;
-    let group = lines.iter().find(|line| id(line).starts_with("Group/")).unwrap();
+    let group = lines
+        .iter()
+        .find(|line| id(line).starts_with("Group/"))
+        .unwrap();
     let group = Level::Group(id(group)[6..].to_owned());
     let patients = lines.iter().map(|line| id(line));
     let patients = patients.filter_map(|name| name.strip_prefix("Patient/").map(str::to_owned));

@@ -33,6 +33,8 @@ pub(crate) struct Asked {
     pub(crate) authorization: Option<String>,
     /// How many came before it.
     pub(crate) number: usize,
+    /// The base that was asked.
+    pub(crate) base: String,
 }
 
 impl Asked {
@@ -158,7 +160,11 @@ impl Stub {
     pub(crate) async fn start(lines: &[String], setup: Setup) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let site = if setup.tls.is_some() { "https://localhost" } else { "http://127.0.0.1" };
+        let site = if setup.tls.is_some() {
+            "https://localhost"
+        } else {
+            "http://127.0.0.1"
+        };
         let held = lines.iter().map(|line| {
             let json: Value = serde_json::from_str(line).unwrap();
             Held {
@@ -249,11 +255,22 @@ async fn answer(
     let header = request.headers().get("authorization");
     let authorization = header.map(|value| value.to_str().unwrap().to_owned());
     let method = request.method().to_string();
-    let path = request.uri().path().trim_start_matches("/fhir").trim_matches('/').to_owned();
+    let path = request
+        .uri()
+        .path()
+        .trim_start_matches("/fhir")
+        .trim_matches('/')
+        .to_owned();
     let query = request.uri().query().unwrap_or_default().to_owned();
     let body = request.into_body().collect().await.unwrap().to_bytes();
-    let form = if method == "POST" { String::from_utf8(body.to_vec()).unwrap() } else { query };
-    let params = url::form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+    let form = if method == "POST" {
+        String::from_utf8(body.to_vec()).unwrap()
+    } else {
+        query
+    };
+    let params = url::form_urlencoded::parse(form.as_bytes())
+        .into_owned()
+        .collect();
     let asked = {
         let mut log = shared.log.lock().unwrap();
         let asked = Asked {
@@ -262,6 +279,7 @@ async fn answer(
             params,
             authorization,
             number: log.len(),
+            base: base.to_owned(),
         };
         log.push(asked.clone());
         asked
@@ -307,7 +325,10 @@ impl Shared {
     }
 
     fn knows(&self, kind: ResourceType, param: &str) -> bool {
-        !self.setup.without.contains(&format!("{kind}.{param}").as_str())
+        !self
+            .setup
+            .without
+            .contains(&format!("{kind}.{param}").as_str())
     }
 
     fn capabilities(&self) -> Value {
@@ -315,7 +336,10 @@ impl Shared {
         let resources = kinds.map(|kind| {
             let names = params_of(kind).into_iter().map(|(name, _)| name);
             let known = names.filter(|name| self.knows(kind, name));
-            let params: Vec<Value> = known.chain(["_id"]).map(|name| json!({ "name": name })).collect();
+            let params: Vec<Value> = known
+                .chain(["_id"])
+                .map(|name| json!({ "name": name }))
+                .collect();
             json!({
                 "type": kind, "searchParam": params,
                 "interaction": [{ "code": "read" }, { "code": "search-type" }],
@@ -351,7 +375,9 @@ impl Shared {
         }
         let total = found.len();
         let number = |name: &str, default: usize| {
-            asked.param(name).map_or(default, |text| text.parse().unwrap())
+            asked
+                .param(name)
+                .map_or(default, |text| text.parse().unwrap())
         };
         let size = number("_count", 10).min(self.setup.page);
         let from = number("_offset", 0);
@@ -364,13 +390,16 @@ impl Shared {
             bundle["total"] = total.into();
         }
         let page = found.iter().skip(from).take(size);
-        let entries = page.map(|one| json!({ "resource": one.json, "search": { "mode": "match" } }));
+        let entries =
+            page.map(|one| json!({ "resource": one.json, "search": { "mode": "match" } }));
         bundle["entry"] = entries.collect::<Vec<Value>>().into();
         let mut links = vec![json!({ "relation": "self", "url": "x" })];
         if from + size < total {
             let others = asked.params.iter().filter(|(name, _)| name != "_offset");
             let mut query = url::form_urlencoded::Serializer::new(String::new());
-            query.extend_pairs(others).append_pair("_offset", &(from + size).to_string());
+            query
+                .extend_pairs(others)
+                .append_pair("_offset", &(from + size).to_string());
             let url = format!("{base}/{kind}?{}", query.finish());
             links.push(json!({ "relation": "next", "url": url }));
         }
