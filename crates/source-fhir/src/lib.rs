@@ -15,6 +15,7 @@
 mod batch;
 mod budget;
 mod bundle;
+mod client;
 mod cohort;
 mod enumerate;
 mod failure;

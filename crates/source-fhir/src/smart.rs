@@ -13,8 +13,9 @@ use sluice_ports::{Clock, Entropy, PortError};
 use tokio::sync::Mutex;
 use url::{Url, form_urlencoded};
 
+use crate::client::is_loopback;
 use crate::failure::Failure;
-use crate::http::{body, is_loopback};
+use crate::http::body;
 use crate::login;
 use crate::options::SmartClient;
 

@@ -151,7 +151,7 @@ impl<'a> Walk<'a> {
 
     async fn entry(&mut self, entry: Entry, take: &mut dyn Take) -> Result<(), PortError> {
         let note = match scan(&entry.line) {
-            Ok(facts) if facts.kind == self.query.kind => {
+            Ok(facts) if facts.kind == self.query.kind && entry.is_match => {
                 if self.seen.insert(digest(&facts.id)) {
                     take.take(facts, entry.line).await?;
                 }
