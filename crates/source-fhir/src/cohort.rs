@@ -56,7 +56,7 @@ impl Upstream {
         let named = scope
             .patients
             .as_ref()
-            .map(|ids| BTreeSet::from_iter(ids.iter().cloned()));
+            .map(|ids| ids.iter().cloned().collect::<BTreeSet<String>>());
         let Level::Group(group) = &scope.level else {
             return Ok(match named {
                 Some(ids) => Cohort::of(ids.into_iter().collect()),

@@ -132,15 +132,12 @@ impl Upstream {
     async fn page_of_ids(&self, place: &Place) -> Result<PageOfIds, PortError> {
         let kind = ResourceType::PATIENT;
         let told = |failure: crate::failure::Failure| failure.during(self.action(kind));
-        let page = match &place.page {
-            Some(link) => {
-                let url = self.http.follow(link).map_err(told)?;
-                self.page(&Ask::Get(url)).await
-            }
-            None => {
-                let query = Query::new(kind).with("_elements", "id");
-                self.first(&query, PAGE).await
-            }
+        let page = if let Some(link) = &place.page {
+            let url = self.http.follow(link).map_err(told)?;
+            self.page(&Ask::Get(url)).await
+        } else {
+            let query = Query::new(kind).with("_elements", "id");
+            self.first(&query, PAGE).await
         };
         let page = page.map_err(told)?;
         let matches = page.entries.iter().filter(|entry| entry.is_match);

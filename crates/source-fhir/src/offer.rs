@@ -191,7 +191,7 @@ impl Offer {
                 .iter()
                 .any(|name| self.searches(kind, name))
         };
-        compartment::is_exportable(kind) && !paths.all(|path| searched(&path))
+        compartment::is_exportable(kind) && !paths.all(searched)
     }
 }
 

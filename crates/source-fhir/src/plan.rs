@@ -86,7 +86,7 @@ fn parts(upstream: &Upstream, scope: &Scope) -> Parts {
             .way(*kind, upstream.http.options.unsearchable);
         match way {
             _ if whole && upstream.offer.can_search(*kind) => {
-                after.push((vec![*kind], Range::Scan))
+                after.push((vec![*kind], Range::Scan));
             }
             _ if whole => {}
             Some(Way::ByPatient(_)) => searched.push(*kind),

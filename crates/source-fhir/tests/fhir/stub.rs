@@ -334,7 +334,7 @@ impl Shared {
     fn capabilities(&self) -> Value {
         let kinds = ResourceType::all().filter(|kind| self.knows(*kind, ""));
         let resources = kinds.map(|kind| {
-            let names = params_of(kind).into_iter().map(|(name, _)| name);
+            let names = params_of(kind).into_keys();
             let known = names.filter(|name| self.knows(kind, name));
             let params: Vec<Value> = known
                 .chain(["_id"])
