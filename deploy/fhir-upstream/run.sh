@@ -12,7 +12,8 @@
 # UPSTREAM_PORT, FHIR_PORT, FOLDER_PORT  ports on loopback; default 18090, 18091, 18092
 # PYTHON     Python 3.11 or newer, default python3
 #
-# Exit 0 only if every level gave the same resources, each once, as the folder.
+# Exit 0 only if every level gave the same resources, each once, as the folder; but for types that the server holds
+# without declaring them, and for what it holds of its own.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 SLUICE=${SLUICE:-target/release/sluice} PATIENTS=${PATIENTS:-25} PYTHON=${PYTHON:-python3}
@@ -53,6 +54,7 @@ simulator: {enabled: false}
 YAML
 "$VENV/bin/sekmet" serve --config "$WORK/sekmet.yaml" >"$WORK/sekmet.log" 2>&1 & started+=($!)
 wait_for "http://127.0.0.1:$UPSTREAM_PORT/fhir/metadata"
+mv "$WORK/last" "$WORK/capabilities.json"
 "$PYTHON" deploy/fhir-upstream/load.py "http://127.0.0.1:$UPSTREAM_PORT/fhir" "$WORK/data"
 
 serve() { # NAME PORT SOURCE

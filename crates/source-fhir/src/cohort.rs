@@ -100,7 +100,7 @@ impl Upstream {
         };
         let may_be = cohort.ids.unwrap_or_default();
         let there = self.existing(&may_be, None, &Notes::default()).await?;
-        let unknown = named.iter().filter(|id| !there.contains(*id));
+        let unknown = named.iter().filter(|id| !there.contains_key(*id));
         let unknown: Vec<String> = unknown.cloned().collect();
         if unknown.is_empty() {
             Ok(())

@@ -81,7 +81,7 @@ impl Upstream {
             let there = self.existing(some, None, &Notes::default()).await?;
             let patients: Vec<String> = some
                 .iter()
-                .filter(|id| there.contains(*id))
+                .filter(|id| there.contains_key(*id))
                 .cloned()
                 .collect();
             place.last = some.last().cloned();

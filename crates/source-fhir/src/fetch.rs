@@ -1,7 +1,7 @@
 //! Resources by id, in lists, or one by one where the server does not search so; and the resources of
 //! patients.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -37,7 +37,7 @@ impl Take for Asked<'_> {
 /// Remembers who is there.
 struct There {
     since: Option<Instant>,
-    ids: HashSet<String>,
+    ids: HashMap<String, bool>,
 }
 
 #[async_trait]
@@ -47,9 +47,7 @@ impl Take for There {
             (Some(since), Some(updated)) => updated > since && is_first_version(&line),
             _ => false,
         };
-        if !is_late {
-            self.ids.insert(facts.id);
-        }
+        self.ids.insert(facts.id, is_late);
         Ok(())
     }
 }
@@ -81,17 +79,17 @@ impl Upstream {
         fetched.map_err(|failure| failure.during(self.action(query.kind)))
     }
 
-    /// Which of these patients are there. One that came to be after `since` counts as not there.
+    /// Which of these patients are there, and whether they came to be after `since`.
     pub(crate) async fn existing(
         &self,
         ids: &[String],
         since: Option<Instant>,
         notes: &Notes,
-    ) -> Result<HashSet<String>, PortError> {
+    ) -> Result<HashMap<String, bool>, PortError> {
         let query = Query::new(ResourceType::PATIENT).with("_elements", "id,meta");
         let mut there = There {
             since,
-            ids: HashSet::new(),
+            ids: HashMap::new(),
         };
         self.fetch(&query, ids, notes, &mut there).await?;
         Ok(there.ids)

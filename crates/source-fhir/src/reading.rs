@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -20,6 +21,8 @@ use crate::upstream::Upstream;
 
 /// Patients of whom it is remembered whether they are there.
 const REMEMBERED: usize = 100_000;
+/// Who came to be later than this after the kick-off may be in no plan.
+const PLANNING: Duration = Duration::from_mins(1);
 
 /// The reading of one slice.
 pub(crate) struct Reading<'a> {
@@ -29,7 +32,8 @@ pub(crate) struct Reading<'a> {
     cohort: Arc<Cohort>,
     /// Whether the cohort is the one that the plan was made from.
     is_planned: bool,
-    known: Mutex<HashMap<String, bool>>,
+    /// Who is there, and whether they are new.
+    known: Mutex<HashMap<String, Option<bool>>>,
 }
 
 /// What is done with the resources of a compartment.
@@ -87,30 +91,37 @@ impl<'a> Reading<'a> {
         &self,
         ids: impl Iterator<Item = &'i str> + Send,
     ) -> Result<HashSet<&'i str>, PortError> {
+        let known = self.presence(ids).await?;
+        Ok(known.into_keys().collect())
+    }
+
+    /// The same, and whether each is so new that no plan may have them.
+    async fn presence<'i>(
+        &self,
+        ids: impl Iterator<Item = &'i str> + Send,
+    ) -> Result<HashMap<&'i str, bool>, PortError> {
         let ids: HashSet<&str> = ids.filter(|id| self.cohort.may_hold(id)).collect();
         let mut known = self.known.lock().await;
+        if known.len() > REMEMBERED {
+            known.clear();
+        }
         let unknown = ids.iter().filter(|id| !known.contains_key(**id));
         let mut unknown: Vec<String> = unknown.map(|id| (*id).to_owned()).collect();
         if !unknown.is_empty() {
-            if known.len() > REMEMBERED {
-                known.clear();
-                unknown = ids.iter().map(|id| (*id).to_owned()).collect();
-            }
             unknown.sort_unstable();
-            // Somebody who came after T is in no plan, and must not own what nobody then reads.
-            let since = self
-                .cohort
-                .ids
-                .is_none()
-                .then_some(self.scope.snapshot.time);
-            let there = self.upstream.existing(&unknown, since, &self.notes).await?;
+            let lag = self.upstream.http.options.lag;
+            let planned = self.scope.snapshot.time.plus(lag).plus(PLANNING);
+            let since = self.cohort.ids.is_none().then_some(planned);
+            let existing = self.upstream.existing(&unknown, since, &self.notes);
+            let there = existing.await?;
             for id in unknown {
-                let is_there = there.contains(&id);
-                known.insert(id, is_there);
+                let presence = there.get(&id).copied();
+                known.insert(id, presence);
             }
         }
-        let members = ids.into_iter().filter(|id| known.get(*id) == Some(&true));
-        Ok(members.collect())
+        let found = ids.into_iter();
+        let found = found.filter_map(|id| Some((id, known.get(id).copied()??)));
+        Ok(found.collect())
     }
 
     /// The lowest of these patients who is in the cohort; those in `batch` are known to be. A resource
@@ -137,6 +148,8 @@ impl<'a> Reading<'a> {
             self.notes.add(ResourceType::GROUP, Note::OtherGroup, 1);
             return Ok(false);
         }
-        Ok(!self.members(std::iter::once(id)).await?.is_empty())
+        // Somebody who came later must not own what nobody then reads.
+        let presence = self.presence(std::iter::once(id)).await?;
+        Ok(presence.get(id) == Some(&false))
     }
 }
