@@ -572,3 +572,22 @@ async fn since_is_asked_for_a_little_wider_and_looked_at_again() {
         .find_map(|asked| asked.param("_lastUpdated").map(str::to_owned));
     assert_eq!(asked.unwrap(), "gt2025-12-31T23:59:59.000Z");
 }
+
+/// As the run against sekmet-fhir found, whose patients had just been loaded.
+#[tokio::test]
+async fn patients_who_came_after_the_kick_off_are_read_like_others() {
+    let mut all = ward();
+    for line in &mut all[..2] {
+        let meta = r#"{"meta":{"versionId":"1","lastUpdated":"2026-03-01T00:00:07Z"},"#;
+        *line = line.replacen('{', meta, 1);
+    }
+    for without in [vec![], vec!["Observation.performer"]] {
+        let setup = Setup {
+            without,
+            ..Setup::default()
+        };
+        let stub = Stub::start(&all, setup).await;
+        let export = observations(stub.options()).await.unwrap();
+        assert_eq!((export.ids, export.told.len()), (whole(), 0));
+    }
+}
