@@ -22,6 +22,7 @@ const LAYERS: [&[&str]; 10] = [
         "sluice-index-redis",
         "sluice-blobs-s3",
         "sluice-jwks-http",
+        "sluice-source-fhir",
         "sluice-source-postgres",
         "sluice-testkit",
         "sluice-stack",
@@ -37,12 +38,13 @@ const LAYERS: [&[&str]; 10] = [
 ];
 
 /// Adapters: known to `wiring`, to `main`, and to whoever tests whole systems.
-const ADAPTERS: [&str; 6] = [
+const ADAPTERS: [&str; 7] = [
     "sluice-local",
     "sluice-queue-amqp",
     "sluice-index-redis",
     "sluice-blobs-s3",
     "sluice-jwks-http",
+    "sluice-source-fhir",
     "sluice-source-postgres",
 ];
 const MAY_SEE_ADAPTERS: [&str; 3] = ["sluice-wiring", "sluice-e2e", "sluice-fuzz"];

@@ -6,6 +6,7 @@
 
 mod access_token;
 mod assertion;
+mod assertion_key;
 mod client;
 mod error;
 mod issuer;
@@ -17,6 +18,7 @@ mod token_form;
 
 pub use access_token::{AccessToken, Issued, TokenUse};
 pub use assertion::{Assertion, Expected};
+pub use assertion_key::{AssertionClaims, AssertionKey, InvalidAssertionKey};
 pub use client::{
     Client, ClientId, ClientLimits, InvalidClientId, KeySource, LevelName, Registration,
 };

@@ -22,6 +22,7 @@ struct Gathered {
     output: Vec<ManifestFile>,
     deleted: Vec<ManifestFile>,
     failures: Vec<Issue>,
+    told: Vec<Issue>,
 }
 
 /// Ends a settled job. `false` when receipts are missing although the index counted them.
@@ -66,6 +67,7 @@ async fn gather(journal: &Journal, record: &JobRecord) -> Result<Gathered, PortE
         output: Vec::new(),
         deleted: Vec::new(),
         failures: Vec::new(),
+        told: Vec::new(),
     };
     loop {
         let chunks: Vec<ChunkId> = journal.ended_chunks(job, last).await?;
@@ -83,6 +85,7 @@ async fn gather(journal: &Journal, record: &JobRecord) -> Result<Gathered, PortE
             gathered.output.extend(receipt.files);
             gathered.deleted.extend(receipt.deleted);
             gathered.failures.extend(receipt.failure);
+            gathered.told.extend(receipt.issues);
         }
     }
 }
@@ -99,6 +102,7 @@ async fn complete(
         .iter()
         .chain(&sealed.issues)
         .chain(&gathered.failures)
+        .chain(&gathered.told)
         .collect();
     let error = write_outcomes(ports, record, &remarks).await?;
     let manifest = Manifest {

@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use futures::{FutureExt, StreamExt};
-use sluice_fhir::{Issue, IssueCode};
+use sluice_fhir::{Issue, IssueCode, ResourceType};
 use sluice_model::{
     AttemptId, ChunkId, Hint, JobRecord, JobRef, PlannedChunk, Receipt, Tally, Version,
     WrittenFile, layout,
@@ -16,7 +16,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior};
 use crate::chunk_files::{ChunkFiles, FileForm};
 use crate::metrics::ChunkOutcome;
 use crate::settled::{admits, check};
-use crate::{Journal, Ports, Tenant, Tenants};
+use crate::{Journal, Ports, Tenant, Tenants, told};
 
 const PANICKED: &str = "exporting a chunk without a panic";
 
@@ -150,7 +150,9 @@ impl Export {
         };
         let folder = layout::attempt(job, task.chunk, attempt);
         let mut files = ChunkFiles::new(self.ports.blobs.clone(), folder, form);
-        let write = tokio::time::timeout(self.limits.deadline, self.write(task, &mut files));
+        let mut told = Vec::new();
+        let write = self.write(task, &mut files, &mut told);
+        let write = tokio::time::timeout(self.limits.deadline, write);
         let written = match write.await {
             Ok(written) => written,
             Err(late) => Err(PortError::transient("exporting a chunk in time", late)),
@@ -163,7 +165,7 @@ impl Export {
         // Once a receipt may be on its way the files stay, even if nothing was heard of it: what
         // no receipt names goes with the job.
         let committed = match finished {
-            Ok(Some(files)) => self.commit(task, attempt, files).await,
+            Ok(Some(files)) => self.commit(task, attempt, (files, told)).await,
             Ok(None) => Ok(ChunkOutcome::Pointless),
             Err(error) => {
                 let _goes_with_the_job = files.discard().await;
@@ -177,7 +179,12 @@ impl Export {
     }
 
     /// Copies blocks to files; false when the job was withdrawn meanwhile, or another has the chunk.
-    async fn write(&self, task: &Task<'_>, files: &mut ChunkFiles) -> Result<bool, PortError> {
+    async fn write(
+        &self,
+        task: &Task<'_>,
+        files: &mut ChunkFiles,
+        told: &mut Vec<Issue>,
+    ) -> Result<bool, PortError> {
         let (source, slice) = (&task.tenant.source, &task.planned.slice);
         let scope = &task.record.scope;
         check(scope, slice)?;
@@ -197,6 +204,10 @@ impl Export {
                 return Ok(true);
             };
             let block = block?;
+            if block.kind == ResourceType::OPERATION_OUTCOME {
+                told::listen(&block, told)?;
+                continue;
+            }
             admits(scope, slice, block.kind)?;
             let Some(added) = self.beside(task, &mut watch, files.add(block)).await else {
                 return Ok(false);
@@ -265,7 +276,7 @@ impl Export {
         &self,
         task: &Task<'_>,
         attempt: AttemptId,
-        files: Vec<WrittenFile>,
+        (files, issues): (Vec<WrittenFile>, Vec<Issue>),
     ) -> Result<ChunkOutcome, PortError> {
         let (files, deleted) = if task.planned.slice.deleted {
             (Vec::new(), files)
@@ -278,6 +289,7 @@ impl Export {
             attempt,
             files,
             deleted,
+            issues,
             failure: None,
         };
         let job = &task.record.name;
@@ -366,6 +378,7 @@ impl Export {
             attempt: AttemptId::from_bytes(id),
             files: Vec::new(),
             deleted: Vec::new(),
+            issues: Vec::new(),
             failure: Some(Issue::error(IssueCode::Incomplete, text)),
         };
         let key = layout::receipt(job, chunk);

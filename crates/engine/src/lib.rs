@@ -30,6 +30,7 @@ mod serve;
 mod settled;
 mod share;
 mod tenant;
+mod told;
 
 pub use access::{
     AccessOptions, Authorization, Bearer, BearerError, Caller, ClientError, ClientView, Clients,

@@ -1,6 +1,6 @@
 //! OperationOutcome: the one shape of every error, warning and remark.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// How bad an issue is. C-029: error goes with 4xx, fatal with 5xx, information with 2xx.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,6 +128,36 @@ impl Serialize for OperationOutcome {
         let issues: Vec<_> = self.issues.iter().map(issue_json).collect();
         serde_json::json!({ "resourceType": "OperationOutcome", "issue": issues })
             .serialize(serializer)
+    }
+}
+
+/// What is read of an issue of FHIR's.
+#[derive(Deserialize)]
+struct RawIssue {
+    severity: Severity,
+    code: IssueCode,
+    diagnostics: String,
+    #[serde(default)]
+    expression: Vec<String>,
+}
+
+/// Reads what is written here, not any outcome of any server.
+impl<'de> Deserialize<'de> for OperationOutcome {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Raw {
+            issue: Vec<RawIssue>,
+        }
+        let raw = Raw::deserialize(deserializer)?;
+        let issues = raw.issue.into_iter().map(|raw| Issue {
+            severity: raw.severity,
+            code: raw.code,
+            text: raw.diagnostics,
+            expression: raw.expression.into_iter().next(),
+        });
+        Ok(Self {
+            issues: issues.collect(),
+        })
     }
 }
 

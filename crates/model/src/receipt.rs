@@ -48,6 +48,9 @@ pub struct Receipt {
     /// `files`, never both.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deleted: Vec<WrittenFile>,
+    /// What its source told while it was read, for the `error` files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub issues: Vec<Issue>,
     /// Why the chunk was given up; it then has no files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Issue>,

@@ -14,7 +14,8 @@ use crate::{ByteStream, PortError};
 /// other line shares them. So a block ends a line exactly when its last byte is a newline.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Block {
-    /// The type of every line in it; `Bundle` in a slice of deletions.
+    /// The type of every line in it; `Bundle` in a slice of deletions. Lines of `OperationOutcome` are no
+    /// data: they tell what the reader of the export should know of how the slice was read.
     pub kind: ResourceType,
     /// The bytes.
     pub bytes: Bytes,

@@ -12,9 +12,10 @@ pub use boot::{Process, block_on, boot};
 pub use load::{SettingsError, environment, load};
 pub use settings::{
     AdminSection, AmqpSection, AuditSection, AuthSection, AuthorizationSetting, ColumnsSection,
-    CoordinatorSection, DuplicatesSetting, EncryptionSetting, FilesSetting, IssuerSection, Issuers,
-    LogFormat, LogSection, PortsSection, PostgresSection, RedisSection, S3Section, Secret,
-    ServerSection, Settings, TelemetrySection, TenantSection, WorkerSection,
+    CoordinatorSection, DuplicatesSetting, EncryptionSetting, FhirAuthSetting, FhirPostSetting,
+    FhirSection, FhirUnsearchableSetting, FilesSetting, IssuerSection, Issuers, LogFormat,
+    LogSection, PortsSection, PostgresSection, RedisSection, S3Section, Secret, ServerSection,
+    Settings, TelemetrySection, TenantSection, WorkerSection,
 };
 pub use shutdown::on_signal;
 pub use telemetry::{Telemetry, follow, link, traceparent};

@@ -331,6 +331,7 @@ mod tests {
         let mut tenant = crate::TenantSection::of("ndjson:data".to_owned());
         // Of a source that this tenant does not have.
         tenant.postgres = crate::PostgresSection::default();
+        tenant.fhir = crate::FhirSection::default();
         expected.tenants.insert(name, tenant);
         // Shown in the file although their default is to be found out at the start.
         expected.server.public_url = Some("http://127.0.0.1:8080".to_owned());

@@ -5,6 +5,7 @@
 
 mod access;
 mod deployment;
+mod fhir;
 mod open;
 mod postgres;
 mod registry;

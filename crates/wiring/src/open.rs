@@ -137,6 +137,9 @@ pub async fn source(
     if uri.starts_with("postgres://") || uri.starts_with("postgresql://") {
         return crate::postgres::source(section).await;
     }
+    if uri.starts_with("https://") || uri.starts_with("http://") {
+        return crate::fhir::source(section, clock).await;
+    }
     let indexes = indexes.to_owned();
     let open = move || local_source(&uri, &indexes, clock, progress);
     tokio::task::spawn_blocking(open).await?
@@ -153,7 +156,9 @@ fn local_source(
         return synthetic(uri, options, clock);
     }
     let Some(path) = uri.strip_prefix("ndjson:") else {
-        bail!("source {uri:?}: there are ndjson:DIR, synthetic:?patients=NUMBER and postgres://…");
+        bail!(
+            "source {uri:?}: there are ndjson:DIR, synthetic:?patients=NUMBER, postgres://… and https://…"
+        );
     };
     let mut options =
         NdjsonOptions::from_uri_path(path).with_context(|| format!("source {uri:?}"))?;

@@ -4,6 +4,7 @@
 mod access;
 mod adapters;
 mod database;
+mod fhir;
 mod secret;
 
 pub use access::{
@@ -13,6 +14,7 @@ pub use adapters::{
     AdminSection, AmqpSection, EncryptionSetting, RedisSection, S3Section, TelemetrySection,
 };
 pub use database::{ColumnsSection, PostgresSection};
+pub use fhir::{FhirAuthSetting, FhirPostSetting, FhirSection, FhirUnsearchableSetting};
 pub use secret::Secret;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -262,13 +264,16 @@ pub enum LogFormat {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TenantSection {
-    /// Where its resources come from: `ndjson:DIR`, `synthetic:` or `postgres://…`. It must be set, by whatever part of the
+    /// Where its resources come from: `ndjson:DIR`, `synthetic:`, `postgres://…` or `https://…`. It must be set, by whatever part of the
     /// settings; [`crate::load`] looks at the whole of them.
     #[serde(default)]
     pub source: String,
     /// How the database is reached, if that is the source.
     #[serde(default)]
     pub postgres: PostgresSection,
+    /// How the FHIR server is read, if that is the source.
+    #[serde(default)]
+    pub fhir: FhirSection,
     /// How long a finished export's files stay.
     #[serde(default = "day")]
     pub retention_hours: NonZeroU32,
@@ -322,6 +327,7 @@ impl TenantSection {
         Self {
             source,
             postgres: PostgresSection::default(),
+            fhir: FhirSection::default(),
             retention_hours: day(),
             chunk_mib: chunk(),
             file_mib: chunk(),

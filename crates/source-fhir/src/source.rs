@@ -1,0 +1,212 @@
+//! The server behind the port.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use futures::{FutureExt, StreamExt, stream};
+use sluice_fhir::{Issue, Level, ResourceType};
+use sluice_model::{Scope, Slice, Snapshot};
+use sluice_ports::{
+    Block, BlockStream, ByteStream, Clock, Entropy, GroupPage, GroupQuery, PlanStep,
+    PopulationError, PortError, PortKind, Source,
+};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::batch::Visit;
+use crate::cohort::Cohort;
+use crate::failure::foreign;
+use crate::http::Ask;
+use crate::options::FhirOptions;
+use crate::outlet::Outlet;
+use crate::plan::{Range, wanted};
+use crate::reading::{Lines, Reading};
+use crate::upstream::Upstream;
+
+/// Blocks read ahead of the one who takes them.
+const AHEAD: usize = 2;
+/// What a snapshot is told apart by: there is but one state, the present.
+const TOKEN: &str = "fhir";
+
+/// A FHIR R4 server as a source.
+#[derive(Clone)]
+pub struct FhirSource {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    upstream: Upstream,
+    /// The patients last asked for: the pages of a plan ask for the same, one after the other.
+    last: Mutex<Option<(Scope, Arc<Cohort>)>>,
+}
+
+impl FhirSource {
+    /// Reads the server's CapabilityStatement.
+    pub async fn connect(
+        options: FhirOptions,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, PortError> {
+        let upstream = Upstream::connect(options, clock, entropy).await?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                upstream,
+                last: Mutex::default(),
+            }),
+        })
+    }
+}
+
+impl Shared {
+    async fn cohort(&self, scope: &Scope) -> Result<Arc<Cohort>, PortError> {
+        let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((of, cohort)) = &*last()
+            && of == scope
+        {
+            return Ok(Arc::clone(cohort));
+        }
+        let cohort = match self.upstream.cohort(scope).await {
+            Ok(cohort) => Arc::new(cohort),
+            Err(PopulationError::Port(error)) => return Err(error),
+            Err(_) => return Err(PortError::new(PortKind::NotFound, "gathering a group")),
+        };
+        *last() = Some((scope.clone(), Arc::clone(&cohort)));
+        Ok(cohort)
+    }
+
+    async fn read(
+        &self,
+        scope: &Scope,
+        slice: &Slice,
+        blocks: mpsc::Sender<Block>,
+    ) -> Result<(), PortError> {
+        let upstream = &self.upstream;
+        let wanted = wanted(upstream, scope);
+        if !slice.types.iter().all(|kind| wanted.contains(kind)) {
+            return Err(foreign("slice"));
+        }
+        let range = Range::read(slice)?;
+        let stamp = match &range {
+            Range::Of(_, stamp) => Some(stamp.as_str()),
+            Range::Scan | Range::Wave => None,
+        };
+        let cohort = self.cohort(scope).await?;
+        let reading = Reading::new(upstream, scope, cohort, stamp);
+        let mut outlet = Outlet::new(blocks);
+        let mut lines = Lines {
+            scope,
+            outlet: &mut outlet,
+        };
+        match &range {
+            Range::Of(patients, _) => {
+                let visit = Visit {
+                    patients,
+                    kinds: &slice.types,
+                    since: scope.since,
+                };
+                reading.visit(&visit, &mut lines).await?;
+            }
+            Range::Scan => {
+                for kind in &slice.types {
+                    reading.scan(*kind, false, &mut lines).await?;
+                }
+            }
+            Range::Wave => reading.wave(&slice.types, &mut outlet).await?,
+        }
+        outlet.flush().await?;
+        match reading.notes.block()? {
+            Some(block) => outlet.send(block).await,
+            None => Ok(()),
+        }
+    }
+}
+
+#[async_trait]
+impl Source for FhirSource {
+    async fn snapshot(&self) -> Result<Snapshot, PortError> {
+        let http = &self.shared.upstream.http;
+        let action = format!("asking the FHIR server at {} for the time", http.host());
+        let asked = http.ask(&Ask::Get(http.url("metadata"))).await;
+        asked.map_err(|failure| failure.during(action))?;
+        let ours = http.clock.now();
+        // A clock that is ahead of ours would make the next export miss what changes until then.
+        let theirs = http.their_time().map_or(ours, |theirs| theirs.min(ours));
+        let lag = i64::try_from(http.options.lag.as_millis()).unwrap_or(0);
+        let time = sluice_fhir::Instant::from_millis(theirs.millis() - lag);
+        Ok(Snapshot {
+            time,
+            token: TOKEN.to_owned(),
+        })
+    }
+
+    async fn check(&self, scope: &Scope) -> Result<(), PopulationError> {
+        self.shared.upstream.check(scope).await
+    }
+
+    async fn groups(&self, query: &GroupQuery) -> Result<GroupPage, PortError> {
+        self.shared.upstream.groups(query).await
+    }
+
+    async fn group(&self, id: &str) -> Result<Option<ByteStream>, PortError> {
+        let upstream = &self.shared.upstream;
+        let kind = ResourceType::GROUP;
+        let group = upstream.read(kind, id).await;
+        let group = group.map_err(|failure| failure.during(upstream.action(kind)))?;
+        Ok(group.map(|group| stream::once(async move { Ok(group) }).boxed()))
+    }
+
+    async fn plan(
+        &self,
+        scope: &Scope,
+        target: u64,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<PlanStep, PortError> {
+        let cohort = self.shared.cohort(scope).await?;
+        let upstream = &self.shared.upstream;
+        upstream.plan((scope, &cohort), target, limit, cursor).await
+    }
+
+    async fn remarks(&self, scope: &Scope) -> Result<Vec<Issue>, PortError> {
+        let cohort = match scope.level {
+            Level::System | Level::Patient => Arc::default(),
+            Level::Group(_) => self.shared.cohort(scope).await?,
+        };
+        self.shared.upstream.remarks(scope, &cohort).await
+    }
+
+    async fn read(&self, scope: &Scope, slice: &Slice) -> Result<BlockStream, PortError> {
+        let shared = Arc::clone(&self.shared);
+        let (scope, slice) = (scope.clone(), slice.clone());
+        let (outlet, blocks) = mpsc::channel(AHEAD);
+        let reader = async move { shared.read(&scope, &slice, outlet).await };
+        let reader = Stopped(tokio::spawn(reader.boxed()));
+        Ok(stream::unfold(Some((blocks, reader)), next_block).boxed())
+    }
+}
+
+/// A reader that stops when nobody waits for it any more: it may be about to ask for much.
+struct Stopped(JoinHandle<Result<(), PortError>>);
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+type Waiting = (mpsc::Receiver<Block>, Stopped);
+
+/// The next block. The end is only the end when the reader says that all went well.
+async fn next_block(
+    waiting: Option<Waiting>,
+) -> Option<(Result<Block, PortError>, Option<Waiting>)> {
+    let (mut blocks, mut reader) = waiting?;
+    if let Some(block) = blocks.recv().await {
+        return Some((Ok(block), Some((blocks, reader))));
+    }
+    let end = match (&mut reader.0).await {
+        Ok(end) => end,
+        Err(error) => Err(PortError::transient("reading a FHIR server", error)),
+    };
+    end.err().map(|error| (Err(error), None))
+}
