@@ -136,9 +136,12 @@ impl Source for MappedSource {
     async fn check(&self, scope: &Scope) -> Result<(), PopulationError> {
         self.own(scope)?;
         let session = self.connections.begin(Purpose::Ask).await?;
-        cohort::check(&session, &self.relation, scope).await?;
-        session.done().await?;
-        Ok(())
+        let checked = cohort::check(&session, &self.relation, scope).await;
+        // That there is no such population is an answer: the connection is as good as before.
+        if !matches!(checked, Err(PopulationError::Port(_))) {
+            session.done().await?;
+        }
+        checked
     }
 
     async fn groups(&self, query: &GroupQuery) -> Result<GroupPage, PortError> {
