@@ -142,9 +142,12 @@ impl Source for PostgresSource {
     async fn check(&self, scope: &Scope) -> Result<(), PopulationError> {
         let view = View::of(scope)?;
         let session = self.connections.begin(Purpose::Ask).await?;
-        cohort::check(&session, scope, &view, &self.kinds).await?;
-        session.done().await?;
-        Ok(())
+        let checked = cohort::check(&session, scope, &view, &self.kinds).await;
+        // That there is no such population is an answer: the connection is as good as before.
+        if !matches!(checked, Err(PopulationError::Port(_))) {
+            session.done().await?;
+        }
+        checked
     }
 
     async fn groups(&self, query: &GroupQuery) -> Result<GroupPage, PortError> {

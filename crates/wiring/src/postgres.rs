@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_local::ndjson::Catalog;
-use sluice_runtime::TenantSection;
+use sluice_runtime::{ColumnsSection, TenantSection};
 use sluice_source_postgres::{
-    Applied, Input, LoadProgress, LoadReport, PostgresOptions, PostgresSource, Writer, load,
-    migrate,
+    Applied, Input, LoadProgress, LoadReport, MappedColumns, MappedSource, Mapping,
+    PostgresOptions, PostgresSource, Writer, load, migrate,
 };
 
 use crate::OpenSource;
@@ -29,6 +29,15 @@ pub(crate) async fn source(section: &TenantSection) -> anyhow::Result<OpenSource
         ..PostgresOptions::new(&section.source)
     };
     let told = |error: sluice_ports::PortError| anyhow::anyhow!("{}", error.chain());
+    if let Some(relation) = &settings.relation {
+        let mapping = mapping(relation, &settings.columns);
+        let source = MappedSource::connect(&options, &mapping).await;
+        // What a view holds is not counted: that would read all of it.
+        return Ok(OpenSource {
+            source: Arc::new(source.map_err(told)?),
+            catalog: Catalog::default(),
+        });
+    }
     let source = PostgresSource::connect(&options).await.map_err(told)?;
     let held = source.holds().await.map_err(told)?;
     Ok(OpenSource {
@@ -39,6 +48,20 @@ pub(crate) async fn source(section: &TenantSection) -> anyhow::Result<OpenSource
             ..Catalog::default()
         },
     })
+}
+
+fn mapping(relation: &str, columns: &ColumnsSection) -> Mapping {
+    Mapping {
+        relation: relation.to_owned(),
+        columns: MappedColumns {
+            kind: columns.kind.clone(),
+            id: columns.id.clone(),
+            patient: columns.patient.clone(),
+            last_updated: columns.last_updated.clone(),
+            body: columns.body.clone(),
+            deleted: columns.deleted.clone(),
+        },
+    }
 }
 
 /// A database to be made and filled.

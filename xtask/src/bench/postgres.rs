@@ -93,11 +93,28 @@ fn load_and_export(
     let mut loader = Command::new(sluice());
     let loader = loader.args(["load", "--into", uri]).arg(data).spawn();
     let mut loader = Running(loader.context("starting sluice load")?);
-    let loading_peak = loader.to_the_end()?;
+    let loading_peak = loader.peak_until_it_ends()?;
     let loading = begun.elapsed();
 
     let out = home.join("export");
     remove(&out)?;
+    let (exporting, peak) = export(&out, uri, settings)?;
+    let bytes = size(&out)?;
+    remove(&out)?;
+    say(&format!(
+        "\n{:34} {:>9} {:>9} {:>9}\n{}\n{}",
+        format!("{} MiB of NDJSON", bytes >> 20),
+        "seconds",
+        "MB/s",
+        "peak MiB",
+        row("load into PostgreSQL", loading, bytes, loading_peak),
+        row("export to S3 and download, worker", exporting, bytes, peak),
+    ));
+    Ok(())
+}
+
+/// Exports everything by three services, and gives how long it took and what the worker held at most.
+fn export(out: &Path, uri: &str, settings: &[(String, String)]) -> anyhow::Result<(Duration, u64)> {
     let port = sluice_stack::free_ports::<1>()?[0];
     let mut running = Vec::new();
     for service in SERVICES {
@@ -137,19 +154,7 @@ fn load_and_export(
     let peak = running
         .last()
         .map_or(Ok(0), |worker| peak_mib(worker.0.id()))?;
-    drop(running);
-    let bytes = size(&out)?;
-    remove(&out)?;
-    say(&format!(
-        "\n{:34} {:>9} {:>9} {:>9}\n{}\n{}",
-        format!("{} MiB of NDJSON", bytes >> 20),
-        "seconds",
-        "MB/s",
-        "peak MiB",
-        row("load into PostgreSQL", loading, bytes, loading_peak),
-        row("export to S3 and download, worker", exporting, bytes, peak),
-    ));
-    Ok(())
+    Ok((exporting, peak))
 }
 
 #[expect(
@@ -181,7 +186,7 @@ struct Running(Child);
 
 impl Running {
     /// Waits for its end, and gives the most memory it held, in MiB.
-    fn to_the_end(&mut self) -> anyhow::Result<u64> {
+    fn peak_until_it_ends(&mut self) -> anyhow::Result<u64> {
         let mut peak = 0;
         loop {
             if let Some(status) = self.0.try_wait()? {
