@@ -9,7 +9,7 @@ use sluice_local::ndjson::{LoadError, LoadProgress, NdjsonOptions, NdjsonSource}
 use sluice_model::Scope;
 use sluice_ports::Clock;
 use sluice_testkit::exported::{self, Promise};
-pub(crate) use sluice_testkit::exported::{blocks, group, id, lines, plan, resource, scope, types};
+pub(crate) use sluice_testkit::exported::{blocks, group, lines, plan, resource, scope, types};
 use tempfile::TempDir;
 
 /// T of every test.
