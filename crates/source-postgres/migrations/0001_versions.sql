@@ -64,8 +64,8 @@ CREATE UNIQUE INDEX name_ordinal ON sluice.name (ordinal);
 CREATE TABLE sluice.link (
     patient bigint NOT NULL,
     target bigint NOT NULL,
+    -- When it was there first.
     born_at bigint NOT NULL,
-    born xid8 NOT NULL DEFAULT pg_current_xact_id(),
     via smallint NOT NULL,
     PRIMARY KEY (patient, via, target)
 );
@@ -76,7 +76,6 @@ CREATE TABLE sluice.onward (
     source bigint NOT NULL,
     target bigint NOT NULL,
     born_at bigint NOT NULL,
-    born xid8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (source, target)
 );
 CREATE INDEX onward_target ON sluice.onward (target);

@@ -8,7 +8,8 @@ use tokio_postgres::types::Type;
 
 use crate::failure::failed;
 use crate::pool::Purpose;
-use crate::range::{FIRST_PATIENT, FOLLOWS, NOBODY, ids, numbers};
+use crate::provenance;
+use crate::range::{FIRST_PATIENT, FOLLOWS, NOBODY, ids, numbers, rows_of};
 use crate::read::{Reader, Stop};
 
 impl Reader<'_> {
@@ -50,7 +51,7 @@ impl Reader<'_> {
         Some(format!(
             "SELECT DISTINCT r.kind, r.id FROM sluice.resource r WHERE r.kind = ANY({codes}) \
              AND {ended} AND NOT EXISTS (SELECT 1 FROM sluice.resource x WHERE x.kind = r.kind \
-             AND x.id = r.id AND {lives}) AND ({scope}) ORDER BY r.kind, r.id"
+             AND x.kind = ANY({codes}) AND x.id = r.id AND {lives}) AND ({scope}) ORDER BY r.kind, r.id"
         ))
     }
 
@@ -66,18 +67,26 @@ impl Reader<'_> {
         };
         let owned = is_in("r.owner");
         let shared = is_in("o");
-        let linked = is_in("l.patient");
         let about = is_in("t.owner");
-        let types = numbers(&self.kinds.codes(&self.scope.types), "smallint");
+        // What is nobody's may have come along by way of others; to tell too much of it is safe, too
+        // little is not (T-033).
+        let came_along = match &named {
+            None => "TRUE".to_owned(),
+            Some(_) => format!(
+                "EXISTS (SELECT 1 FROM sluice.name n WHERE n.id = r.id AND n.kind IN (0, r.kind) \
+                 AND (EXISTS (SELECT 1 FROM sluice.onward o WHERE o.target = n.ordinal) \
+                 OR EXISTS (SELECT 1 FROM sluice.link l WHERE l.target = n.ordinal AND {} AND {})))",
+                self.view.known("l"),
+                is_in("l.patient")
+            ),
+        };
+        let up = provenance::up(self, "r");
+        let of = rows_of("t", "up.kind", "up.id", "t.owner, t.others", "TRUE");
         format!(
             "{owned} OR EXISTS (SELECT 1 FROM unnest(r.others) o WHERE {shared}) \
-             OR (r.owner = {NOBODY} AND EXISTS (SELECT 1 FROM sluice.name n JOIN sluice.link l \
-                 ON l.target = n.ordinal AND l.via = ANY({types}) AND {} WHERE n.id = r.id \
-                 AND n.kind IN (0, r.kind) AND {linked})) \
-             OR (r.owner = {FOLLOWS} AND EXISTS (SELECT 1 FROM sluice.about a \
-                 JOIN sluice.resource t ON t.kind = a.kind AND t.id = a.id WHERE a.row = r.row \
-                 AND {about}))",
-            self.view.born("l")
+             OR (r.owner = {NOBODY} AND {came_along}) \
+             OR (r.owner = {FOLLOWS} AND EXISTS ({up} SELECT 1 FROM up, LATERAL ({of}) t \
+                 WHERE {about} OR EXISTS (SELECT 1 FROM unnest(t.others) o WHERE {shared})))"
         )
     }
 

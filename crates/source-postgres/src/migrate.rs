@@ -151,8 +151,10 @@ fn versions() -> String {
     sql.push_str(
         // In the order of a slice; that is how it is read.
         "CREATE INDEX resource_owner ON sluice.resource (owner, id, row);
-         -- One version lives, and no two die at once.
-         CREATE UNIQUE INDEX resource_id ON sluice.resource (id, kind, died_at);
+         CREATE INDEX resource_id ON sluice.resource (id, kind, died_at);
+         -- One version lives.
+         CREATE UNIQUE INDEX resource_alive ON sluice.resource (id, kind)
+             WHERE died_at = 9223372036854775807;
          -- What changed, for exports that ask for it.
          CREATE INDEX resource_born_at ON sluice.resource (born_at);
          CREATE INDEX resource_died_at ON sluice.resource (died_at)

@@ -194,13 +194,14 @@ impl Cutter<'_> {
 
     /// The volumes of a type from a bucket on.
     async fn volumes(&self, code: i16, from: i64) -> Result<Vec<Volume>, PortError> {
-        let volumes = if self.view.is_bounded() {
+        let volumes = if self.view.is_recent() {
             // What changed is found by its time, and is counted.
             let (lives, changed) = (self.view.lives("r"), self.view.changed("r"));
             format!(
                 "SELECT r.owner >> {BUCKET} AS bucket, count(*)::bigint AS resources, \
                  sum(r.size + 1)::bigint AS bytes FROM sluice.resource r \
-                 WHERE r.kind = {code} AND {lives} AND {changed} GROUP BY 1"
+                 WHERE r.kind = {code} AND r.owner >= {} AND {lives} AND {changed} GROUP BY 1",
+                from << BUCKET
             )
         } else {
             format!(

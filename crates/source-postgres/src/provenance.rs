@@ -65,7 +65,7 @@ pub(crate) fn is_nobodys(reader: &Reader<'_>, row: &str) -> String {
 }
 
 /// `WITH RECURSIVE up (kind, id)`: what a Provenance is about, and what those are about that are ones.
-fn up(reader: &Reader<'_>, row: &str) -> String {
+pub(crate) fn up(reader: &Reader<'_>, row: &str) -> String {
     let (code, q) = (code(reader), reader.view.lives("q"));
     format!(
         "WITH RECURSIVE up (kind, id) AS ( \

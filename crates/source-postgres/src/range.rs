@@ -19,9 +19,10 @@ pub(crate) const BUCKET: u32 = 6;
 pub(crate) struct Key(pub(crate) i64, pub(crate) String);
 
 impl Key {
-    /// Before everything.
+    /// Before everything: no owner is lower, and a lower number would be no bigint to the database when
+    /// it is written without a sign.
     pub(crate) fn first() -> Self {
-        Self(i64::MIN, String::new())
+        Self(-1 << BUCKET, String::new())
     }
 
     /// Where an owner begins.

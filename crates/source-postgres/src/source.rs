@@ -110,7 +110,7 @@ impl Source for PostgresSource {
         let clock = session
             .query_typed_one(
                 "SELECT (extract(epoch FROM CASE WHEN pg_is_in_recovery() \
-                 THEN coalesce(pg_last_xact_replay_timestamp(), 'epoch') \
+                 THEN pg_last_xact_replay_timestamp() \
                  ELSE clock_timestamp() END) * 1000000)::bigint",
                 &[],
             )
@@ -125,7 +125,13 @@ impl Source for PostgresSource {
             .await
             .map_err(failed(ACTION))?;
         session.done().await?;
-        let now = clock.get::<_, i64>(0).saturating_mul(1000);
+        let Some(now) = clock.get::<_, Option<i64>>(0) else {
+            return Err(PortError::transient(
+                ACTION,
+                "this replica has not heard of a transaction since it started",
+            ));
+        };
+        let now = now.saturating_mul(1000);
         let open: Option<i64> = state.get(1);
         let time = open.map_or(now, |since| now.min(since.saturating_sub(1)));
         let token = Token {

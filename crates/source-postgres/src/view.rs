@@ -54,18 +54,19 @@ impl View {
         self.time
     }
 
-    /// Whether only what changed in some span of time is asked for.
-    pub(crate) fn is_bounded(&self) -> bool {
-        self.since.is_some() || self.until.is_some()
-    }
-
     /// Whether only what changed after some time is asked for.
     pub(crate) fn is_recent(&self) -> bool {
         self.since.is_some()
     }
 
-    /// That what a row says was so at T; for rows that do not die.
-    pub(crate) fn born(&self, row: &str) -> String {
+    /// That a reference was there at T. Its time alone says so: it is the earliest of several writers', of
+    /// which the row names only one.
+    pub(crate) fn known(&self, row: &str) -> String {
+        format!("{row}.born_at <= {}", self.time)
+    }
+
+    /// That a version was there at T.
+    fn born(&self, row: &str) -> String {
         let Self { snapshot, time, .. } = self;
         format!(
             "({row}.born_at <= {time} AND pg_visible_in_snapshot({row}.born, '{snapshot}'::pg_snapshot))"

@@ -65,7 +65,7 @@ fn closure(reader: &Reader<'_>) -> String {
     let (view, kinds) = (&reader.view, reader.kinds);
     let wanted = wanted(reader.scope);
     let types = numbers(&reader.present, "smallint");
-    let (lives, linked, led) = (view.lives("r"), view.born("l"), view.born("o"));
+    let (lives, linked, led) = (view.lives("r"), view.known("l"), view.known("o"));
     let code = provenance::code(reader);
     let nobodys = format!(
         "r.kind = ANY({types}) AND {lives} AND (r.owner = {NOBODY} OR (r.owner = {FOLLOWS} AND {}))",
@@ -96,21 +96,23 @@ fn closure(reader: &Reader<'_>) -> String {
         // There are fewer of nobody's than there are references.
         cohort => {
             let mut reached = format!(
-                "EXISTS (SELECT 1 FROM sluice.link l WHERE l.target = n.ordinal \
-                 AND l.via = ANY({types}) AND {linked} AND {})",
+                "SELECT 1 FROM sluice.link l WHERE l.target = n.ordinal \
+                 AND l.via = ANY({types}) AND {linked} AND {}",
                 cohort.holds("l.patient", view, kinds)
             );
             if with_provenance {
                 reached = format!(
-                    "{reached} OR EXISTS (SELECT 1 FROM sluice.onward o JOIN sluice.name s \
+                    "{reached} UNION ALL SELECT 1 FROM sluice.onward o JOIN sluice.name s \
                      ON s.ordinal = o.source AND s.kind = {code}, LATERAL ({}) p \
-                     WHERE o.target = n.ordinal AND {led})",
+                     WHERE o.target = n.ordinal AND {led}",
                     provenance::one(reader, "s.id")
                 );
             }
+            // LIMIT makes it look for one each, where it would else go through all references.
             format!(
                 "SELECT r.kind, r.id FROM sluice.resource r JOIN sluice.name n \
-                 ON n.id = r.id AND n.kind IN (0, r.kind) WHERE {nobodys} AND ({reached})"
+                 ON n.id = r.id AND n.kind IN (0, r.kind), LATERAL (SELECT 1 FROM ({reached}) u \
+                 LIMIT 1) x WHERE {nobodys}"
             )
         }
     };

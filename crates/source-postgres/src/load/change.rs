@@ -244,7 +244,9 @@ pub(crate) fn settle(changes: Vec<Change>) -> (Vec<Change>, u64) {
         };
         gave_way += 1;
         let is_older = match (&kept[place], &change) {
-            (Change::Put(kept), Change::Put(new)) => new.updated < kept.updated,
+            (Change::Put(kept), Change::Put(new)) => {
+                new.updated.is_some() && new.updated < kept.updated
+            }
             _ => false,
         };
         if !is_older {

@@ -7,6 +7,7 @@ mod input;
 mod names;
 mod rows;
 mod tables;
+mod turns;
 mod writer;
 
 use std::collections::BTreeMap;
@@ -22,6 +23,7 @@ pub use self::input::{Input, LoadError};
 pub use self::writer::{Batch, Pending, Writer, Written};
 
 use self::input::{Found, Lines};
+use self::turns::Turns;
 
 /// Rejected lines that are told one by one.
 const TOLD: usize = 100;
@@ -72,7 +74,22 @@ struct Load {
     done: Arc<AtomicU64>,
     total: u64,
     report: Mutex<LoadReport>,
+    turns: Turns,
+    /// The number of the next batch.
+    next: Arc<AtomicU64>,
     listener: Box<dyn Fn(LoadProgress) + Send + Sync>,
+}
+
+/// Batches, numbered as they are taken.
+struct Taken {
+    batches: mpsc::Receiver<Lines>,
+    next: Arc<AtomicU64>,
+}
+
+impl Taken {
+    fn number(&self) -> u64 {
+        self.next.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
 /// Loads files with so many connections at once.
@@ -88,6 +105,8 @@ pub async fn load(
         done: Arc::default(),
         total: found.iter().map(|file| file.bytes).sum(),
         report: Mutex::default(),
+        turns: Turns::default(),
+        next: Arc::default(),
         listener: Box::new(listener),
     });
     // What must be through before what follows begins: Patients, then the rest, then deletions.
@@ -99,6 +118,7 @@ pub async fn load(
         load.stage(now, width).await?;
         rest = later;
     }
+    load.writer.forget_the_dead().await?;
     load.writer.sum_up().await?;
     let report = load.report.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(report.clone())
@@ -107,6 +127,10 @@ pub async fn load(
 impl Load {
     async fn stage(self: &Arc<Self>, files: &[Found], width: usize) -> Result<(), LoadError> {
         let (batches, taken) = mpsc::channel::<Lines>(1);
+        let taken = Taken {
+            batches: taken,
+            next: Arc::clone(&self.next),
+        };
         let taken = Arc::new(tokio::sync::Mutex::new(taken));
         let mut tasks = JoinSet::new();
         let files: Vec<Arc<Found>> = files.iter().cloned().map(Arc::new).collect();
@@ -123,9 +147,15 @@ impl Load {
             let (load, taken) = (Arc::clone(self), Arc::clone(&taken));
             tasks.spawn(async move {
                 loop {
-                    let next = taken.lock().await.recv().await;
-                    let Some(lines) = next else { return Ok(()) };
-                    load.write(lines).await?;
+                    let next = {
+                        let mut taken = taken.lock().await;
+                        let lines = taken.batches.recv().await;
+                        lines.map(|lines| (taken.number(), lines))
+                    };
+                    let Some((number, lines)) = next else {
+                        return Ok(());
+                    };
+                    load.write(number, lines).await?;
                 }
             });
         }
@@ -141,13 +171,16 @@ impl Load {
         Ok(())
     }
 
-    async fn write(self: &Arc<Self>, lines: Lines) -> Result<(), LoadError> {
+    async fn write(self: &Arc<Self>, number: u64, lines: Lines) -> Result<(), LoadError> {
         let load = Arc::clone(self);
         let parsed = tokio::task::spawn_blocking(move || load.parse(&lines));
         let batch = parsed.await.map_err(|error| {
             LoadError::Port(sluice_ports::PortError::transient("parsing a batch", error))
         })?;
-        let written = self.writer.write(batch).await?;
+        self.turns.wait(number, &batch.changes).await;
+        let written = self.writer.write(batch).await;
+        self.turns.done(number);
+        let written = written?;
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         report.written += written;
         (self.listener)(LoadProgress {

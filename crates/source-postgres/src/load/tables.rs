@@ -114,7 +114,7 @@ pub(super) async fn insert_links(
     session: &Session,
     mut links: Vec<(i64, i64, i16, i64)>,
 ) -> Result<(), Error> {
-    links.sort_unstable_by_key(|(patient, target, via, _)| (*patient, *via, *target));
+    links.sort_unstable_by_key(|(patient, target, via, at)| (*patient, *via, *target, *at));
     links.dedup_by_key(|(patient, target, via, _)| (*patient, *via, *target));
     if links.is_empty() {
         return Ok(());
@@ -131,8 +131,10 @@ pub(super) async fn insert_links(
             "INSERT INTO sluice.link (patient, target, via, born_at) \
              SELECT t.patient, t.target, t.via, t.born_at FROM unnest($1, $2, $3, $4) \
              t (patient, target, via, born_at) WHERE NOT EXISTS (SELECT 1 FROM sluice.link l \
-             WHERE l.patient = t.patient AND l.via = t.via AND l.target = t.target) \
-             ORDER BY t.patient, t.via, t.target ON CONFLICT DO NOTHING",
+             WHERE l.patient = t.patient AND l.via = t.via AND l.target = t.target \
+             AND l.born_at <= t.born_at) ORDER BY t.patient, t.via, t.target \
+             ON CONFLICT (patient, via, target) DO UPDATE SET born_at = excluded.born_at \
+             WHERE excluded.born_at < link.born_at",
             &[
                 (&columns.0, Type::INT8_ARRAY),
                 (&columns.1, Type::INT8_ARRAY),
@@ -163,7 +165,9 @@ pub(super) async fn insert_onward(
         .execute_typed(
             "INSERT INTO sluice.onward (source, target, born_at) \
              SELECT t.source, t.target, t.born_at FROM unnest($1, $2, $3) \
-             t (source, target, born_at) ORDER BY t.source, t.target ON CONFLICT DO NOTHING",
+             t (source, target, born_at) ORDER BY t.source, t.target \
+             ON CONFLICT (source, target) DO UPDATE SET born_at = excluded.born_at \
+             WHERE excluded.born_at < onward.born_at",
             &[
                 (&columns.0, Type::INT8_ARRAY),
                 (&columns.1, Type::INT8_ARRAY),

@@ -2,9 +2,9 @@
 //!
 //! A writer announces itself before its transaction (`sluice.writer`) and takes that back within it.
 //! Whoever fixes the time of an export in between sees the announcement and stays below it, so nothing
-//! that commits later is older than an export that could not see it (fault T9). An announcement that a
-//! crash left is removed after a while; should its writer be alive after all, it finds its announcement
-//! gone and begins again.
+//! that commits later is older than an export that could not see it (fault T9). It holds a lock as long as
+//! it lives, so what a crash left is known and removed by the next load; should a writer be alive after
+//! all, it finds its announcement gone and does not commit.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -33,8 +33,8 @@ use crate::range::{FOLLOWS, NOBODY};
 const WRITING: &str = "writing a batch";
 /// Tries of a batch that others get in the way of.
 const TRIES: u32 = 50;
-/// Nanoseconds after which an announcement counts as left by a crash.
-const FORGOTTEN: i64 = 600 * 1_000_000_000;
+/// The locks of writers, beside what others may lock in the same database.
+const LOCKS: i64 = 7_164_873_391_000_000;
 /// The time of death of what lives.
 const NEVER: i64 = i64::MAX;
 const CLOCK: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint * 1000";
@@ -74,6 +74,8 @@ impl std::ops::AddAssign for Written {
 #[derive(Clone)]
 pub struct Writer {
     connections: Connections,
+    /// Apart, for writers announce themselves while they hold one of the others.
+    announcing: Connections,
     kinds: Arc<Kinds>,
     names: Arc<Names>,
     backdate: bool,
@@ -166,8 +168,13 @@ impl Writer {
         migrate::check(&session).await?;
         let kinds = Kinds::read(&session).await?;
         session.done().await?;
+        let announcing = PostgresOptions {
+            connections: 2,
+            ..options.clone()
+        };
         let writer = Self {
             connections,
+            announcing: Connections::open(&announcing)?,
             kinds: Arc::new(kinds),
             names: Arc::default(),
             backdate,
@@ -176,12 +183,12 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Removes announcements that a crash left.
-    async fn forget_the_dead(&self) -> Result<(), PortError> {
+    /// Removes announcements of writers that are no more.
+    pub(super) async fn forget_the_dead(&self) -> Result<(), PortError> {
         let session = self.connections.begin(Purpose::Write).await?;
         let sql = format!(
             "DELETE FROM sluice.writer WHERE number IN (SELECT number FROM sluice.writer \
-             WHERE since < {CLOCK} - {FORGOTTEN} FOR UPDATE SKIP LOCKED)"
+             WHERE pg_try_advisory_xact_lock({LOCKS} + number) FOR UPDATE SKIP LOCKED)"
         );
         let removed = session.execute_typed(&sql, &[]).await;
         removed.map_err(failed("looking for writers that died"))?;
@@ -218,8 +225,10 @@ impl Writer {
         // Everyone in the same order, so that two batches wait for each other rather than both.
         changes.sort_by(|a, b| a.key().cmp(&b.key()));
         for _ in 0..TRIES {
-            let announcement = self.announce().await?;
-            match self.attempt(&changes, announcement).await {
+            let named = self.number(&changes).await?;
+            let session = self.connections.begin(Purpose::Write).await?;
+            let announcement = self.announce(&session).await?;
+            match self.attempt(&changes, &named, session, announcement).await {
                 Ok(mut pending) => {
                     pending.written.outdated += gave_way;
                     return Ok(pending);
@@ -238,17 +247,27 @@ impl Writer {
         ))
     }
 
-    async fn announce(&self) -> Result<i64, PortError> {
-        let session = self.connections.begin(Purpose::Write).await?;
-        let sql = format!("INSERT INTO sluice.writer (since) VALUES ({CLOCK}) RETURNING number");
-        let row = session.query_typed_one(&sql, &[]).await;
-        let number = row.map_err(failed("announcing a writer"))?.get(0);
+    /// Locks a number in the transaction that is going to write, and tells it to everyone from another.
+    async fn announce(&self, writing: &Session) -> Result<i64, PortError> {
+        let failed = || failed("announcing a writer");
+        let sql = "SELECT nextval(pg_get_serial_sequence('sluice.writer', 'number'))";
+        let row = writing.query_typed_one(sql, &[]).await;
+        let number: i64 = row.map_err(failed())?.get(0);
+        let lock = format!("SELECT pg_advisory_xact_lock({LOCKS} + $1)");
+        let locked = writing.query_typed(&lock, &[(&number, Type::INT8)]).await;
+        locked.map_err(failed())?;
+        let session = self.announcing.begin(Purpose::Write).await?;
+        let sql = format!(
+            "INSERT INTO sluice.writer (number, since) OVERRIDING SYSTEM VALUE VALUES ($1, {CLOCK})"
+        );
+        let told = session.execute_typed(&sql, &[(&number, Type::INT8)]).await;
+        told.map_err(failed())?;
         session.done().await?;
         Ok(number)
     }
 
     async fn renounce(&self, announcement: i64) -> Result<(), PortError> {
-        let session = self.connections.begin(Purpose::Write).await?;
+        let session = self.announcing.begin(Purpose::Write).await?;
         let sql = "DELETE FROM sluice.writer WHERE number = $1";
         let removed = session
             .execute_typed(sql, &[(&announcement, Type::INT8)])
@@ -257,10 +276,14 @@ impl Writer {
         session.done().await
     }
 
-    async fn attempt(&self, changes: &[Change], announcement: i64) -> Result<Pending, Failure> {
-        let named = self.number(changes).await?;
-        let session = self.connections.begin(Purpose::Write).await?;
-        let done = self.fill(&session, changes, &named).await;
+    async fn attempt(
+        &self,
+        changes: &[Change],
+        named: &Named,
+        session: Session,
+        announcement: i64,
+    ) -> Result<Pending, Failure> {
+        let done = self.fill(&session, changes, named).await;
         match done {
             Ok(written) => Ok(Pending {
                 session,
@@ -334,11 +357,12 @@ impl Writer {
         changes: &[Change],
         named: &Named,
     ) -> Result<Written, Failure> {
+        let living = self.living(session, changes).await?;
+        // After that, so that whatever was seen came before; what was not seen is a conflict.
         let clock = session
             .query_typed_one(&format!("SELECT {CLOCK}"), &[])
             .await;
         let now: i64 = clock.map_err(tried)?.get(0);
-        let living = self.living(session, changes).await?;
         let mut batch = Filling::default();
         for change in changes {
             let (kind, id) = change.key();

@@ -70,7 +70,8 @@ impl Reader<'_> {
         self.scope.since?;
         Some(format!(
             "SELECT v.{kind}::text COLLATE \"C\" AS k, {id} AS i, {patient} AS p FROM {from} \
-             WHERE {is_any} AND v.{deleted} AND {bounds} AND NOT EXISTS (SELECT 1 FROM {other} \
+             WHERE {is_any} AND v.{deleted} AND {bounds} AND v.{updated} <= {until} \
+             AND NOT EXISTS (SELECT 1 FROM {other} \
              WHERE o.{kind} = v.{kind} AND o.{column} = v.{column} AND {lives}) ORDER BY k, i, p",
             kind = relation.kind,
             id = relation.id("v"),
@@ -78,6 +79,10 @@ impl Reader<'_> {
             from = relation.named("v"),
             is_any = relation.is_any("v", types),
             bounds = relation.bounds("v", self.scope),
+            // What is deleted later may be in the output of a slice that was read before; the next
+            // export tells of it (R-158).
+            updated = relation.updated,
+            until = relation.time(self.scope.snapshot.time.nanos().div_euclid(1000)),
             other = relation.named("o"),
             column = relation.id,
             lives = relation.lives("o"),

@@ -179,7 +179,7 @@ impl Relation {
         )
     }
 
-    fn time(&self, micros: i64) -> String {
+    pub(super) fn time(&self, micros: i64) -> String {
         let millis = Instant::from_millis(micros.div_euclid(1000)).to_string();
         let text = millis.trim_end_matches('Z');
         let rest = micros.rem_euclid(1000);
