@@ -2,6 +2,7 @@
 //! outcomes, and the documents a server publishes about itself.
 
 pub mod capability;
+mod compact;
 pub mod compartment;
 pub mod facts;
 mod instant;
@@ -12,6 +13,7 @@ mod prefer;
 mod reference;
 mod resource_type;
 
+pub use compact::{Compactor, compact};
 pub use instant::{Instant, InvalidInstant};
 pub use level::Level;
 pub use outcome::{Issue, IssueCode, OperationOutcome, Severity};

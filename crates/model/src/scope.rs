@@ -1,7 +1,7 @@
 //! What a job may read, settled at kick-off and handed to the source with every call.
 
 use serde::{Deserialize, Serialize};
-use sluice_fhir::{Instant, Level, ResourceType};
+use sluice_fhir::{Instant, Level, ResourceType, compartment};
 
 /// The state of the source that a job sees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,23 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// Whether it is everything there is.
+    pub fn is_whole(&self) -> bool {
+        self.level == Level::System && self.patients.is_none()
+    }
+
+    /// The types of it that an export may hold at its level.
+    pub fn exportable(&self) -> Vec<ResourceType> {
+        let may = |kind: &ResourceType| {
+            if self.is_whole() {
+                kind.is_exportable()
+            } else {
+                compartment::is_exportable(*kind)
+            }
+        };
+        self.types.iter().copied().filter(may).collect()
+    }
+
     /// Whether a time of last change lies between `_since` and `_until`, both exclusive (T-025,
     /// T-026). Unknown times always do.
     pub fn admits(&self, updated: Option<Instant>) -> bool {

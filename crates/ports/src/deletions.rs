@@ -3,13 +3,10 @@
 use bytes::{Bytes, BytesMut};
 use sluice_fhir::ResourceType;
 
-use crate::Block;
+use crate::{BLOCK, Block};
 
 /// Entries of a Bundle at most: a client may take each Bundle for one transaction.
 const MOST_ENTRIES: usize = 1000;
-
-/// Bytes of whole lines that make a block.
-const BLOCK: usize = 1 << 20;
 
 const HEAD: &[u8] = br#"{"resourceType":"Bundle","type":"transaction","entry":["#;
 const ENTRY: &[u8] = br#"{"request":{"method":"DELETE","url":""#;

@@ -13,7 +13,9 @@ mod finding;
 mod index;
 mod key_fetch;
 mod queue;
+mod reading;
 mod source;
+mod spans;
 
 pub use audit_sink::AuditSink;
 pub use blobs::{BlobInfo, BlobWriter, Blobs, ByteStream, Creation, Link};
@@ -25,4 +27,6 @@ pub use finding::{Finding, Severity};
 pub use index::{ChunkDone, Index, JobStatus, Lease, Planned, Rate, Stale};
 pub use key_fetch::{FetchedKeys, KeyFetch};
 pub use queue::{Delivery, Message, Queue, Settle, Settled};
+pub use reading::{BLOCK, Outlet, Unheard, blocks_of};
 pub use source::{Block, BlockStream, GroupPage, GroupQuery, PlanStep, PopulationError, Source};
+pub use spans::{chunk_of, deletions_of, foreign, spans_of};

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use sluice_fhir::facts::GroupFacts;
 use sluice_fhir::{Issue, ResourceType};
 use sluice_model::{PlannedChunk, Scope, Slice, Snapshot};
 
@@ -62,6 +63,26 @@ pub struct GroupQuery {
     pub offset: usize,
     /// Return at most this many.
     pub limit: usize,
+}
+
+impl GroupQuery {
+    /// Whether a Group is one of those that are asked for.
+    pub fn matches(&self, id: &str, group: &GroupFacts) -> bool {
+        let name = group.name.to_lowercase();
+        let has_name = |start: &String| name.starts_with(&start.to_lowercase());
+        let has_identifier = |token: &String| {
+            let (system, value) = match token.split_once('|') {
+                Some((system, value)) => (Some(system), value),
+                None => (None, token.as_str()),
+            };
+            group.identifiers.iter().any(|(own, number)| {
+                system.is_none_or(|system| system == own) && (value.is_empty() || value == number)
+            })
+        };
+        (self.ids.is_empty() || self.ids.iter().any(|asked| asked == id))
+            && (self.names.is_empty() || self.names.iter().any(has_name))
+            && (self.identifiers.is_empty() || self.identifiers.iter().any(has_identifier))
+    }
 }
 
 /// A page of Groups.

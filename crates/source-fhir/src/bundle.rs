@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use sluice_fhir::compact;
 
 use crate::failure::Failure;
 
@@ -77,7 +78,7 @@ pub(crate) fn page(body: &Bytes) -> Result<Page, Failure> {
             .as_ref()
             .and_then(|search| search.mode.as_deref());
         Some(Entry {
-            line: compact(body, entry.resource?.get()),
+            line: on_one_line(body, entry.resource?.get()),
             is_match: mode.is_none_or(|mode| mode == "match"),
         })
     });
@@ -94,44 +95,16 @@ pub(crate) fn resource(body: &Bytes) -> Result<Bytes, Failure> {
     let text = text.trim_start_matches('\u{feff}');
     let raw: &RawValue =
         serde_json::from_str(text).map_err(|_| Failure::Nonsense("cut off, or no JSON"))?;
-    Ok(compact(body, raw.get()))
+    Ok(on_one_line(body, raw.get()))
 }
 
 /// The same JSON on one line; `text` is part of `body`, and stays where it is if nothing is to be
-/// taken out. JSON that was read holds no line breaks within texts.
-fn compact(body: &Bytes, text: &str) -> Bytes {
-    let Some(first) = next_blank(text.as_bytes(), 0) else {
-        return body.slice_ref(text.as_bytes());
-    };
-    let bytes = text.as_bytes();
-    let mut line = Vec::with_capacity(bytes.len());
-    let (mut from, mut blank) = (0, Some(first));
-    while let Some(at) = blank {
-        line.extend_from_slice(&bytes[from..at]);
-        from = at + 1;
-        blank = next_blank(bytes, from);
+/// taken out.
+fn on_one_line(body: &Bytes, text: &str) -> Bytes {
+    match compact(text.as_bytes()) {
+        Cow::Borrowed(line) => body.slice_ref(line),
+        Cow::Owned(line) => line.into(),
     }
-    line.extend_from_slice(&bytes[from..]);
-    line.into()
-}
-
-/// The next blank that is not within a text; `from` must not be within one.
-fn next_blank(bytes: &[u8], from: usize) -> Option<usize> {
-    let mut at = from;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b' ' | b'\t' | b'\r' | b'\n' => return Some(at),
-            b'"' => {
-                at += 1;
-                while *bytes.get(at)? != b'"' {
-                    at += if bytes[at] == b'\\' { 2 } else { 1 };
-                }
-                at += 1;
-            }
-            _ => at += 1,
-        }
-    }
-    None
 }
 
 #[cfg(test)]

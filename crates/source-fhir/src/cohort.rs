@@ -24,11 +24,6 @@ pub(crate) struct Cohort {
     pub(crate) lost_groups: usize,
 }
 
-/// Whether the scope takes everything there is.
-pub(crate) fn is_whole(scope: &Scope) -> bool {
-    scope.level == Level::System && scope.patients.is_none()
-}
-
 impl Cohort {
     fn of(ids: Vec<String>) -> Self {
         let mut digest = Sha256::new();

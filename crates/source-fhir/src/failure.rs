@@ -3,7 +3,7 @@
 
 use std::error::Error;
 
-use sluice_ports::{PortError, PortKind};
+use sluice_ports::PortError;
 
 /// Why a request failed.
 #[derive(Debug, thiserror::Error)]
@@ -66,17 +66,4 @@ impl Failure {
     pub(crate) fn is_gone(&self) -> bool {
         matches!(self, Self::Status(404 | 410))
     }
-}
-
-/// Nobody takes what is read any more.
-pub(crate) fn unheard() -> PortError {
-    PortError::new(PortKind::Transient, "handing over what was read")
-}
-
-/// An opaque text that did not come from here.
-pub(crate) fn foreign(what: &str) -> PortError {
-    PortError::new(
-        PortKind::Permanent,
-        format!("using a {what} that this source did not make"),
-    )
 }

@@ -5,9 +5,8 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use sluice_fhir::ResourceType;
-use sluice_fhir::facts::{Facts, GroupFacts};
+use sluice_fhir::facts::{Facts, without_members};
 use sluice_ports::{GroupPage, GroupQuery, PortError};
 
 use crate::notes::Notes;
@@ -72,32 +71,11 @@ impl Take for Matching<'_> {
         let Some(group) = &facts.group else {
             return Ok(());
         };
-        let query = self.query;
-        let by_id = query.ids.is_empty() || query.ids.contains(&facts.id);
-        if by_id && names(group, &query.names) && identifiers(group, &query.identifiers) {
+        if self.query.matches(&facts.id, group) {
             self.ids.push(facts.id);
         }
         Ok(())
     }
-}
-
-fn names(group: &GroupFacts, names: &[String]) -> bool {
-    let name = group.name.to_lowercase();
-    let mut starts = names.iter().map(|start| start.to_lowercase());
-    names.is_empty() || starts.any(|start| name.starts_with(&start))
-}
-
-fn identifiers(group: &GroupFacts, tokens: &[String]) -> bool {
-    let has = |token: &String| {
-        let (system, value) = match token.split_once('|') {
-            Some((system, value)) => (Some(system), value),
-            None => (None, token.as_str()),
-        };
-        group.identifiers.iter().any(|(of, is)| {
-            system.is_none_or(|system| system == of) && (value.is_empty() || value == is)
-        })
-    };
-    tokens.is_empty() || tokens.iter().any(has)
 }
 
 /// Keeps whole Groups by id.
@@ -108,61 +86,12 @@ struct Whole(BTreeMap<String, Bytes>);
 impl Take for Whole {
     async fn take(&mut self, facts: Facts, line: Bytes) -> Result<(), PortError> {
         let group = if line.len() > LONG {
-            without_members(&line)?
+            let broken = |error| PortError::permanent("shortening a group", error);
+            without_members(&line).map_err(broken)?.into()
         } else {
             line
         };
         self.0.insert(facts.id, group);
         Ok(())
-    }
-}
-
-/// A long Group with everything but its members, and the tag that says so.
-fn without_members(line: &[u8]) -> Result<Bytes, PortError> {
-    let broken = |error| PortError::permanent("shortening a group", error);
-    let Shortened(mut group) = serde_json::from_slice(line).map_err(broken)?;
-    let tag = serde_json::json!({
-        "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
-        "code": "SUBSETTED",
-    });
-    let meta = group.entry("meta").or_insert_with(|| serde_json::json!({}));
-    if let Some(meta) = meta.as_object_mut() {
-        let tags = meta.entry("tag").or_insert_with(|| serde_json::json!([]));
-        if let Some(tags) = tags.as_array_mut() {
-            tags.push(tag);
-        }
-    }
-    let short = serde_json::to_vec(&group).map_err(broken)?;
-    Ok(short.into())
-}
-
-/// A Group whose members are passed over while it is read.
-struct Shortened(serde_json::Map<String, serde_json::Value>);
-
-impl<'de> Deserialize<'de> for Shortened {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_map(Shortener).map(Self)
-    }
-}
-
-struct Shortener;
-
-impl<'de> Visitor<'de> for Shortener {
-    type Value = serde_json::Map<String, serde_json::Value>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a Group")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut group = serde_json::Map::new();
-        while let Some(key) = map.next_key::<String>()? {
-            if key == "member" {
-                map.next_value::<IgnoredAny>()?;
-            } else {
-                group.insert(key, map.next_value()?);
-            }
-        }
-        Ok(group)
     }
 }

@@ -26,7 +26,6 @@ mod login;
 mod notes;
 mod offer;
 mod options;
-mod outlet;
 mod plan;
 mod provenance;
 mod reading;

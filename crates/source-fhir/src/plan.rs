@@ -2,13 +2,12 @@
 //! end, what those refer to.
 
 use serde::{Deserialize, Serialize};
-use sluice_fhir::{ResourceType, compartment};
+use sluice_fhir::ResourceType;
 use sluice_model::{PlannedChunk, Scope, Slice, Tally};
-use sluice_ports::{PlanStep, PortError};
+use sluice_ports::{PlanStep, PortError, foreign};
 
-use crate::cohort::{Cohort, is_whole};
+use crate::cohort::Cohort;
 use crate::enumerate::Place;
-use crate::failure::foreign;
 use crate::offer::Way;
 use crate::upstream::{Query, Upstream};
 
@@ -56,16 +55,9 @@ enum Cursor {
 
 /// The types of a scope that there can be.
 pub(crate) fn wanted(upstream: &Upstream, scope: &Scope) -> Vec<ResourceType> {
-    let whole = is_whole(scope);
-    let may = |kind: &ResourceType| {
-        let may = if whole {
-            kind.is_exportable()
-        } else {
-            compartment::is_exportable(*kind)
-        };
-        may && upstream.offer.has(*kind)
-    };
-    scope.types.iter().copied().filter(may).collect()
+    let mut types = scope.exportable();
+    types.retain(|kind| upstream.offer.has(*kind));
+    types
 }
 
 /// What a scope comes to.
@@ -78,7 +70,7 @@ struct Parts {
 
 fn parts(upstream: &Upstream, scope: &Scope) -> Parts {
     let wanted = wanted(upstream, scope);
-    let whole = is_whole(scope);
+    let whole = scope.is_whole();
     let (mut searched, mut after) = (Vec::new(), Vec::new());
     for kind in &wanted {
         let way = upstream

@@ -10,13 +10,12 @@ use bytes::Bytes;
 use sluice_fhir::ResourceType;
 use sluice_fhir::facts::{Facts, Target};
 use sluice_model::Scope;
-use sluice_ports::PortError;
+use sluice_ports::{Outlet, PortError};
 use tokio::sync::Mutex;
 
 use crate::cohort::Cohort;
 use crate::failure::Failure;
 use crate::notes::{Note, Notes};
-use crate::outlet::Outlet;
 use crate::upstream::Upstream;
 
 /// Patients of whom it is remembered whether they are there.
@@ -53,7 +52,8 @@ pub(crate) struct Lines<'a> {
 impl Sink for Lines<'_> {
     async fn take(&mut self, facts: Facts, line: Bytes, mine: bool) -> Result<(), PortError> {
         if mine && self.scope.admits(facts.updated) {
-            self.outlet.line(facts.kind, &line).await?;
+            self.outlet.turn_to(facts.kind).await?;
+            self.outlet.line(&line).await?;
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use sluice_fhir::{Issue, IssueCode, ResourceType};
 use sluice_model::Scope;
 use sluice_ports::PortError;
 
-use crate::cohort::{Cohort, is_whole};
+use crate::cohort::Cohort;
 use crate::notes::Notes;
 use crate::options::Unsearchable;
 use crate::plan::wanted;
@@ -32,7 +32,7 @@ impl Upstream {
 
     /// Types that the server does not have, or does not search as it would have to.
     fn left_out(&self, scope: &Scope) -> Vec<Issue> {
-        let whole = is_whole(scope);
+        let whole = scope.is_whole();
         let wanted = wanted(self, scope);
         let list = |kinds: Vec<ResourceType>| {
             let names: Vec<&str> = kinds.iter().map(|kind| kind.name()).collect();

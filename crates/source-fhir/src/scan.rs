@@ -6,7 +6,6 @@ use sluice_fhir::ResourceType;
 use sluice_fhir::facts::Facts;
 use sluice_ports::PortError;
 
-use crate::cohort::is_whole;
 use crate::fetch::since;
 use crate::reading::{Reading, Sink};
 use crate::upstream::Query;
@@ -49,7 +48,7 @@ struct Sieve<'s> {
 #[async_trait]
 impl Take for Sieve<'_> {
     async fn take(&mut self, facts: Facts, line: Bytes) -> Result<(), PortError> {
-        if is_whole(self.reading.scope) {
+        if self.reading.scope.is_whole() {
             return self.sink.take(facts, line, true).await;
         }
         self.bytes += line.len();

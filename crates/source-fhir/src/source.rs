@@ -7,24 +7,19 @@ use futures::{FutureExt, StreamExt, stream};
 use sluice_fhir::{Issue, Level, ResourceType};
 use sluice_model::{Scope, Slice, Snapshot};
 use sluice_ports::{
-    Block, BlockStream, ByteStream, Clock, Entropy, GroupPage, GroupQuery, PlanStep,
-    PopulationError, PortError, PortKind, Source,
+    Block, BlockStream, ByteStream, Clock, Entropy, GroupPage, GroupQuery, Outlet, PlanStep,
+    PopulationError, PortError, PortKind, Source, blocks_of, foreign,
 };
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use crate::batch::Visit;
 use crate::cohort::Cohort;
-use crate::failure::foreign;
 use crate::http::Ask;
 use crate::options::FhirOptions;
-use crate::outlet::Outlet;
 use crate::plan::{Range, wanted};
 use crate::reading::{Lines, Reading};
 use crate::upstream::Upstream;
 
-/// Blocks read ahead of the one who takes them.
-const AHEAD: usize = 2;
 /// What a snapshot is told apart by: there is but one state, the present.
 const TOKEN: &str = "fhir";
 
@@ -92,7 +87,7 @@ impl Shared {
         };
         let cohort = self.cohort(scope).await?;
         let reading = Reading::new(upstream, scope, cohort, stamp);
-        let mut outlet = Outlet::new(blocks);
+        let mut outlet = Outlet::new(blocks, ResourceType::PATIENT);
         let mut lines = Lines {
             scope,
             outlet: &mut outlet,
@@ -115,7 +110,7 @@ impl Shared {
         }
         outlet.flush().await?;
         match reading.notes.block()? {
-            Some(block) => outlet.send(block).await,
+            Some(block) => Ok(outlet.block(block).await?),
             None => Ok(()),
         }
     }
@@ -178,35 +173,7 @@ impl Source for FhirSource {
     async fn read(&self, scope: &Scope, slice: &Slice) -> Result<BlockStream, PortError> {
         let shared = Arc::clone(&self.shared);
         let (scope, slice) = (scope.clone(), slice.clone());
-        let (outlet, blocks) = mpsc::channel(AHEAD);
-        let reader = async move { shared.read(&scope, &slice, outlet).await };
-        let reader = Stopped(tokio::spawn(reader.boxed()));
-        Ok(stream::unfold(Some((blocks, reader)), next_block).boxed())
+        let reader = |sender| async move { shared.read(&scope, &slice, sender).await }.boxed();
+        Ok(blocks_of("reading a FHIR server", reader))
     }
-}
-
-/// A reader that stops when nobody waits for it any more: it may be about to ask for much.
-struct Stopped(JoinHandle<Result<(), PortError>>);
-
-impl Drop for Stopped {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-type Waiting = (mpsc::Receiver<Block>, Stopped);
-
-/// The next block. The end is only the end when the reader says that all went well.
-async fn next_block(
-    waiting: Option<Waiting>,
-) -> Option<(Result<Block, PortError>, Option<Waiting>)> {
-    let (mut blocks, mut reader) = waiting?;
-    if let Some(block) = blocks.recv().await {
-        return Some((Ok(block), Some((blocks, reader))));
-    }
-    let end = match (&mut reader.0).await {
-        Ok(end) => end,
-        Err(error) => Err(PortError::transient("reading a FHIR server", error)),
-    };
-    end.err().map(|error| (Err(error), None))
 }

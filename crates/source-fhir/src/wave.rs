@@ -11,12 +11,11 @@ use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use sluice_fhir::ResourceType;
 use sluice_fhir::facts::{Facts, Target};
-use sluice_ports::PortError;
+use sluice_ports::{Outlet, PortError};
 
 use crate::batch::Visit;
 use crate::enumerate::Batches;
 use crate::offer::Way;
-use crate::outlet::Outlet;
 use crate::plan::wanted;
 use crate::reading::{Reading, Sink};
 use crate::upstream::Query;
@@ -180,7 +179,8 @@ impl Take for Last<'_> {
     async fn take(&mut self, facts: Facts, line: Bytes) -> Result<(), PortError> {
         // It may have become somebody's meanwhile.
         if facts.patients.is_empty() && self.reading.scope.admits(facts.updated) {
-            self.outlet.line(facts.kind, &line).await?;
+            self.outlet.turn_to(facts.kind).await?;
+            self.outlet.line(&line).await?;
         }
         Ok(())
     }

@@ -15,22 +15,26 @@
 //! Beside it, [`MappedSource`] reads a view that a site makes over tables of its own; it has newest
 //! versions only.
 
-mod blocks;
+mod clock;
 mod cohort;
 mod deleted;
 mod failure;
 mod groups;
 mod kinds;
+mod large;
 mod load;
 mod mapped;
 mod migrate;
 mod options;
+mod pack;
+mod people;
 mod plan;
 mod pool;
 mod provenance;
 mod range;
 mod read;
 mod remarks;
+mod rows;
 mod source;
 mod view;
 mod wave;

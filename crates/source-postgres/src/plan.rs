@@ -6,16 +6,16 @@
 
 use serde::{Deserialize, Serialize};
 use sluice_fhir::ResourceType;
-use sluice_model::{PlannedChunk, Scope, Slice, Tally};
-use sluice_ports::{PlanStep, PortError};
+use sluice_model::{PlannedChunk, Scope, Tally};
+use sluice_ports::{PlanStep, PortError, chunk_of, deletions_of, foreign};
 use tokio_postgres::types::Type;
 
 use crate::cohort::Cohort;
 use crate::failure::failed;
 use crate::kinds::Kinds;
+use crate::pack::Pack;
 use crate::pool::Session;
 use crate::range::{BUCKET, FOLLOWS, Key, NOBODY, Span};
-use crate::read::wanted;
 use crate::view::View;
 
 /// Buckets looked at with one statement.
@@ -29,9 +29,7 @@ struct Cursor {
     /// From where on.
     from: Key,
     /// Whole types that wait for company.
-    pack: Vec<ResourceType>,
-    /// How much those are.
-    tally: Tally,
+    pack: Pack,
     /// What was deleted is planned too.
     #[serde(default)]
     is_over: bool,
@@ -67,14 +65,13 @@ impl Cutter<'_> {
         limit: usize,
         cursor: Option<&str>,
     ) -> Result<PlanStep, PortError> {
-        let types = wanted(self.scope);
+        let types = self.scope.exportable();
         let mut cursor = match cursor {
             Some(text) => serde_json::from_str(text).map_err(|_| foreign("cursor"))?,
             None => Cursor {
                 kind: 0,
                 from: Key::first(),
-                pack: Vec::new(),
-                tally: Tally::default(),
+                pack: Pack::default(),
                 is_over: false,
             },
         };
@@ -109,32 +106,22 @@ impl Cutter<'_> {
                 cursor.from = Key::first();
             }
             if !is_whole {
-                return chunk(&[(kind, Span(from, piece.to))], piece.tally).map(Some);
+                return chunk_of(&[(kind, Span(from, piece.to))], piece.tally).map(Some);
             }
-            let full =
-                !cursor.pack.is_empty() && cursor.tally.bytes + piece.tally.bytes > self.target;
-            let ready = if full { unpack(cursor)? } else { None };
-            cursor.pack.push(kind);
-            cursor.tally += piece.tally;
+            let whole = Span(Key::first(), None);
+            let ready = cursor.pack.add((kind, piece.tally), self.target, &whole)?;
             if ready.is_some() {
                 return Ok(ready);
             }
         }
-        if let Some(last) = unpack(cursor)? {
+        if let Some(last) = cursor.pack.take(&Span(Key::first(), None))? {
             return Ok(Some(last));
         }
         if cursor.is_over || self.scope.since.is_none() || types.is_empty() {
             return Ok(None);
         }
         cursor.is_over = true;
-        Ok(Some(PlannedChunk {
-            slice: Slice {
-                types: types.to_vec(),
-                range: String::new(),
-                deleted: true,
-            },
-            expected: Tally::default(),
-        }))
+        Ok(Some(deletions_of(types.to_vec())))
     }
 
     /// As much of a type as fits, from a key on; one resource always does.
@@ -280,51 +267,10 @@ impl Cutter<'_> {
     }
 }
 
-fn unpack(cursor: &mut Cursor) -> Result<Option<PlannedChunk>, PortError> {
-    let pack = std::mem::take(&mut cursor.pack);
-    let tally = std::mem::take(&mut cursor.tally);
-    if pack.is_empty() {
-        return Ok(None);
-    }
-    let whole = |kind| (kind, Span(Key::first(), None));
-    let pack: Vec<_> = pack.into_iter().map(whole).collect();
-    chunk(&pack, tally).map(Some)
-}
-
-fn chunk(pack: &[(ResourceType, Span)], expected: Tally) -> Result<PlannedChunk, PortError> {
-    let spans: Vec<&Span> = pack.iter().map(|(_, span)| span).collect();
-    let range = serde_json::to_string(&spans).map_err(|_| foreign("range"))?;
-    let types = pack.iter().map(|(kind, _)| *kind).collect();
-    Ok(PlannedChunk {
-        slice: Slice {
-            types,
-            range,
-            deleted: false,
-        },
-        expected,
-    })
-}
-
-/// The spans of a slice, by type.
-pub(crate) fn spans(slice: &Slice) -> Result<Vec<(ResourceType, Span)>, PortError> {
-    let spans: Vec<Span> = serde_json::from_str(&slice.range).map_err(|_| foreign("range"))?;
-    if spans.len() != slice.types.len() {
-        return Err(foreign("range"));
-    }
-    Ok(slice.types.iter().copied().zip(spans).collect())
-}
-
 fn tally(row: &tokio_postgres::Row, at: usize) -> Tally {
     let number = |at| u64::try_from(row.get::<_, i64>(at)).unwrap_or(0);
     Tally {
         resources: number(at),
         bytes: number(at + 1),
     }
-}
-
-fn foreign(what: &str) -> PortError {
-    PortError::permanent(
-        "reading a plan",
-        format!("this {what} is not of this source"),
-    )
 }

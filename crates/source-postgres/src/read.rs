@@ -2,18 +2,18 @@
 //! than one compartment, what is nobody's, and last the few bodies that come in pieces.
 
 use futures::{StreamExt, pin_mut};
-use sluice_fhir::{Level, ResourceType};
+use sluice_fhir::ResourceType;
 use sluice_model::{Scope, Slice};
-use sluice_ports::PortError;
+use sluice_ports::{Outlet, PortError, Unheard, spans_of};
 use tokio_postgres::types::Type;
 
-use crate::blocks::{Outlet, Rows, Unheard};
-use crate::cohort::{Cohort, page};
+use crate::cohort::Cohort;
 use crate::failure::failed;
 use crate::kinds::Kinds;
-use crate::plan::spans;
-use crate::pool::{Connections, Purpose, Session};
-use crate::range::{FIRST_PATIENT, FOLLOWS, NOBODY, Span, numbers, quoted};
+use crate::people::{Bitmap, People};
+use crate::pool::{Connections, Purpose};
+use crate::range::{FOLLOWS, NOBODY, Span, numbers};
+use crate::rows::Rows;
 use crate::view::View;
 use crate::{provenance, wave};
 
@@ -32,6 +32,16 @@ pub(crate) enum Stop {
     Failed(PortError),
     /// Nobody listens.
     Unheard,
+}
+
+impl Stop {
+    /// How a reader ends: that nobody listens is no failure of its own.
+    pub(crate) fn settle(read: Result<(), Self>) -> Result<(), PortError> {
+        match read {
+            Ok(()) | Err(Self::Unheard) => Ok(()),
+            Err(Self::Failed(error)) => Err(error),
+        }
+    }
 }
 
 impl From<PortError> for Stop {
@@ -55,6 +65,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) cohort: Cohort,
     /// The wanted types of which there is anything; of most there is nothing.
     pub(crate) present: Vec<i16>,
+    /// Who was asked for last: the types of a slice are mostly about the same people.
+    pub(crate) people: People,
     pub(crate) outlet: Outlet,
 }
 
@@ -80,7 +92,7 @@ pub(crate) async fn present(
 impl Reader<'_> {
     /// Reads all of a slice.
     pub(crate) async fn slice(&mut self, slice: &Slice) -> Result<(), Stop> {
-        for (kind, span) in spans(slice)? {
+        for (kind, span) in spans_of::<Span>(slice)? {
             if !self.present.contains(&self.kinds.code(kind)) {
                 continue;
             }
@@ -119,7 +131,7 @@ impl Reader<'_> {
     }
 
     /// Those that are the cohort's, and those that are nobody's and come along.
-    async fn provenances(&self, span: &Span) -> Result<Vec<String>, PortError> {
+    pub(crate) async fn provenances(&self, span: &Span) -> Result<Vec<String>, PortError> {
         let span = span.within(FOLLOWS, FOLLOWS + 1);
         let mut ids = provenance::ids(self, &span).await?;
         if let Some(kind) = self.kinds.kind(provenance::code(self)) {
@@ -137,7 +149,7 @@ impl Reader<'_> {
         while from < to {
             let end = to.min(from.saturating_add(WINDOW));
             let window = span.within(from, end);
-            let exist = Bitmap::of(self, from, end).await?;
+            let exist = self.exist(from, end).await?;
             let sql = self.rows(code, &window.holds("r.owner", "r.id"), "r.owner, r.id");
             self.copy(&sql, Some(&exist)).await?;
             from = end;
@@ -145,27 +157,11 @@ impl Reader<'_> {
         Ok(())
     }
 
-    async fn last_patient(&self) -> Result<i64, PortError> {
-        let session = self.connections.begin(Purpose::Ask).await?;
-        let row = session
-            .query_typed_one(
-                "SELECT coalesce(max(ordinal), 0) FROM (SELECT owner AS ordinal FROM \
-                 sluice.resource WHERE kind = $1 ORDER BY owner DESC LIMIT 1) last",
-                &[(&self.kinds.code(ResourceType::PATIENT), Type::INT2)],
-            )
-            .await
-            .map_err(failed("looking for the last patient"))?;
-        session.done().await?;
-        Ok(row.get(0))
-    }
-
     /// What the patients of a cohort own.
     async fn bounded(&mut self, code: i16, span: &Span, query: &str) -> Result<(), Stop> {
         let (mut from, to) = span.patients();
         while from < to {
-            let session = self.connections.begin(Purpose::Ask).await?;
-            let patients = page(&session, query, (from, to), COHORT).await?;
-            session.done().await?;
+            let patients = self.members(query, (from, to), COHORT).await?;
             for some in patients.chunks(PAGE) {
                 let one = self.rows(
                     code,
@@ -262,197 +258,4 @@ impl Reader<'_> {
         session.done().await?;
         Ok(())
     }
-}
-
-/// Which of a range of patients exist.
-pub(crate) struct Bitmap {
-    from: i64,
-    bits: Vec<u64>,
-}
-
-impl Bitmap {
-    async fn of(reader: &Reader<'_>, from: i64, to: i64) -> Result<Self, PortError> {
-        let session = reader.connections.begin(Purpose::Ask).await?;
-        let lives = reader.view.lives("p");
-        let rows = session
-            .query_typed_raw(
-                &format!(
-                    "SELECT p.owner FROM sluice.resource p WHERE p.kind = {} AND p.owner >= {from} \
-                     AND p.owner < {to} AND {lives}",
-                    reader.kinds.code(ResourceType::PATIENT)
-                ),
-                std::iter::empty::<(i64, Type)>(),
-            )
-            .await
-            .map_err(failed("looking who exists"))?;
-        pin_mut!(rows);
-        let words = usize::try_from((to - from).div_euclid(64) + 1).unwrap_or(0);
-        let mut bitmap = Self {
-            from,
-            bits: vec![0; words],
-        };
-        while let Some(row) = rows.next().await {
-            let row = row.map_err(failed("looking who exists"))?;
-            bitmap.set(row.get(0));
-        }
-        session.done().await?;
-        Ok(bitmap)
-    }
-
-    fn place(&self, owner: i64) -> Option<(usize, u64)> {
-        let at = usize::try_from(owner.checked_sub(self.from)?).ok()?;
-        (at / 64 < self.bits.len()).then_some((at / 64, 1 << (at % 64)))
-    }
-
-    fn set(&mut self, owner: i64) {
-        if let Some((word, bit)) = self.place(owner) {
-            self.bits[word] |= bit;
-        }
-    }
-
-    pub(crate) fn holds(&self, owner: i64) -> bool {
-        self.place(owner)
-            .is_some_and(|(word, bit)| self.bits[word] & bit != 0)
-    }
-}
-
-impl Reader<'_> {
-    /// The bodies that were passed over, in pieces, so that no size of theirs fills the memory.
-    async fn large(&mut self, kind: ResourceType, span: &Span) -> Result<(), Stop> {
-        let code = self.kinds.code(kind);
-        let found = self.find_large(kind, code, span).await?;
-        for one in found {
-            let mut at = 1_i32;
-            while at <= one.size {
-                let piece = self.piece(code, &one, at).await?;
-                self.outlet.piece(&piece).await?;
-                at += LARGE;
-            }
-            self.outlet.end().await?;
-        }
-        Ok(())
-    }
-
-    async fn find_large(
-        &self,
-        kind: ResourceType,
-        code: i16,
-        span: &Span,
-    ) -> Result<Vec<Large>, PortError> {
-        let (lives, changed) = (self.view.lives("r"), self.view.changed("r"));
-        let session = self.connections.begin(Purpose::Ask).await?;
-        let sql = format!(
-            "SELECT r.owner, r.id, r.row, r.size, r.others FROM sluice.resource r \
-             WHERE r.kind = {code} AND r.size > 4194304 AND ({} OR r.others IS NOT NULL) \
-             AND {lives} AND {changed} ORDER BY r.owner, r.id",
-            span.holds("r.owner", "r.id")
-        );
-        let rows = session
-            .query_typed(&sql, &[])
-            .await
-            .map_err(failed("looking for long resources"))?;
-        let mut found = Vec::new();
-        for row in rows {
-            let large = Large {
-                owner: row.get(0),
-                id: row.get(1),
-                row: row.get(2),
-                size: row.get(3),
-                others: row.get::<_, Option<Vec<i64>>>(4).unwrap_or_default(),
-            };
-            if self.takes(&session, kind, span, &large).await? {
-                found.push(large);
-            }
-        }
-        session.done().await?;
-        Ok(found)
-    }
-
-    /// Whether a long resource is in the slice: by the same rules as the others.
-    async fn takes(
-        &self,
-        session: &Session,
-        kind: ResourceType,
-        span: &Span,
-        large: &Large,
-    ) -> Result<bool, PortError> {
-        let inside = |owner: i64| {
-            let key = crate::range::Key(owner, large.id.clone());
-            span.0 <= key && span.1.as_ref().is_none_or(|to| key < *to)
-        };
-        if matches!(self.cohort, Cohort::Whole) {
-            return Ok(inside(large.owner));
-        }
-        match large.owner {
-            NOBODY => {
-                let one = Span(
-                    crate::range::Key(NOBODY, large.id.clone()),
-                    Some(crate::range::Key(NOBODY, format!("{}\u{1}", large.id))),
-                );
-                Ok(inside(NOBODY)
-                    && kind != ResourceType::GROUP
-                    && !wave::ids(self, kind, &one).await?.is_empty())
-            }
-            FOLLOWS => {
-                let one = Span(
-                    crate::range::Key(FOLLOWS, large.id.clone()),
-                    Some(crate::range::Key(FOLLOWS, format!("{}\u{1}", large.id))),
-                );
-                Ok(inside(FOLLOWS) && !self.provenances(&one).await?.is_empty())
-            }
-            owner if owner < FIRST_PATIENT => Ok(false),
-            owner => {
-                let mut named = vec![owner];
-                named.extend(&large.others);
-                let holds = self.cohort.holds("n.patient", &self.view, self.kinds);
-                let row = session
-                    .query_typed_one(
-                        &format!(
-                            "SELECT min(n.patient) FROM unnest({}) AS n(patient) WHERE {holds}",
-                            numbers(&named, "bigint")
-                        ),
-                        &[],
-                    )
-                    .await
-                    .map_err(failed("looking whose a resource is"))?;
-                Ok(row.get::<_, Option<i64>>(0).is_some_and(inside))
-            }
-        }
-    }
-
-    async fn piece(&self, code: i16, large: &Large, at: i32) -> Result<Vec<u8>, PortError> {
-        let session = self.connections.begin(Purpose::Ask).await?;
-        let row = session
-            .query_typed_one(
-                &format!(
-                    "SELECT substr(r.body, {at}, {LARGE}) FROM sluice.resource r \
-                     WHERE r.kind = {code} AND r.owner = {} AND r.id = {} AND r.row = {}",
-                    large.owner,
-                    quoted(&large.id),
-                    large.row
-                ),
-                &[],
-            )
-            .await
-            .map_err(failed("reading a long resource"))?;
-        session.done().await?;
-        Ok(row.get(0))
-    }
-}
-
-struct Large {
-    owner: i64,
-    id: String,
-    row: i64,
-    size: i32,
-    others: Vec<i64>,
-}
-
-/// The types that an export may hold at its level.
-pub(crate) fn wanted(scope: &Scope) -> Vec<ResourceType> {
-    let is_whole = scope.level == Level::System && scope.patients.is_none();
-    let types = scope.types.iter().copied();
-    types
-        .filter(|kind| kind.is_exportable() && (is_whole || *kind != ResourceType::GROUP))
-        .collect()
 }

@@ -9,7 +9,6 @@ use crate::failure::failed;
 use crate::kinds::Kinds;
 use crate::pool::Session;
 use crate::range::{SOMEBODY, numbers, quoted};
-use crate::read::wanted;
 use crate::view::View;
 
 /// All of them.
@@ -82,7 +81,7 @@ async fn strangers(
     view: &View,
     kinds: &Kinds,
 ) -> Result<Option<Issue>, PortError> {
-    let types = numbers(&kinds.codes(&wanted(scope)), "smallint");
+    let types = numbers(&kinds.codes(&scope.exportable()), "smallint");
     let lives = view.lives("r");
     let row = session
         .query_typed_one(

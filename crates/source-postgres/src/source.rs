@@ -3,29 +3,24 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::StreamExt;
 use sluice_fhir::{Instant, Issue, ResourceType};
 use sluice_model::{Scope, Slice, Snapshot, Tally};
 use sluice_ports::{
-    Block, BlockStream, ByteStream, GroupPage, GroupQuery, PlanStep, PopulationError, PortError,
-    Source,
+    Block, BlockStream, ByteStream, GroupPage, GroupQuery, Outlet, PlanStep, PopulationError,
+    PortError, Source, blocks_of,
 };
 use tokio::sync::{Semaphore, mpsc};
-use tokio::task::JoinHandle;
 
-use crate::blocks::Outlet;
 use crate::cohort::{self, Cohort};
 use crate::failure::failed;
 use crate::kinds::Kinds;
 use crate::options::PostgresOptions;
+use crate::people::People;
 use crate::plan::Cutter;
 use crate::pool::{Connections, Purpose};
-use crate::read::{Reader, Stop, present, wanted};
+use crate::read::{Reader, Stop, present};
 use crate::view::{Token, View};
-use crate::{groups, migrate, remarks};
-
-/// Blocks read ahead of the one who takes them.
-const AHEAD: usize = 2;
+use crate::{clock, groups, migrate, remarks};
 
 /// The tables of Sluice in a database.
 #[derive(Clone)]
@@ -78,8 +73,9 @@ impl PostgresSource {
         let _turn = self.reads.acquire().await;
         let view = View::of(&scope)?;
         let first = slice.types.first().copied();
-        let codes = self.kinds.codes(&wanted(&scope));
+        let codes = self.kinds.codes(&scope.exportable());
         let mut reader = Reader {
+            people: People::default(),
             present: present(&self.connections, &codes).await?,
             connections: &self.connections,
             kinds: &self.kinds,
@@ -93,10 +89,7 @@ impl PostgresSource {
         } else {
             reader.slice(&slice).await
         };
-        match read {
-            Ok(()) | Err(Stop::Unheard) => Ok(()),
-            Err(Stop::Failed(error)) => Err(error),
-        }
+        Stop::settle(read)
     }
 }
 
@@ -107,15 +100,7 @@ impl Source for PostgresSource {
         let session = self.connections.begin(Purpose::Ask).await?;
         // First the clock, then the state: what is written between the two is later than T. A
         // replica knows what was written up to its last transaction, and no more.
-        let clock = session
-            .query_typed_one(
-                "SELECT (extract(epoch FROM CASE WHEN pg_is_in_recovery() \
-                 THEN pg_last_xact_replay_timestamp() \
-                 ELSE clock_timestamp() END) * 1000000)::bigint",
-                &[],
-            )
-            .await
-            .map_err(failed(ACTION))?;
+        let now = clock::time(&session, "clock_timestamp()", ACTION).await?;
         // A writer that has announced itself may still write, and at any time from then on (T9).
         let state = session
             .query_typed_one(
@@ -125,13 +110,6 @@ impl Source for PostgresSource {
             .await
             .map_err(failed(ACTION))?;
         session.done().await?;
-        let Some(now) = clock.get::<_, Option<i64>>(0) else {
-            return Err(PortError::transient(
-                ACTION,
-                "this replica has not heard of a transaction since it started",
-            ));
-        };
-        let now = now.saturating_mul(1000);
         let open: Option<i64> = state.get(1);
         let time = open.map_or(now, |since| now.min(since.saturating_sub(1)));
         let token = Token {
@@ -197,41 +175,7 @@ impl Source for PostgresSource {
 
     async fn read(&self, scope: &Scope, slice: &Slice) -> Result<BlockStream, PortError> {
         let (scope, slice) = (scope.clone(), slice.clone());
-        Ok(blocks(|sender| self.clone().slice(scope, slice, sender)))
+        let reader = |sender| self.clone().slice(scope, slice, sender);
+        Ok(blocks_of("reading the database", reader))
     }
-}
-
-/// What a reader sends, as a stream.
-pub(crate) fn blocks<F>(reading: impl FnOnce(mpsc::Sender<Block>) -> F) -> BlockStream
-where
-    F: Future<Output = Result<(), PortError>> + Send + 'static,
-{
-    let (sender, blocks) = mpsc::channel(AHEAD);
-    let reader = Reading(tokio::spawn(reading(sender)));
-    futures::stream::unfold(Some((blocks, reader)), next_block).boxed()
-}
-
-/// A reader that ends with whoever listens to it, wherever it is; what it runs in the database is
-/// cancelled then.
-struct Reading(JoinHandle<Result<(), PortError>>);
-
-impl Drop for Reading {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-type Blocks = (mpsc::Receiver<Block>, Reading);
-
-/// The next block. The end is only the end when the reader says that all went well.
-async fn next_block(reading: Option<Blocks>) -> Option<(Result<Block, PortError>, Option<Blocks>)> {
-    let (mut blocks, mut reader) = reading?;
-    if let Some(block) = blocks.recv().await {
-        return Some((Ok(block), Some((blocks, reader))));
-    }
-    let end = match (&mut reader.0).await {
-        Ok(end) => end,
-        Err(error) => Err(PortError::transient("reading the database", error)),
-    };
-    end.err().map(|error| (Err(error), None))
 }

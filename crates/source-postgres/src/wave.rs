@@ -10,7 +10,7 @@ use crate::failure::failed;
 use crate::pool::{Purpose, Session};
 use crate::provenance;
 use crate::range::{FOLLOWS, Key, NOBODY, Span, numbers, rows_of};
-use crate::read::{Reader, wanted};
+use crate::read::Reader;
 
 /// The ids of a type that come along, within a span of the keys of its owner, in order.
 pub(crate) async fn ids(
@@ -63,7 +63,7 @@ async fn is_anything_nobodys(
 /// `WITH RECURSIVE wave (kind, id)`: all that comes along.
 fn closure(reader: &Reader<'_>) -> String {
     let (view, kinds) = (&reader.view, reader.kinds);
-    let wanted = wanted(reader.scope);
+    let wanted = reader.scope.exportable();
     let types = numbers(&reader.present, "smallint");
     let (lives, linked, led) = (view.lives("r"), view.known("l"), view.known("o"));
     let code = provenance::code(reader);

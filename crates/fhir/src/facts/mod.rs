@@ -4,8 +4,10 @@
 mod group;
 mod reason;
 mod scan;
+mod shortened;
 mod walk;
 
 pub use group::{GroupFacts, Member, contains};
 pub use reason::Reason;
 pub use scan::{Facts, Target, scan, target};
+pub use shortened::without_members;

@@ -12,14 +12,6 @@ pub(super) fn changed() -> PortError {
     )
 }
 
-/// An opaque text that did not come from here.
-pub(super) fn foreign(what: &str) -> PortError {
-    PortError::new(
-        PortKind::Permanent,
-        format!("using a {what} that this source did not make"),
-    )
-}
-
 /// Index trouble; a disk that is full may be emptied.
 pub(super) fn index(error: rusqlite::Error) -> PortError {
     PortError::transient("asking the index of the data folder", error)

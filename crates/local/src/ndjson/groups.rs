@@ -3,8 +3,8 @@
 use bytes::Bytes;
 use rusqlite::types::Value;
 use rusqlite::{Connection, OptionalExtension, params_from_iter};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use sluice_fhir::ResourceType;
+use sluice_fhir::facts::without_members as shortened;
 use sluice_ports::{GroupPage, GroupQuery, PortError};
 
 use super::failure::index;
@@ -51,51 +51,8 @@ fn without_members(
 ) -> Result<Bytes, PortError> {
     let broken = |error| PortError::permanent("shortening a group", error);
     let text = line(generation, place, span)?;
-    let Shortened(mut group) = serde_json::from_slice(&text).map_err(broken)?;
-    let tag = serde_json::json!({
-        "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
-        "code": "SUBSETTED",
-    });
-    let meta = group.entry("meta").or_insert_with(|| serde_json::json!({}));
-    if let Some(meta) = meta.as_object_mut() {
-        let tags = meta.entry("tag").or_insert_with(|| serde_json::json!([]));
-        if let Some(tags) = tags.as_array_mut() {
-            tags.push(tag);
-        }
-    }
-    let short = serde_json::to_vec(&group).map_err(broken)?;
+    let short = shortened(&text).map_err(broken)?;
     Ok(short.into())
-}
-
-/// A Group whose members are passed over while it is read.
-struct Shortened(serde_json::Map<String, serde_json::Value>);
-
-impl<'de> Deserialize<'de> for Shortened {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_map(Shortener).map(Self)
-    }
-}
-
-struct Shortener;
-
-impl<'de> Visitor<'de> for Shortener {
-    type Value = serde_json::Map<String, serde_json::Value>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a Group")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut group = serde_json::Map::new();
-        while let Some(key) = map.next_key::<String>()? {
-            if key == "member" {
-                map.next_value::<IgnoredAny>()?;
-            } else {
-                group.insert(key, map.next_value()?);
-            }
-        }
-        Ok(group)
-    }
 }
 
 /// Where a Group is: its place and its line.

@@ -45,11 +45,9 @@ use rusqlite::Connection;
 use sluice_fhir::{Issue, Level};
 use sluice_model::{Scope, Slice, Snapshot};
 use sluice_ports::{
-    Block, BlockStream, ByteStream, Clock, GroupPage, GroupQuery, PlanStep, PopulationError,
-    PortError, Source,
+    BlockStream, ByteStream, Clock, GroupPage, GroupQuery, PlanStep, PopulationError, PortError,
+    Source, blocks_of,
 };
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 pub use self::error::LoadError;
 pub use self::generation::Catalog;
@@ -59,12 +57,9 @@ pub use self::options::{InvalidAddress, NdjsonOptions, Undated};
 use self::failure::{LOADING, blocking, changed, index, load};
 use self::fingerprint::{fingerprint, survey};
 use self::generation::Generation;
-use self::picks::{attach, ensure, is_whole, wanted};
+use self::picks::{attach, ensure};
 use self::view::View;
 use crate::lock;
-
-/// Blocks read ahead of the one who takes them.
-const AHEAD: usize = 2;
 
 /// A folder of NDJSON files.
 #[derive(Clone)]
@@ -219,7 +214,7 @@ impl Shared {
 
     fn remarks(&self, scope: &Scope) -> Result<Vec<Issue>, PortError> {
         let generation = self.pinned(&scope.snapshot)?;
-        let picks = if is_whole(scope) {
+        let picks = if scope.is_whole() {
             None
         } else {
             Some(ensure(&generation, scope, &self.picking)?)
@@ -230,7 +225,7 @@ impl Shared {
     fn read(&self, scope: &Scope, slice: &Slice, outlet: &read::Outlet) -> Result<(), PortError> {
         let generation = self.pinned(&scope.snapshot)?;
         let view = View::open(&generation, scope, &self.picking)?;
-        read::slice(&view, &generation, &wanted(scope), slice, outlet)
+        read::slice(&view, &generation, &scope.exportable(), slice, outlet)
     }
 }
 
@@ -286,7 +281,7 @@ impl Source for NdjsonSource {
         blocking(move || {
             let generation = shared.pinned(&scope.snapshot)?;
             let view = View::open(&generation, &scope, &shared.picking)?;
-            plan::step(&view, &wanted(&scope), target, limit, cursor.as_deref())
+            plan::step(&view, &scope.exportable(), target, limit, cursor.as_deref())
         })
         .await
     }
@@ -299,10 +294,8 @@ impl Source for NdjsonSource {
     async fn read(&self, scope: &Scope, slice: &Slice) -> Result<BlockStream, PortError> {
         let shared = Arc::clone(&self.shared);
         let (scope, slice) = (scope.clone(), slice.clone());
-        let (outlet, blocks) = mpsc::channel(AHEAD);
-        let reader = blocking(move || shared.read(&scope, &slice, &outlet));
-        let reader = tokio::spawn(reader);
-        Ok(futures::stream::unfold(Some((blocks, reader)), next_block).boxed())
+        let reader = |outlet| blocking(move || shared.read(&scope, &slice, &outlet));
+        Ok(blocks_of("reading the data folder", reader))
     }
 }
 
@@ -321,21 +314,4 @@ async fn next_piece(
         Ok(None) => None,
         Err(error) => Some((Err(error), None)),
     }
-}
-
-type Reading = (mpsc::Receiver<Block>, JoinHandle<Result<(), PortError>>);
-
-/// The next block. The end is only the end when the reader says that all went well.
-async fn next_block(
-    reading: Option<Reading>,
-) -> Option<(Result<Block, PortError>, Option<Reading>)> {
-    let (mut blocks, reader) = reading?;
-    if let Some(block) = blocks.recv().await {
-        return Some((Ok(block), Some((blocks, reader))));
-    }
-    let end = match reader.await {
-        Ok(end) => end,
-        Err(error) => Err(PortError::transient("reading the data folder", error)),
-    };
-    end.err().map(|error| (Err(error), None))
 }

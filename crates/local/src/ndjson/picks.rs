@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, params};
 use sha2::{Digest, Sha256};
-use sluice_fhir::{Level, ResourceType, compartment};
+use sluice_fhir::Level;
 use sluice_model::Scope;
 use sluice_ports::{PortError, PortKind};
 
@@ -44,23 +44,6 @@ INSERT OR IGNORE INTO picks WITH RECURSIVE wave (kind, place) AS (
     WHERE +o.kind IN (SELECT kind FROM wanted))
 SELECT kind, place FROM wave;
 ";
-
-/// The types of a scope that it may hold at its level.
-pub(super) fn wanted(scope: &Scope) -> Vec<ResourceType> {
-    let types = scope.types.iter().copied();
-    if is_whole(scope) {
-        types.filter(|kind| kind.is_exportable()).collect()
-    } else {
-        types
-            .filter(|kind| compartment::is_exportable(*kind))
-            .collect()
-    }
-}
-
-/// Whether the scope is everything there is.
-pub(super) fn is_whole(scope: &Scope) -> bool {
-    scope.level == Level::System && scope.patients.is_none()
-}
 
 /// Finds or makes the database of a scope. One at a time: several chunks begin at once.
 pub(super) fn ensure(
@@ -151,7 +134,7 @@ pub(super) fn attach(db: &Connection, index: &Path) -> rusqlite::Result<()> {
 
 fn fill(db: &Connection, scope: &Scope) -> rusqlite::Result<Cohort> {
     db.execute_batch(SCHEMA)?;
-    for kind in wanted(scope) {
+    for kind in scope.exportable() {
         db.execute("INSERT OR IGNORE INTO wanted VALUES (?)", [code(kind)])?;
     }
     let mut cohort = Cohort::default();

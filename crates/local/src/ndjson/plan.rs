@@ -2,10 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 use sluice_fhir::ResourceType;
-use sluice_model::{PlannedChunk, Slice, Tally};
-use sluice_ports::{PlanStep, PortError};
+use sluice_model::{PlannedChunk, Tally};
+use sluice_ports::{PlanStep, PortError, chunk_of, foreign};
 
-use super::failure::foreign;
 use super::view::{Step, View};
 
 /// From a place up to but without another.
@@ -87,7 +86,7 @@ impl Cutter<'_> {
             }
             let (from, to) = piece.span;
             if !is_whole {
-                return chunk(&[(kind, from, to)], piece.tally).map(Some);
+                return chunk_of(&[(kind, (from, to))], piece.tally).map(Some);
             }
             let full = self.cursor.tally.bytes + piece.tally.bytes > self.target;
             let ready = if full { self.unpack()? } else { None };
@@ -106,7 +105,8 @@ impl Cutter<'_> {
         if pack.is_empty() {
             return Ok(None);
         }
-        chunk(&pack, tally).map(Some)
+        let pack = pack.into_iter().map(|(kind, from, to)| (kind, (from, to)));
+        chunk_of(&pack.collect::<Vec<(ResourceType, Span)>>(), tally).map(Some)
     }
 
     /// As much of a type as fits, from the cursor on; one resource always does.
@@ -133,27 +133,4 @@ impl Cutter<'_> {
         })?;
         Ok(piece)
     }
-}
-
-fn chunk(pack: &[(ResourceType, i64, i64)], expected: Tally) -> Result<PlannedChunk, PortError> {
-    let spans: Vec<Span> = pack.iter().map(|(_, from, to)| (*from, *to)).collect();
-    let range = serde_json::to_string(&spans).map_err(|_| foreign("range"))?;
-    let types = pack.iter().map(|(kind, ..)| *kind).collect();
-    Ok(PlannedChunk {
-        slice: Slice {
-            types,
-            range,
-            deleted: false,
-        },
-        expected,
-    })
-}
-
-/// The spans of a slice, by type.
-pub(super) fn spans(slice: &Slice) -> Result<Vec<(ResourceType, Span)>, PortError> {
-    let spans: Vec<Span> = serde_json::from_str(&slice.range).map_err(|_| foreign("range"))?;
-    if spans.len() != slice.types.len() {
-        return Err(foreign("range"));
-    }
-    Ok(slice.types.iter().copied().zip(spans).collect())
 }

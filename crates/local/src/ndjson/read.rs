@@ -10,14 +10,14 @@ use std::os::unix::fs::FileExt;
 use bytes::Bytes;
 use sluice_fhir::ResourceType;
 use sluice_model::Slice;
-use sluice_ports::{Block, PortError};
+use sluice_ports::{Block, PortError, foreign, spans_of};
 use tokio::sync::mpsc::Sender;
 
-use super::failure::{changed, foreign};
+use super::failure::changed;
 use super::fingerprint::Stamp;
 use super::generation::Generation;
 use super::place::file_of;
-use super::plan::spans;
+use super::plan::Span;
 use super::view::{Entry, Step, View};
 
 /// Bytes of a block.
@@ -35,7 +35,7 @@ pub(super) fn slice(
     outlet: &Outlet,
 ) -> Result<(), PortError> {
     let mut files = Files::new(generation);
-    for (kind, span) in spans(slice)? {
+    for (kind, span) in spans_of::<Span>(slice)? {
         if !types.contains(&kind) {
             return Err(foreign("slice"));
         }

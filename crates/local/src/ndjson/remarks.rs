@@ -10,7 +10,7 @@ use sluice_model::Scope;
 use super::generation::Generation;
 use super::kinds::code;
 use super::options::Undated;
-use super::picks::{notes, wanted};
+use super::picks::notes;
 
 /// Kinds of broken lines told one by one; the rest are summed up.
 const TOLD: usize = 50;
@@ -91,7 +91,7 @@ fn strangers(generation: &Generation, scope: &Scope) -> Option<Issue> {
     if scope.level == Level::System {
         return None;
     }
-    let types = wanted(scope).into_iter();
+    let types = scope.exportable().into_iter();
     let totals = types.filter_map(|kind| generation.totals.get(&kind));
     let count: i64 = totals.map(|total| total.strangers).sum();
     (count > 0).then(|| {
@@ -108,7 +108,7 @@ fn unknown_times(generation: &Generation, scope: &Scope, undated: Undated) -> Op
     if scope.since.is_none() && scope.until.is_none() {
         return None;
     }
-    let types = wanted(scope).into_iter();
+    let types = scope.exportable().into_iter();
     let totals = types.filter_map(|kind| generation.totals.get(&kind));
     let count: i64 = totals.map(|total| total.undated).sum();
     let treated = match undated {
@@ -130,7 +130,7 @@ fn newer(
 ) -> rusqlite::Result<Option<Issue>> {
     let time = scope.snapshot.time.nanos();
     let mut count: i64 = 0;
-    for kind in wanted(scope) {
+    for kind in scope.exportable() {
         let newest = generation.totals.get(&kind).and_then(|total| total.newest);
         if newest.is_some_and(|newest| newest > time) {
             let sql = "SELECT count(*) FROM entries WHERE kind = ? AND updated > ?";

@@ -11,7 +11,7 @@ use super::cohort::is_bounded;
 use super::failure::index;
 use super::generation::Generation;
 use super::kinds::code;
-use super::picks::{ensure, is_whole};
+use super::picks::ensure;
 
 const WHOLE: &str = "SELECT place, at, len, updated FROM entries
     WHERE kind = ?1 AND place >= ?2 AND place < ?3 ORDER BY place";
@@ -68,7 +68,7 @@ impl<'a> View<'a> {
         turn: &Mutex<()>,
     ) -> Result<Self, PortError> {
         let db = generation.index().map_err(index)?;
-        let sql = if is_whole(scope) {
+        let sql = if scope.is_whole() {
             WHOLE
         } else {
             let picks = ensure(generation, scope, turn)?;

@@ -3,9 +3,9 @@
 use std::ops::Range;
 
 use sluice_model::{PlannedChunk, Slice};
-use sluice_ports::{PlanStep, PortError};
+use sluice_ports::{PlanStep, PortError, foreign};
 
-use super::view::{Part, View, foreign};
+use super::view::{Part, View};
 
 /// Where planning stands.
 #[derive(Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use sluice_fhir::{Level, ResourceType, compartment};
+use sluice_fhir::{ResourceType, compartment};
 use sluice_model::{Scope, Tally};
 use sluice_ports::{PortError, PortKind};
 
@@ -57,7 +57,7 @@ impl View {
         };
         if scope.admits(Some(UPDATED)) {
             // At other levels a Group would name patients beyond those asked for.
-            let is_whole = scope.level == Level::System && scope.patients.is_none();
+            let is_whole = scope.is_whole();
             let parts = ResourceType::all()
                 .filter(|name| scope.types.contains(name))
                 .filter(|name| is_whole || compartment::is_exportable(*name))
@@ -121,12 +121,4 @@ pub(super) fn pinned(options: &SyntheticOptions, scope: &Scope) -> Result<(), Po
         "reading made-up patients whose options changed while the export ran (start the export \
          again)",
     ))
-}
-
-/// An opaque text that did not come from here.
-pub(super) fn foreign(what: &str) -> PortError {
-    PortError::new(
-        PortKind::Permanent,
-        format!("using a {what} that this source did not make"),
-    )
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use sluice_fhir::facts::{GroupFacts, Reason, Target, scan};
-use sluice_fhir::{Reference, ResourceType};
+use sluice_fhir::{Reference, ResourceType, compact};
 
 /// A change to the database.
 #[derive(Debug)]
@@ -171,7 +171,7 @@ fn bundle(line: &Bytes, to: &mut Vec<Change>, rejected: &mut impl FnMut(Rejected
                 }
             }
             (None | Some("PUT" | "POST"), Some(resource)) => {
-                let body = Bytes::from(compact(resource.get().as_bytes()));
+                let body = Bytes::from(compact(resource.get().as_bytes()).into_owned());
                 match put(&body) {
                     Ok(put) => to.push(Change::Put(Box::new(put))),
                     Err(reason) => rejected(Rejected::Line(reason)),
@@ -181,52 +181,6 @@ fn bundle(line: &Bytes, to: &mut Vec<Change>, rejected: &mut impl FnMut(Rejected
         }
     }
     Some(())
-}
-
-/// JSON without the white space between its parts, so that it fits on a line.
-pub(crate) fn compact(json: &[u8]) -> Vec<u8> {
-    let mut compact = Vec::with_capacity(json.len());
-    Compactor::default().push(json, &mut compact);
-    compact
-}
-
-/// Takes the white space out of JSON that comes in pieces.
-#[derive(Debug, Default)]
-pub(crate) struct Compactor {
-    is_text: bool,
-    is_escaped: bool,
-}
-
-impl Compactor {
-    /// Adds what is left of a piece. A line break within a text, which JSON forbids, is escaped.
-    pub(crate) fn push(&mut self, json: &[u8], to: &mut Vec<u8>) {
-        for byte in json {
-            let was_text = self.is_text;
-            self.step(*byte);
-            match byte {
-                b'\n' if was_text => to.extend_from_slice(b"\\n"),
-                b'\r' if was_text => to.extend_from_slice(b"\\r"),
-                b' ' | b'\n' | b'\r' | b'\t' if !was_text => {}
-                byte => to.push(*byte),
-            }
-        }
-    }
-
-    /// Goes past a piece that stays as it is.
-    pub(crate) fn pass(&mut self, json: &[u8]) {
-        for byte in json {
-            self.step(*byte);
-        }
-    }
-
-    fn step(&mut self, byte: u8) {
-        if self.is_text {
-            self.is_text = self.is_escaped || byte != b'"';
-            self.is_escaped = !self.is_escaped && byte == b'\\';
-        } else {
-            self.is_text = byte == b'"';
-        }
-    }
 }
 
 /// Keeps of several changes to one resource the one that counts: the last, unless it says itself that it

@@ -9,8 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use flate2::bufread::MultiGzDecoder;
 use serde_json::value::RawValue;
-
-use super::change::compact;
+use sluice_fhir::compact;
 
 /// Bytes of lines written together.
 const BATCH_BYTES: usize = 8 << 20;
@@ -247,7 +246,7 @@ fn documents(
         let mut batch = Lines::new(file);
         let number = u64::try_from(number).unwrap_or(u64::MAX).saturating_add(1);
         let value = match value {
-            Ok(value) => Bytes::from(compact(value.get().as_bytes())),
+            Ok(value) => Bytes::from(compact(value.get().as_bytes()).into_owned()),
             Err(error) if error.is_io() => return Err(error.into()),
             // It is left out like a broken line.
             Err(_) => Bytes::from_static(b"{"),

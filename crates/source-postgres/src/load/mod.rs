@@ -17,7 +17,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-pub(crate) use self::change::Compactor;
 pub use self::change::Rejected;
 pub use self::input::{Input, LoadError};
 pub use self::writer::{Batch, Pending, Writer, Written};

@@ -2,18 +2,17 @@
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, pin_mut};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use sluice_fhir::ResourceType;
-use sluice_fhir::facts::GroupFacts;
+use sluice_fhir::facts::{GroupFacts, without_members};
 use sluice_ports::{ByteStream, GroupPage, GroupQuery, PortError};
 use tokio_postgres::types::Type;
 
 use super::members::LONGEST;
 use super::relation::{Relation, text};
-use crate::blocks::Rows;
 use crate::failure::failed;
 use crate::pool::{Connections, Purpose, Session};
 use crate::read::LARGE;
+use crate::rows::Rows;
 
 /// A Group longer than this is found without its members; reading it by its id gives them.
 const LONG: usize = 1 << 20;
@@ -44,7 +43,8 @@ pub(super) async fn search(
         let Ok(body) = std::str::from_utf8(row.get(0)) else {
             continue;
         };
-        if !GroupFacts::read(body).is_ok_and(|group| is_asked_for(&group, query)) {
+        let id: &str = row.get(1);
+        if !GroupFacts::read(body).is_ok_and(|group| query.matches(id, &group)) {
             continue;
         }
         page.total += 1;
@@ -68,7 +68,7 @@ fn search_sql(relation: &Relation, ids: &[String]) -> String {
         format!("v.{} = ANY({ids})", relation.id)
     };
     format!(
-        "SELECT {body} FROM (SELECT DISTINCT ON (i) {id} AS i, v.{column} AS body FROM {from} \
+        "SELECT {body}, x.i FROM (SELECT DISTINCT ON (i) {id} AS i, v.{column} AS body FROM {from} \
          WHERE {is_a} AND {lives} AND {has_body} AND {size} <= {LONGEST} AND {which} \
          ORDER BY i, v.{patient} NULLS FIRST) x ORDER BY x.i",
         body = relation.bytes("x.body"),
@@ -83,73 +83,14 @@ fn search_sql(relation: &Relation, ids: &[String]) -> String {
     )
 }
 
-fn is_asked_for(group: &GroupFacts, query: &GroupQuery) -> bool {
-    let name = group.name.to_lowercase();
-    let has_name = |start: &String| name.starts_with(&start.to_lowercase());
-    let has_identifier = |token: &String| {
-        let (system, value) = match token.split_once('|') {
-            Some((system, value)) => (Some(system), value),
-            None => (None, token.as_str()),
-        };
-        let mut identifiers = group.identifiers.iter();
-        identifiers.any(|(own, number)| {
-            system.is_none_or(|system| system == own) && (value.is_empty() || value == number)
-        })
-    };
-    (query.names.is_empty() || query.names.iter().any(has_name))
-        && (query.identifiers.is_empty() || query.identifiers.iter().any(has_identifier))
-}
-
 /// A Group as it is; a long one with everything but its members, and the tag that says so.
 fn shortened(body: &str) -> Result<Bytes, PortError> {
     if body.len() <= LONG {
         return Ok(Bytes::copy_from_slice(body.as_bytes()));
     }
     let broken = |error| PortError::permanent("shortening a group", error);
-    let Shortened(mut group) = serde_json::from_str(body).map_err(broken)?;
-    let tag = serde_json::json!({
-        "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
-        "code": "SUBSETTED",
-    });
-    let meta = group.entry("meta").or_insert_with(|| serde_json::json!({}));
-    if let Some(meta) = meta.as_object_mut() {
-        let tags = meta.entry("tag").or_insert_with(|| serde_json::json!([]));
-        if let Some(tags) = tags.as_array_mut() {
-            tags.push(tag);
-        }
-    }
-    Ok(serde_json::to_vec(&group).map_err(broken)?.into())
-}
-
-/// A Group whose members are passed over while it is read.
-struct Shortened(serde_json::Map<String, serde_json::Value>);
-
-impl<'de> Deserialize<'de> for Shortened {
-    fn deserialize<D: Deserializer<'de>>(json: D) -> Result<Self, D::Error> {
-        json.deserialize_map(Shortener).map(Self)
-    }
-}
-
-struct Shortener;
-
-impl<'de> Visitor<'de> for Shortener {
-    type Value = serde_json::Map<String, serde_json::Value>;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a Group")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut group = serde_json::Map::new();
-        while let Some(key) = map.next_key::<String>()? {
-            if key == "member" {
-                map.next_value::<IgnoredAny>()?;
-            } else {
-                group.insert(key, map.next_value()?);
-            }
-        }
-        Ok(group)
-    }
+    let short = without_members(body.as_bytes()).map_err(broken)?;
+    Ok(short.into())
 }
 
 /// A Group in pieces, by one statement: it may change meanwhile.

@@ -1,8 +1,8 @@
 //! From a body to a line: as it is, unless it has line breaks; then without the white space between its
 //! parts.
 
-use crate::blocks::{Outlet, Unheard};
-use crate::load::Compactor;
+use sluice_fhir::Compactor;
+use sluice_ports::{Outlet, Unheard};
 
 /// What has come of a body.
 #[derive(Debug, Default)]

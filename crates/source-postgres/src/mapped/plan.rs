@@ -8,14 +8,14 @@ use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
 use sluice_fhir::ResourceType;
-use sluice_model::{PlannedChunk, Scope, Slice, Tally};
-use sluice_ports::{PlanStep, PortError};
+use sluice_model::{PlannedChunk, Scope, Tally};
+use sluice_ports::{PlanStep, PortError, chunk_of, deletions_of, foreign};
 
 use super::cohort::Cohort;
 use super::part::{Key, Span};
 use super::relation::Relation;
+use crate::pack::Pack;
 use crate::pool::Session;
-use crate::read::wanted;
 
 /// Where planning stands: all that the next chunk depends on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -29,9 +29,7 @@ struct Cursor {
     /// How much of the type lies before it.
     before: Tally,
     /// Whole types that wait for company.
-    pack: Vec<ResourceType>,
-    /// How much those are.
-    tally: Tally,
+    pack: Pack,
     /// What was deleted is planned too.
     is_over: bool,
 }
@@ -67,7 +65,7 @@ impl Cutter<'_> {
         limit: usize,
         cursor: Option<&str>,
     ) -> Result<PlanStep, PortError> {
-        let types = wanted(self.scope);
+        let types = self.scope.exportable();
         let mut cursor = match cursor {
             Some(text) => serde_json::from_str(text).map_err(|_| foreign("cursor"))?,
             None => Cursor {
@@ -75,8 +73,7 @@ impl Cutter<'_> {
                 kind: 0,
                 from: Key::first(),
                 before: Tally::default(),
-                pack: Vec::new(),
-                tally: Tally::default(),
+                pack: Pack::default(),
                 is_over: false,
             },
         };
@@ -124,30 +121,22 @@ impl Cutter<'_> {
                 }
                 return piece(kind, cursor, cuts).map(Some);
             }
-            let full = !cursor.pack.is_empty() && cursor.tally.bytes + total.bytes > self.target;
-            let ready = if full { unpack(cursor)? } else { None };
+            let ready = cursor
+                .pack
+                .add((kind, total), self.target, &Span::whole())?;
             cursor.kind += 1;
-            cursor.pack.push(kind);
-            cursor.tally += total;
             if ready.is_some() {
                 return Ok(ready);
             }
         }
-        if let Some(last) = unpack(cursor)? {
+        if let Some(last) = cursor.pack.take(&Span::whole())? {
             return Ok(Some(last));
         }
         if !self.has_deletions(types, cursor) {
             return Ok(None);
         }
         cursor.is_over = true;
-        Ok(Some(PlannedChunk {
-            slice: Slice {
-                types: types.to_vec(),
-                range: String::new(),
-                deleted: true,
-            },
-            expected: Tally::default(),
-        }))
+        Ok(Some(deletions_of(types.to_vec())))
     }
 }
 
@@ -175,45 +164,5 @@ fn piece(
         cursor.kind += 1;
         *cuts = None;
     }
-    chunk(&[(kind, Span(from, to))], expected)
-}
-
-fn unpack(cursor: &mut Cursor) -> Result<Option<PlannedChunk>, PortError> {
-    let pack = std::mem::take(&mut cursor.pack);
-    let tally = std::mem::take(&mut cursor.tally);
-    if pack.is_empty() {
-        return Ok(None);
-    }
-    let pack: Vec<_> = pack.into_iter().map(|kind| (kind, Span::whole())).collect();
-    chunk(&pack, tally).map(Some)
-}
-
-fn chunk(pack: &[(ResourceType, Span)], expected: Tally) -> Result<PlannedChunk, PortError> {
-    let spans: Vec<&Span> = pack.iter().map(|(_, span)| span).collect();
-    let range = serde_json::to_string(&spans).map_err(|_| foreign("range"))?;
-    let types = pack.iter().map(|(kind, _)| *kind).collect();
-    Ok(PlannedChunk {
-        slice: Slice {
-            types,
-            range,
-            deleted: false,
-        },
-        expected,
-    })
-}
-
-/// The spans of a slice, by type.
-pub(super) fn spans(slice: &Slice) -> Result<Vec<(ResourceType, Span)>, PortError> {
-    let spans: Vec<Span> = serde_json::from_str(&slice.range).map_err(|_| foreign("range"))?;
-    if spans.len() != slice.types.len() {
-        return Err(foreign("range"));
-    }
-    Ok(slice.types.iter().copied().zip(spans).collect())
-}
-
-fn foreign(what: &str) -> PortError {
-    PortError::permanent(
-        "reading a plan",
-        format!("this {what} is not of this source"),
-    )
+    chunk_of(&[(kind, Span(from, to))], expected)
 }

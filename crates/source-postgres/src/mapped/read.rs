@@ -3,18 +3,17 @@
 use futures::{StreamExt, pin_mut};
 use sluice_fhir::ResourceType;
 use sluice_model::{Scope, Slice};
-use sluice_ports::PortError;
+use sluice_ports::{Outlet, PortError, spans_of};
 use tokio_postgres::types::{ToSql, Type};
 
 use super::cohort::Cohort;
 use super::line::Line;
 use super::part::{Part, Span};
-use super::plan::spans;
 use super::relation::{Body, Relation, is_directory};
-use crate::blocks::{Outlet, Rows};
 use crate::failure::failed;
 use crate::pool::{Connections, Purpose};
 use crate::read::{LARGE, Stop};
+use crate::rows::Rows;
 
 /// What the reading of a slice needs.
 pub(super) struct Reader<'a> {
@@ -28,7 +27,7 @@ pub(super) struct Reader<'a> {
 impl Reader<'_> {
     /// Reads all of a slice.
     pub(super) async fn slice(&mut self, slice: &Slice) -> Result<(), Stop> {
-        let mut spans = spans(slice)?;
+        let mut spans = spans_of::<Span>(slice)?;
         if spans.len() > 1 {
             // Of many small types most are not there; to ask for each may be to go through all each time.
             let present = self.present(&slice.types).await?;

@@ -9,7 +9,6 @@ use super::cohort::{existing, gather};
 use super::relation::{Relation, is_directory};
 use crate::failure::failed;
 use crate::pool::Session;
-use crate::read::wanted;
 
 /// All of them.
 pub(super) async fn remarks(
@@ -76,7 +75,7 @@ async fn counted(
     relation: &Relation,
     scope: &Scope,
 ) -> Result<Vec<Issue>, PortError> {
-    let types = wanted(scope);
+    let types = scope.exportable();
     let is_bounded = scope.since.is_some() || scope.until.is_some();
     let inside: Vec<ResourceType> = types
         .iter()
@@ -105,8 +104,7 @@ async fn counted(
         let text = format!("rows of these types left out, for they have no body: {empty}");
         issues.push(Issue::warning(IssueCode::Incomplete, text));
     }
-    let is_whole = scope.level == Level::System && scope.patients.is_none();
-    if strangers > 0 && !is_whole {
+    if strangers > 0 && !scope.is_whole() {
         let text = format!(
             "rows of these types that should be somebody's and name nobody: {strangers}; they are \
              exported at system level only"

@@ -7,11 +7,10 @@ use serde::{Deserialize, Serialize};
 use sluice_fhir::{Instant, Issue, ResourceType};
 use sluice_model::{Scope, Slice, Snapshot};
 use sluice_ports::{
-    Block, BlockStream, ByteStream, GroupPage, GroupQuery, PlanStep, PopulationError, PortError,
-    Source,
+    Block, BlockStream, ByteStream, GroupPage, GroupQuery, Outlet, PlanStep, PopulationError,
+    PortError, Source, blocks_of,
 };
 use tokio::sync::{Semaphore, mpsc};
-use tokio_postgres::types::{ToSql, Type};
 
 use super::cohort::{self, Cohort};
 use super::mapping::Mapping;
@@ -19,12 +18,10 @@ use super::plan::Cutter;
 use super::read::Reader;
 use super::relation::Relation;
 use super::{columns, groups, remarks};
-use crate::blocks::Outlet;
-use crate::failure::failed;
+use crate::clock;
 use crate::options::PostgresOptions;
 use crate::pool::{Connections, Purpose};
 use crate::read::Stop;
-use crate::source::blocks;
 
 /// A site's own table or view in a database. Only ever read.
 #[derive(Clone)]
@@ -97,30 +94,22 @@ impl MappedSource {
         } else {
             reader.slice(&slice).await
         };
-        match read {
-            Ok(()) | Err(Stop::Unheard) => Ok(()),
-            Err(Stop::Failed(error)) => Err(error),
-        }
+        Stop::settle(read)
     }
 }
 
-/// T as microseconds: before the present, and before everything that open transactions of this database
+/// T of a primary: before the present, and before everything that open transactions of this database
 /// began to write, as far as they can be seen: what they commit later must be in the next export (T9).
-/// A replica knows what was written up to its last transaction, and no more.
-const CLOCK: &str = "SELECT (extract(epoch FROM CASE WHEN pg_is_in_recovery() \
-    THEN coalesce(pg_last_xact_replay_timestamp(), 'epoch') \
-    ELSE least(clock_timestamp(), (SELECT min(a.xact_start) - interval '1 microsecond' \
-        FROM pg_catalog.pg_stat_activity a WHERE a.datname = current_database() \
-        AND a.backend_xid IS NOT NULL)) END) * 1000000)::bigint";
+const CLOCK: &str = "least(clock_timestamp(), (SELECT min(a.xact_start) - interval '1 microsecond' \
+    FROM pg_catalog.pg_stat_activity a WHERE a.datname = current_database() \
+    AND a.backend_xid IS NOT NULL))";
 
 #[async_trait]
 impl Source for MappedSource {
     async fn snapshot(&self) -> Result<Snapshot, PortError> {
         const ACTION: &str = "fixing the time of an export";
         let session = self.connections.begin(Purpose::Ask).await?;
-        let none: [(&(dyn ToSql + Sync), Type); 0] = [];
-        let clock = session.query_typed_one(CLOCK, &none).await;
-        let micros: i64 = clock.map_err(failed(ACTION))?.get(0);
+        let time = clock::time(&session, CLOCK, ACTION).await?;
         session.done().await?;
         let token = Token {
             mapped: self.relation.name.clone(),
@@ -128,7 +117,7 @@ impl Source for MappedSource {
         let token =
             serde_json::to_string(&token).map_err(|error| PortError::permanent(ACTION, error))?;
         Ok(Snapshot {
-            time: Instant::from_nanos(micros.saturating_mul(1000)).floor_to_millis(),
+            time: Instant::from_nanos(time).floor_to_millis(),
             token,
         })
     }
@@ -184,6 +173,7 @@ impl Source for MappedSource {
 
     async fn read(&self, scope: &Scope, slice: &Slice) -> Result<BlockStream, PortError> {
         let (scope, slice) = (scope.clone(), slice.clone());
-        Ok(blocks(|sender| self.clone().slice(scope, slice, sender)))
+        let reader = |sender| self.clone().slice(scope, slice, sender);
+        Ok(blocks_of("reading the database", reader))
     }
 }

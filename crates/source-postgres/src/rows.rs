@@ -1,114 +1,10 @@
-//! From binary COPY to blocks of lines: bodies are copied once and never looked into.
+//! The rows of binary COPY: bodies are never looked into.
 
-use bytes::{Bytes, BytesMut};
-use sluice_fhir::ResourceType;
-use sluice_ports::{Block, PortError};
-use tokio::sync::mpsc;
-
-/// Bytes of a block.
-pub(crate) const BLOCK: usize = 1 << 20;
+use bytes::Bytes;
+use sluice_ports::PortError;
 
 /// What precedes the rows: a signature, flags, and how long an extension follows.
 const HEADER: usize = 19;
-
-/// Takes blocks until nobody wants more.
-pub(crate) struct Outlet {
-    sender: mpsc::Sender<Block>,
-    kind: ResourceType,
-    block: BytesMut,
-    lines: u64,
-}
-
-/// Nobody listens any more.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Unheard;
-
-impl Outlet {
-    pub(crate) fn new(sender: mpsc::Sender<Block>, kind: ResourceType) -> Self {
-        Self {
-            sender,
-            kind,
-            block: BytesMut::new(),
-            lines: 0,
-        }
-    }
-
-    /// What follows is of another type.
-    pub(crate) async fn turn_to(&mut self, kind: ResourceType) -> Result<(), Unheard> {
-        self.flush().await?;
-        self.kind = kind;
-        Ok(())
-    }
-
-    /// Adds a body as a line.
-    pub(crate) async fn line(&mut self, body: &[u8]) -> Result<(), Unheard> {
-        if body.len() >= BLOCK {
-            self.flush().await?;
-            for piece in body.chunks(BLOCK) {
-                self.piece(piece).await?;
-            }
-            return self.end().await;
-        }
-        if self.block.len() + body.len() + 1 > BLOCK {
-            self.flush().await?;
-        }
-        if self.block.capacity() == 0 {
-            self.block.reserve(BLOCK);
-        }
-        self.block.extend_from_slice(body);
-        self.block.extend_from_slice(b"\n");
-        self.lines += 1;
-        Ok(())
-    }
-
-    /// Adds a part of a line that comes in pieces; [`Outlet::end`] ends it. Nothing else may share its
-    /// blocks, so what is there goes first.
-    pub(crate) async fn piece(&mut self, piece: &[u8]) -> Result<(), Unheard> {
-        if self.lines > 0 {
-            self.flush().await?;
-        }
-        let mut rest = piece;
-        while !rest.is_empty() {
-            let room = BLOCK.saturating_sub(self.block.len()).min(rest.len());
-            let (part, left) = rest.split_at(room);
-            self.block.extend_from_slice(part);
-            if self.block.len() >= BLOCK {
-                self.send().await?;
-            }
-            rest = left;
-        }
-        Ok(())
-    }
-
-    /// Ends a line that came in pieces.
-    pub(crate) async fn end(&mut self) -> Result<(), Unheard> {
-        self.block.extend_from_slice(b"\n");
-        self.lines = 1;
-        self.flush().await
-    }
-
-    /// Sends a block made elsewhere.
-    pub(crate) async fn block(&mut self, block: Block) -> Result<(), Unheard> {
-        self.sender.send(block).await.map_err(|_| Unheard)
-    }
-
-    /// Sends what is there.
-    pub(crate) async fn flush(&mut self) -> Result<(), Unheard> {
-        if self.block.is_empty() {
-            return Ok(());
-        }
-        self.send().await
-    }
-
-    async fn send(&mut self) -> Result<(), Unheard> {
-        let block = Block {
-            kind: self.kind,
-            bytes: self.block.split().freeze(),
-            lines: std::mem::take(&mut self.lines),
-        };
-        self.sender.send(block).await.map_err(|_| Unheard)
-    }
-}
 
 /// Rows of binary COPY, each a number and a body, out of pieces that end anywhere.
 pub(crate) struct Rows {
@@ -244,22 +140,5 @@ mod tests {
         rows.feed(Bytes::copy_from_slice(&bytes[..bytes.len() - 2]));
         assert!(rows.next().unwrap().is_some() && rows.next().unwrap().is_none());
         assert!(!rows.is_over());
-    }
-
-    #[tokio::test]
-    async fn long_lines_stand_alone_and_short_ones_share() {
-        let (sender, mut blocks) = mpsc::channel(16);
-        let mut outlet = Outlet::new(sender, ResourceType::PATIENT);
-        outlet.line(b"{}").await.unwrap();
-        outlet.line(&vec![b'x'; BLOCK * 2 + 5]).await.unwrap();
-        outlet.line(b"[]").await.unwrap();
-        outlet.line(b"[]").await.unwrap();
-        outlet.flush().await.unwrap();
-        drop(outlet);
-        let mut seen = Vec::new();
-        while let Some(block) = blocks.recv().await {
-            seen.push((block.bytes.len(), block.lines));
-        }
-        assert_eq!(seen, [(3, 1), (BLOCK, 0), (BLOCK, 0), (6, 1), (6, 2)]);
     }
 }

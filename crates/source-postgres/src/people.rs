@@ -1,0 +1,131 @@
+//! Who exists and who is a member, as far as a slice has asked.
+
+use std::sync::Arc;
+
+use futures::{StreamExt, pin_mut};
+use sluice_fhir::ResourceType;
+use sluice_ports::PortError;
+use tokio_postgres::types::Type;
+
+use crate::cohort::page;
+use crate::failure::failed;
+use crate::pool::Purpose;
+use crate::read::Reader;
+
+/// A range of numbers, and the members in it.
+type Members = ((i64, i64), Arc<Vec<i64>>);
+
+/// The answers to what was asked last.
+#[derive(Default)]
+pub(crate) struct People {
+    last: Option<i64>,
+    exist: Option<Arc<Bitmap>>,
+    members: Option<Members>,
+}
+
+impl Reader<'_> {
+    /// The highest number of a Patient.
+    pub(crate) async fn last_patient(&mut self) -> Result<i64, PortError> {
+        if let Some(last) = self.people.last {
+            return Ok(last);
+        }
+        let session = self.connections.begin(Purpose::Ask).await?;
+        let row = session
+            .query_typed_one(
+                "SELECT coalesce(max(ordinal), 0) FROM (SELECT owner AS ordinal FROM \
+                 sluice.resource WHERE kind = $1 ORDER BY owner DESC LIMIT 1) last",
+                &[(&self.kinds.code(ResourceType::PATIENT), Type::INT2)],
+            )
+            .await
+            .map_err(failed("looking for the last patient"))?;
+        session.done().await?;
+        let last = row.get(0);
+        self.people.last = Some(last);
+        Ok(last)
+    }
+
+    /// Which of a range of patients exist.
+    pub(crate) async fn exist(&mut self, from: i64, to: i64) -> Result<Arc<Bitmap>, PortError> {
+        if let Some(known) = &self.people.exist
+            && (known.from, known.to) == (from, to)
+        {
+            return Ok(Arc::clone(known));
+        }
+        let exist = Arc::new(Bitmap::of(self, from, to).await?);
+        self.people.exist = Some(Arc::clone(&exist));
+        Ok(exist)
+    }
+
+    /// The first patients of a bounded cohort in a range, in order, as many as asked for at most.
+    pub(crate) async fn members(
+        &mut self,
+        query: &str,
+        range: (i64, i64),
+        limit: i64,
+    ) -> Result<Arc<Vec<i64>>, PortError> {
+        if let Some((of, known)) = &self.people.members
+            && *of == range
+        {
+            return Ok(Arc::clone(known));
+        }
+        let session = self.connections.begin(Purpose::Ask).await?;
+        let members = Arc::new(page(&session, query, range, limit).await?);
+        session.done().await?;
+        self.people.members = Some((range, Arc::clone(&members)));
+        Ok(members)
+    }
+}
+
+/// Which of a range of patients exist.
+pub(crate) struct Bitmap {
+    from: i64,
+    to: i64,
+    bits: Vec<u64>,
+}
+
+impl Bitmap {
+    async fn of(reader: &Reader<'_>, from: i64, to: i64) -> Result<Self, PortError> {
+        let session = reader.connections.begin(Purpose::Ask).await?;
+        let lives = reader.view.lives("p");
+        let rows = session
+            .query_typed_raw(
+                &format!(
+                    "SELECT p.owner FROM sluice.resource p WHERE p.kind = {} AND p.owner >= {from} \
+                     AND p.owner < {to} AND {lives}",
+                    reader.kinds.code(ResourceType::PATIENT)
+                ),
+                std::iter::empty::<(i64, Type)>(),
+            )
+            .await
+            .map_err(failed("looking who exists"))?;
+        pin_mut!(rows);
+        let words = usize::try_from((to - from).div_euclid(64) + 1).unwrap_or(0);
+        let mut bitmap = Self {
+            from,
+            to,
+            bits: vec![0; words],
+        };
+        while let Some(row) = rows.next().await {
+            let row = row.map_err(failed("looking who exists"))?;
+            bitmap.set(row.get(0));
+        }
+        session.done().await?;
+        Ok(bitmap)
+    }
+
+    fn place(&self, owner: i64) -> Option<(usize, u64)> {
+        let at = usize::try_from(owner.checked_sub(self.from)?).ok()?;
+        (at / 64 < self.bits.len()).then_some((at / 64, 1 << (at % 64)))
+    }
+
+    fn set(&mut self, owner: i64) {
+        if let Some((word, bit)) = self.place(owner) {
+            self.bits[word] |= bit;
+        }
+    }
+
+    pub(crate) fn holds(&self, owner: i64) -> bool {
+        self.place(owner)
+            .is_some_and(|(word, bit)| self.bits[word] & bit != 0)
+    }
+}
