@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sluice_fhir::{Instant, Level, ResourceType};
-use sluice_model::{JobRef, JobState, Scope};
+use sluice_model::{JobRef, JobState, Scope, Selection};
 use sluice_ports::{PortError, PortKind};
 
 use crate::{Journal, KickoffError, Policy, Ports, Rebuild};
@@ -45,6 +45,7 @@ struct Canonical<'a> {
     since: Option<Instant>,
     until: Option<Instant>,
     patients: &'a Option<Vec<String>>,
+    selection: &'a Selection,
 }
 
 /// The same for two requests that ask for the same, however they say it.
@@ -55,6 +56,7 @@ pub(crate) fn fingerprint(scope: &Scope) -> Result<String, PortError> {
         since: scope.since.map(Instant::floor_to_millis),
         until: scope.until.map(Instant::floor_to_millis),
         patients: &scope.patients,
+        selection: &scope.selection,
     };
     let text = serde_json::to_vec(&canonical)
         .map_err(|error| PortError::permanent("telling a request from others", error))?;
@@ -218,6 +220,7 @@ mod tests {
 
     fn scope(types: &[&str], since: Option<&str>) -> Scope {
         Scope {
+            selection: sluice_model::Selection::default(),
             level: Level::Patient,
             types: types.iter().map(|name| name.parse().unwrap()).collect(),
             since: since.map(|text| text.parse().unwrap()),

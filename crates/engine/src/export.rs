@@ -9,10 +9,11 @@ use sluice_model::{
     AttemptId, ChunkId, Hint, JobRecord, JobRef, PlannedChunk, Receipt, Tally, Version,
     WrittenFile, layout,
 };
-use sluice_ports::{Creation, Lease, Message, PortError, PortKind, Settle};
+use sluice_ports::{Block, Creation, Lease, Message, PortError, PortKind, Settle};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
+use crate::chooser::Chooser;
 use crate::chunk_files::{ChunkFiles, FileForm};
 use crate::metrics::ChunkOutcome;
 use crate::settled::{admits, check};
@@ -196,24 +197,40 @@ impl Export {
             ticks,
             so_far: Tally::default(),
         };
+        let mut chooser = if slice.deleted {
+            // Of what is gone nobody can tell whether it would be chosen (T-033).
+            None
+        } else {
+            Chooser::new(&scope.selection, &slice.types)
+        };
         loop {
             let Some(next) = self.beside(task, &mut watch, blocks.next()).await else {
                 return Ok(false);
             };
             let Some(block) = next else {
+                if let Some(chooser) = &chooser {
+                    chooser.finish()?;
+                }
                 return Ok(true);
             };
-            let block = block?;
+            let mut block = block?;
             if block.kind == ResourceType::OPERATION_OUTCOME {
                 told::listen(&block, told)?;
                 continue;
             }
             admits(scope, slice, block.kind)?;
+            watch.so_far.bytes += u64::try_from(block.bytes.len()).unwrap_or(u64::MAX);
+            if let Some(takes) = chooser.take_if(|chooser| chooser.concerns(block.kind)) {
+                let (back, left) = choose(takes, block).await?;
+                chooser = Some(back);
+                let Some(left) = left else { continue };
+                block = left;
+            }
             let Some(added) = self.beside(task, &mut watch, files.add(block)).await else {
                 return Ok(false);
             };
             added?;
-            watch.so_far = files.tally();
+            watch.so_far.resources = files.tally().resources;
         }
     }
 
@@ -284,7 +301,7 @@ impl Export {
             (files, Vec::new())
         };
         let receipt = Receipt {
-            v: Version::default(),
+            v: Version::lowest(deleted.is_empty()),
             chunk: task.chunk,
             attempt,
             files,
@@ -390,6 +407,13 @@ impl Export {
         }
         Ok(())
     }
+}
+
+/// Another thread chooses; it gives the chooser back.
+async fn choose(mut chooser: Chooser, block: Block) -> Result<(Chooser, Option<Block>), PortError> {
+    let work = move || chooser.block(block).map(|left| (chooser, left));
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| PortError::transient("choosing among resources", error))?
 }
 
 fn missing(action: &str) -> PortError {

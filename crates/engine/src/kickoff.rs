@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use sluice_auth::LevelName;
 use sluice_fhir::{Level, ResourceType, compartment, parameters};
-use sluice_model::{Hint, JobId, JobRecord, JobRef, Scope, TenantId, Version, layout};
+use sluice_model::{Hint, JobId, JobRecord, JobRef, Scope, Selection, TenantId, Version, layout};
 use sluice_ports::{Creation, JobStatus, Message, PopulationError, PortError, PortKind, Rate};
 
 use crate::duplicates::{Claims, Duplicates, Names, fingerprint, keep};
@@ -223,11 +223,15 @@ impl Kickoff {
             since: request.asked.since,
             until: request.asked.until,
             patients: request.asked.patients,
+            selection: Selection {
+                filters: request.asked.filters,
+                elements: request.asked.elements,
+            },
             snapshot: tenant.source.snapshot().await?,
         };
         tenant.source.check(&scope).await?;
         Ok(JobRecord {
-            v: Version::default(),
+            v: Version::lowest(scope.selection.is_everything()),
             name: job.clone(),
             url: request.url,
             client: request.caller.id().map(str::to_owned),

@@ -14,6 +14,7 @@ mod advance;
 mod assemble;
 mod audit;
 mod cancel;
+mod chooser;
 mod chunk_files;
 mod dispatch;
 mod driver;

@@ -47,6 +47,7 @@ mod tests {
 
     fn scope(since: bool) -> Scope {
         Scope {
+            selection: sluice_model::Selection::default(),
             level: Level::Patient,
             types: vec![PATIENT],
             since: since.then(|| Instant::from_millis(0)),

@@ -402,6 +402,7 @@ async fn ended_job(rig: &Rig) -> JobRef {
         url: "http://test/one/fhir/Group/g1/$export".to_owned(),
         client: Some("registry".to_owned()),
         scope: Scope {
+            selection: sluice_model::Selection::default(),
             level: Level::Group("g1".to_owned()),
             types: Vec::new(),
             since: None,

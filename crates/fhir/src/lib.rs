@@ -4,6 +4,7 @@
 pub mod capability;
 mod compact;
 pub mod compartment;
+pub mod elements;
 pub mod facts;
 mod instant;
 mod level;
@@ -12,6 +13,7 @@ pub mod parameters;
 mod prefer;
 mod reference;
 mod resource_type;
+pub mod search;
 
 pub use compact::{Compactor, compact};
 pub use instant::{Instant, InvalidInstant};

@@ -24,6 +24,7 @@ fn source(query: &str) -> SyntheticSource {
 
 async fn scope(source: &SyntheticSource, level: Level, types: &[&str]) -> Scope {
     Scope {
+        selection: sluice_model::Selection::default(),
         level,
         types: types.iter().map(|name| name.parse().unwrap()).collect(),
         since: None,

@@ -11,6 +11,7 @@ mod manifest;
 mod plan;
 mod receipt;
 mod scope;
+mod selection;
 mod version;
 
 pub use hint::{Hint, Lane};
@@ -20,6 +21,7 @@ pub use manifest::{Manifest, ManifestFile};
 pub use plan::{CHUNKS_PER_PAGE, PlanPage, PlannedChunk, Sealed, Slice};
 pub use receipt::{Packed, Receipt, WrittenFile};
 pub use scope::{Scope, Snapshot};
+pub use selection::Selection;
 pub use version::{DOCUMENT_VERSION, Version};
 
 /// How much: resources and bytes of NDJSON.

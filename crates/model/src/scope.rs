@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use sluice_fhir::{Instant, Level, ResourceType, compartment};
 
+use crate::Selection;
+
 /// The state of the source that a job sees.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
@@ -28,6 +30,9 @@ pub struct Scope {
     /// Only these patients, by id, sorted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patients: Option<Vec<String>>,
+    /// What is chosen of all that. A source may leave out what is not chosen; whoever reads it chooses again.
+    #[serde(default, skip_serializing_if = "Selection::is_everything")]
+    pub selection: Selection,
     /// The state of the source that every chunk reads.
     pub snapshot: Snapshot,
 }

@@ -2,16 +2,29 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// What this build writes.
-pub const DOCUMENT_VERSION: u32 = 1;
+/// The newest that this build reads and writes.
+pub const DOCUMENT_VERSION: u32 = 2;
 
 /// A document's version, known to be readable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Version(u32);
 
+impl Version {
+    /// Of documents that every build so far understands.
+    pub const FIRST: Self = Self(1);
+    /// Of documents whose meaning a build of version 1 would miss: a job that chooses among resources or wants
+    /// its answer in another form, a receipt or manifest that has more than files of data and errors.
+    pub const SECOND: Self = Self(2);
+
+    /// The lowest version whose builds do not misread a document.
+    pub const fn lowest(is_plain: bool) -> Self {
+        if is_plain { Self::FIRST } else { Self::SECOND }
+    }
+}
+
 impl Default for Version {
     fn default() -> Self {
-        Self(DOCUMENT_VERSION)
+        Self::FIRST
     }
 }
 
@@ -35,6 +48,7 @@ mod tests {
     #[test]
     fn a_newer_document_is_refused_rather_than_misread() {
         assert!(serde_json::from_str::<Version>("1").is_ok());
-        assert!(serde_json::from_str::<Version>("2").is_err());
+        assert!(serde_json::from_str::<Version>("2").is_ok());
+        assert!(serde_json::from_str::<Version>("3").is_err());
     }
 }

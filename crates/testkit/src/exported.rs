@@ -14,6 +14,7 @@ use sluice_ports::{Block, PortError, Source};
 /// Everything a level can hold, as of now.
 pub async fn scope(source: &dyn Source, level: Level) -> Scope {
     Scope {
+        selection: sluice_model::Selection::default(),
         level,
         types: ResourceType::all()
             .filter(|kind| kind.is_exportable())

@@ -33,6 +33,7 @@ pub(crate) async fn expected(folder: &Path, level: &Level) -> Vec<String> {
         Level::Group(id) => sluice_fhir::Level::Group(id.clone()),
     };
     let scope = Scope {
+        selection: sluice_model::Selection::default(),
         types: sluice_fhir::ResourceType::all().collect(),
         level,
         since: None,

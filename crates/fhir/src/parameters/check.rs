@@ -7,9 +7,7 @@ use super::{Context, Kickoff, RawParameter};
 use crate::{Instant, Issue, IssueCode, Reference, ResourceType, compartment};
 
 /// Parameters of the guide that this server knows and does not implement yet.
-const NOT_YET: [&str; 7] = [
-    "_elements",
-    "_typeFilter",
+const NOT_YET: [&str; 5] = [
     "includeAssociatedData",
     "organizeOutputBy",
     "allowPartialManifests",
@@ -29,6 +27,8 @@ pub fn check(raw: &[RawParameter], context: &Context<'_>) -> Result<Kickoff, Vec
     checker.kickoff.until = checker.instant(raw, "_until");
     checker.types(raw);
     checker.patients(raw);
+    checker.filters(raw);
+    checker.elements(raw);
     checker.others(raw);
     if checker.problems.is_empty() {
         Ok(checker.kickoff)
@@ -37,25 +37,25 @@ pub fn check(raw: &[RawParameter], context: &Context<'_>) -> Result<Kickoff, Vec
     }
 }
 
-struct Checker<'a> {
-    context: &'a Context<'a>,
-    problems: Vec<Issue>,
-    kickoff: Kickoff,
+pub(super) struct Checker<'a> {
+    pub(super) context: &'a Context<'a>,
+    pub(super) problems: Vec<Issue>,
+    pub(super) kickoff: Kickoff,
 }
 
-fn values<'r>(raw: &'r [RawParameter], name: &str) -> impl Iterator<Item = &'r str> {
+pub(super) fn values<'r>(raw: &'r [RawParameter], name: &str) -> impl Iterator<Item = &'r str> {
     raw.iter()
         .filter(move |parameter| parameter.name == name)
         .map(|raw| raw.value.as_str())
 }
 
 impl Checker<'_> {
-    fn refuse(&mut self, code: IssueCode, name: &str, text: impl Into<String>) {
+    pub(super) fn refuse(&mut self, code: IssueCode, name: &str, text: impl Into<String>) {
         self.problems.push(Issue::error(code, text).about(name));
     }
 
     /// Refuses, or under lenient handling notes what is ignored.
-    fn ignore_or_refuse(&mut self, name: &str, text: &str) {
+    pub(super) fn ignore_or_refuse(&mut self, name: &str, text: &str) {
         if self.context.lenient {
             let text = format!("ignored, because handling=lenient was preferred: {text}");
             let issue = Issue::warning(IssueCode::NotSupported, text).about(name);
@@ -196,7 +196,15 @@ impl Checker<'_> {
     }
 
     fn others(&mut self, raw: &[RawParameter]) {
-        const KNOWN: [&str; 5] = ["_outputFormat", "_since", "_until", "_type", "patient"];
+        const KNOWN: [&str; 7] = [
+            "_elements",
+            "_outputFormat",
+            "_since",
+            "_type",
+            "_typeFilter",
+            "_until",
+            "patient",
+        ];
         let names: BTreeSet<&str> = raw
             .iter()
             .map(|parameter| parameter.name.as_str())

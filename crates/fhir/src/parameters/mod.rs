@@ -4,10 +4,13 @@
 
 mod check;
 mod raw;
+mod selection;
 
 pub use check::check;
 pub use raw::{RawParameter, from_body, from_query};
 
+use crate::elements::Elements;
+use crate::search::Filter;
 use crate::{Instant, Issue, Level, ResourceType};
 
 /// Where the parameters came from and what the request may say.
@@ -32,6 +35,10 @@ pub struct Kickoff {
     pub until: Option<Instant>,
     /// Ids of the patients asked for, sorted; `None` when `patient` was absent.
     pub patients: Option<Vec<String>>,
+    /// The queries of `_typeFilter`.
+    pub filters: Vec<Filter>,
+    /// What `_elements` asks for.
+    pub elements: Elements,
     /// What lenient handling let pass, for the `error` files.
     pub ignored: Vec<Issue>,
 }

@@ -110,6 +110,7 @@ impl Case {
         let mut ids: Vec<String> = ids.map(|number| format!("p{number:08}")).collect();
         ids.sort_unstable();
         let scope = Scope {
+            selection: sluice_model::Selection::default(),
             level: self.level.clone(),
             types: self
                 .types

@@ -39,6 +39,7 @@ pub async fn deletions(source: &dyn Source, expected: &Deletions) -> Result<(), 
     ];
     for (level, names) in levels {
         let scope = Scope {
+            selection: sluice_model::Selection::default(),
             level,
             types: expected.types.clone(),
             since: Some(expected.since),

@@ -47,6 +47,7 @@ pub async fn source(source: &dyn Source, population: &Population) -> Result<(), 
     ];
     for (level, expected) in levels {
         let scope = Scope {
+            selection: sluice_model::Selection::default(),
             types: expected.keys().copied().collect(),
             level,
             since: None,
@@ -212,6 +213,7 @@ async fn groups_can_be_found(source: &dyn Source, id: &str) -> Result<(), PortEr
 
 async fn unknown_populations_are_refused(source: &dyn Source) -> Result<(), PortError> {
     let mut scope = Scope {
+        selection: sluice_model::Selection::default(),
         types: vec![ResourceType::PATIENT],
         level: Level::Group("no-such-group".to_owned()),
         since: None,
