@@ -9,6 +9,8 @@ mod elements;
 mod expression;
 mod parameters;
 mod reduce;
+#[cfg(test)]
+mod sample;
 mod structures;
 
 use std::path::Path;

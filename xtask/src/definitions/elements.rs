@@ -29,3 +29,20 @@ fn word(element: &Element) -> String {
     }
     word
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::sample;
+    use super::*;
+
+    #[test]
+    fn a_line_has_the_root_elements_with_what_is_mandatory_and_the_types_of_choices() {
+        let table = table(&sample::structures());
+        let lines: Vec<&str> = table.lines().collect();
+        let observation = "Observation status! subject effective*dateTime,Period,Timing,instant \
+                           value*Quantity,CodeableConcept,string,dateTime,Range component";
+        let patient = "Patient telecom deceased*boolean,dateTime born!*Age";
+        let expected = [observation, "Parameters", patient, "Questionnaire item"];
+        assert_eq!(lines, expected);
+    }
+}

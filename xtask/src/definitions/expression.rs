@@ -1,4 +1,4 @@
-//! The FHIRPath of search parameters: parts with `|` between them, each a path from a type on.
+//! The `FHIRPath` of search parameters: parts with `|` between them, each a path from a type on.
 //!
 //! Only what HL7 writes in R4 is known: names, `as`, `ofType`, `where(name='word')`,
 //! `where(resolve() is Type)`, and `path.exists() and path != false`.

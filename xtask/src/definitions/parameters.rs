@@ -16,7 +16,7 @@ use super::structures::Structures;
 /// The pseudo type of what every resource can be searched by.
 const EVERY: &str = "Resource";
 
-/// HL7's SearchParameter, as far as it counts here.
+/// HL7's `SearchParameter`, as far as it counts here.
 #[derive(Deserialize)]
 pub(super) struct SearchParameter {
     version: String,
@@ -61,7 +61,7 @@ pub(super) fn table(all: &[SearchParameter], structures: &Structures) -> anyhow:
         table.text.push('\n');
         for parameter in by_type.get(name).into_iter().flat_map(BTreeMap::values) {
             let line = table.line(name, parameter, structures);
-            table.text.push_str(&format!(" {line}\n"));
+            table.text.extend([" ", &line, "\n"]);
             *table.counts.entry(parameter.r#type.clone()).or_default() += 1;
         }
     }
@@ -126,7 +126,7 @@ impl Table {
     }
 }
 
-/// HL7 left the type out of one expression, InsurancePlan's `name | alias`.
+/// HL7 left the type out of one expression, `InsurancePlan`'s `name | alias`.
 fn from_its_type(path: Path, parameter: &SearchParameter, types: &Structures) -> Path {
     match parameter.base.as_slice() {
         [only] if !types.has(&path.root) => path.below(only),
@@ -152,4 +152,87 @@ fn targets(parameter: &SearchParameter, types: &Structures) -> String {
     }
     let targets: Vec<&str> = targets.into_iter().collect();
     format!(">{}", targets.join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::sample;
+    use super::*;
+
+    fn made(parameters: Value) -> anyhow::Result<Table> {
+        let all: Vec<SearchParameter> = serde_json::from_value(parameters).unwrap();
+        table(&all, &sample::structures())
+    }
+
+    fn parameter(base: &[&str], code: &str, search: &str, expression: &str) -> Value {
+        json!({
+            "version": "4.0.1", "code": code, "base": base, "type": search,
+            "expression": expression,
+        })
+    }
+
+    /// The lines of the only type that has any.
+    fn lines(table: &Table) -> Vec<&str> {
+        let lines = table.text.lines().filter(|l| l.starts_with(' '));
+        lines.map(str::trim_start).collect()
+    }
+
+    #[test]
+    fn each_base_has_the_parts_of_its_own_and_resource_comes_first() {
+        let expression = "Patient.deceased.as(dateTime) | Observation.effective";
+        let table = made(json!([
+            parameter(&["Patient", "Observation"], "date", "date", expression),
+            parameter(&["DomainResource"], "_text", "string", ""),
+            parameter(&["Observation"], "combo", "composite", "Observation"),
+        ]));
+        let text = "Resource\n _text string ?\nObservation\n combo composite\n date date \
+                    effectiveDateTime:dateTime effectivePeriod:Period effectiveTiming:Timing \
+                    effectiveInstant:instant\nParameters\nPatient\n date date \
+                    deceasedDateTime:dateTime\nQuestionnaire\n";
+        let table = table.unwrap();
+        assert_eq!(table.text, text);
+        assert_eq!(table.counts["date"], 2);
+        assert_eq!(table.notes.len(), 1);
+    }
+
+    #[test]
+    fn targets_are_sorted_and_left_out_where_they_are_every_type() {
+        let mut some = parameter(&["Observation"], "a", "reference", "Observation.subject");
+        some["target"] = json!(["Questionnaire", "Patient"]);
+        let mut every = parameter(&["Observation"], "b", "reference", "Observation.subject");
+        every["target"] = json!(["Questionnaire", "Patient", "Observation"]);
+        let table = made(json!([some, every])).unwrap();
+        let expected = [
+            "a reference>Patient,Questionnaire subject:Reference",
+            "b reference subject:Reference",
+        ];
+        assert_eq!(lines(&table), expected);
+    }
+
+    #[test]
+    fn an_expression_without_its_type_is_one_of_the_only_base() {
+        let relative = parameter(&["Observation"], "status", "token", "status | status");
+        let table = made(json!([relative])).unwrap();
+        assert_eq!(lines(&table), ["status token status:code"]);
+    }
+
+    #[test]
+    fn one_part_that_does_not_reduce_leaves_the_whole_parameter_open() {
+        let odd = "Observation.status | Observation.component[0].code";
+        let table = made(json!([parameter(&["Observation"], "odd", "token", odd)])).unwrap();
+        assert_eq!(lines(&table), ["odd token ?"]);
+        assert!(table.notes[0].contains("odd token does not reduce"));
+    }
+
+    #[test]
+    fn a_parameter_of_another_version_is_left_out_and_one_given_twice_is_an_error() {
+        let mut later = parameter(&["Observation"], "status", "token", "Observation.status");
+        let now = later.clone();
+        later["version"] = json!("5.0.0-snapshot1");
+        let table = made(json!([later.clone(), now.clone()])).unwrap();
+        assert_eq!(lines(&table).len(), 1);
+        assert!(made(json!([now.clone(), now])).is_err());
+    }
 }

@@ -145,3 +145,95 @@ fn capital(word: &str) -> String {
     let first = letters.next().map(|c| c.to_ascii_uppercase());
     first.into_iter().chain(letters).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{expression, sample};
+    use super::*;
+
+    fn reduced(expression: &str, search: &str) -> Option<Reduced> {
+        let path = expression::parts(expression).remove(0).unwrap();
+        reduce(&path, search, &sample::structures())
+    }
+
+    fn alternatives(expression: &str, search: &str) -> Vec<String> {
+        let reduced = reduced(expression, search).unwrap();
+        assert!(reduced.unusable.is_empty());
+        reduced.alternatives
+    }
+
+    #[test]
+    fn a_bare_choice_becomes_each_type_that_the_search_can_use() {
+        let date = [
+            "effectiveDateTime:dateTime",
+            "effectivePeriod:Period",
+            "effectiveTiming:Timing",
+            "effectiveInstant:instant",
+        ];
+        assert_eq!(alternatives("Observation.effective", "date"), date);
+        let quantity = ["valueQuantity:Quantity", "valueRange:Range"];
+        assert_eq!(alternatives("Observation.value", "quantity"), quantity);
+    }
+
+    #[test]
+    fn a_cast_leaves_one_type_of_a_choice() {
+        let cast = alternatives("(Observation.component.value as Quantity)", "quantity");
+        assert_eq!(cast, ["component.valueQuantity:Quantity"]);
+        let age = alternatives("Patient.born.as(Age)", "quantity");
+        assert_eq!(age, ["bornAge:Age"]);
+    }
+
+    #[test]
+    fn a_path_goes_on_into_the_datatype() {
+        let text = alternatives("(Observation.value as CodeableConcept).text", "string");
+        assert_eq!(text, ["valueCodeableConcept.text:string"]);
+        let bare = alternatives("Observation.value.text", "string");
+        assert_eq!(bare, ["valueCodeableConcept.text:string"]);
+        let profile = alternatives("Resource.meta.profile", "uri");
+        assert_eq!(profile, ["meta.profile:canonical"]);
+    }
+
+    #[test]
+    fn a_restriction_stands_behind_the_element_that_it_restricts() {
+        let email = alternatives("Patient.telecom.where(system='email')", "token");
+        assert_eq!(email, ["telecom[system=email]:ContactPoint"]);
+        let below = alternatives("Patient.telecom.where(use='home').system", "token");
+        assert_eq!(below, ["telecom[use=home].system:code"]);
+    }
+
+    #[test]
+    fn a_reference_is_narrowed_to_a_type() {
+        let path = "Observation.subject.where(resolve() is Patient)";
+        let patient = alternatives(path, "reference");
+        assert_eq!(patient, ["subject:Reference(Patient)"]);
+    }
+
+    #[test]
+    fn presence_is_asked_of_every_type_of_a_choice() {
+        let path = "Patient.deceased.exists() and Patient.deceased != false";
+        let deceased = [
+            "deceasedBoolean:boolean!exists",
+            "deceasedDateTime:dateTime!exists",
+        ];
+        assert_eq!(alternatives(path, "token"), deceased);
+    }
+
+    #[test]
+    fn an_element_that_refers_to_another_has_the_elements_of_that_one() {
+        let path = "Questionnaire.item.item.item.code";
+        assert_eq!(alternatives(path, "token"), ["item.item.item.code:Coding"]);
+    }
+
+    #[test]
+    fn a_type_that_the_search_cannot_use_is_told_unless_a_choice_left_it_open() {
+        let cast = reduced("Observation.value as Range", "token").unwrap();
+        assert_eq!(cast.alternatives, [""; 0]);
+        assert_eq!(cast.unusable, ["valueRange:Range"]);
+    }
+
+    #[test]
+    fn a_path_to_an_element_that_does_not_exist_leads_nowhere() {
+        assert_eq!(reduced("Patient.hair", "string"), None);
+        assert_eq!(reduced("Observation.value as Money", "quantity"), None);
+    }
+}

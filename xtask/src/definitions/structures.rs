@@ -1,4 +1,4 @@
-//! HL7's StructureDefinitions: which elements a type has, and of which datatypes they are.
+//! HL7's `StructureDefinition`s: which elements a type has, and of which datatypes they are.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::R4;
 
-/// One StructureDefinition, or another resource of the same bundle, which then has no snapshot.
+/// One `StructureDefinition`, or another resource of the same bundle, which then has no snapshot.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Structure {
@@ -50,7 +50,7 @@ struct Kind {
     extension: Vec<FhirType>,
 }
 
-/// Where HL7 says the FHIR type of an element that is given by a FHIRPath type.
+/// Where HL7 says the FHIR type of an element that is given by a type of `FHIRPath`.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct FhirType {
