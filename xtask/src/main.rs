@@ -1,8 +1,9 @@
 //! The project's own commands: `cargo xtask test`, `ci`, `graph`, `compose`, `deny`, `fuzz`, `stack`,
-//! `bench`, `real-clients`.
+//! `bench`, `real-clients`, `definitions`.
 
 mod bench;
 mod compose;
+mod definitions;
 mod deny;
 mod fuzz;
 mod graph;
@@ -16,7 +17,7 @@ use anyhow::bail;
 
 const USAGE: &str =
     "usage: cargo xtask test | graph | compose | deny | ci | fuzz [SECONDS [TARGET]] | stack up|down|status | bench NAME [DIR]
-       | real-clients
+       | real-clients | definitions DIR
 
   test     every test of the workspace
   graph    checks that crates depend only on layers below their own
@@ -27,7 +28,8 @@ const USAGE: &str =
   stack    RabbitMQ, Redis, PostgreSQL and S3 on free loopback ports, under target/stack
   real-clients  smart-fetch and cumulus-etl from PyPI, unchanged, against `sluice serve` with authorization
   bench    prints figures: memory (2 GiB and documents of 60 MB from one process), postgres (load
-           5,000 patients, or DIR, into PostgreSQL, and export them to S3 by the three services)";
+           5,000 patients, or DIR, into PostgreSQL, and export them to S3 by the three services)
+  definitions  tables of search parameters and elements, from HL7's definitions of R4 in DIR";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -52,6 +54,7 @@ fn command(words: &[&str]) -> anyhow::Result<()> {
         ["stack", word] => stack::command(word),
         ["bench", rest @ ..] => bench::run(rest),
         ["real-clients"] => real_clients::run(),
+        ["definitions", folder] => definitions::write(folder.as_ref()),
         _ => bail!("{USAGE}"),
     }
 }
