@@ -87,8 +87,8 @@ pub(super) struct Place {
     pub(super) datatype: Datatype,
     /// As the table calls it.
     named: String,
-    /// Of references, only those to this type.
-    pub(super) target: Option<ResourceType>,
+    /// Of references, only those to these types; to any if there are none.
+    pub(super) targets: Vec<ResourceType>,
     /// Its value is whether there is anything but `false`.
     pub(super) exists: bool,
 }
@@ -101,7 +101,7 @@ pub(super) struct NoPlace(String);
 impl FromStr for Place {
     type Err = NoPlace;
 
-    /// `path[name=value].path:Datatype`, `…:Reference(Patient)`, `…:boolean!exists`.
+    /// `path[name=value].path:Datatype`, `…:Reference(Patient|Group)`, `…:boolean!exists`.
     fn from_str(text: &str) -> Result<Self, NoPlace> {
         let wrong = || NoPlace(text.to_owned());
         let (path, named) = text.rsplit_once(':').ok_or_else(wrong)?;
@@ -109,12 +109,12 @@ impl FromStr for Place {
             Some(named) => (named, true),
             None => (named, false),
         };
-        let (bare, target) = match named
+        let (bare, targets) = match named
             .strip_suffix(')')
             .and_then(|named| named.split_once('('))
         {
-            Some((bare, target)) => (bare, Some(target.parse().map_err(|_| wrong())?)),
-            None => (named, None),
+            Some((bare, targets)) => (bare, targets.split('|').map(str::parse).collect()),
+            None => (named, Ok(Vec::new())),
         };
         let datatype = DATATYPES.iter().find(|(name, _)| *name == bare);
         Ok(Self {
@@ -125,7 +125,7 @@ impl FromStr for Place {
                 .ok_or_else(wrong)?,
             datatype: datatype.ok_or_else(wrong)?.1,
             named: named.to_owned(),
-            target,
+            targets: targets.map_err(|_| wrong())?,
             exists,
         })
     }
@@ -181,6 +181,7 @@ mod tests {
             "telecom[system=email]:ContactPoint",
             "deceasedDateTime:dateTime!exists",
             "subject:Reference(Patient)",
+            "actor:Reference(Patient|Location)",
             "a.b[c=d].e:SimpleQuantity",
         ] {
             let place: Place = text.parse().unwrap();

@@ -56,20 +56,20 @@ impl ReferenceTest {
         if place.datatype != Datatype::Reference {
             let Text(found) = leaf::read(json)?;
             return Some(
-                self.fits(&found, None) || {
+                self.fits(&found, &[]) || {
                     let versioned = found.split_once('|');
-                    versioned.is_some_and(|(url, _)| self.fits(url, None))
+                    versioned.is_some_and(|(url, _)| self.fits(url, &[]))
                 },
             );
         }
         let found: leaf::Reference<'_> = leaf::read(json)?;
         Some(match self {
             Self::Identifier(wanted) => wanted.is_identifier(found.identifier.as_ref()?),
-            _ => self.fits(text(found.reference.as_ref())?, place.target),
+            _ => self.fits(text(found.reference.as_ref())?, &place.targets),
         })
     }
 
-    fn fits(&self, found: &str, only: Option<ResourceType>) -> bool {
+    fn fits(&self, found: &str, only: &[ResourceType]) -> bool {
         match self {
             Self::Text(wanted) => found == wanted,
             Self::Id { id, types } => {
@@ -82,7 +82,7 @@ impl ReferenceTest {
                 let kind = found.resource_type;
                 found.id == id
                     && (types.is_empty() || types.contains(&kind))
-                    && only.is_none_or(|only| only == kind)
+                    && (only.is_empty() || only.contains(&kind))
             }
             Self::Identifier(_) => false,
         }
