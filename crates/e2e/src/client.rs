@@ -69,6 +69,7 @@ impl Client {
             level: Level::Patient,
             asked,
             caller: anyone(),
+            separate_status: false,
             idempotency_key: None,
             traceparent: None,
         };
@@ -82,7 +83,11 @@ impl Client {
     pub async fn ended(&self, job: &JobRef) -> Ended {
         let serve = Serve::new(&self.ports, &self.tenants, PollLimits::default());
         loop {
-            let wait = match serve.status(&anyone(), job).await {
+            let wait = match serve
+                .status(&anyone(), job)
+                .await
+                .map(|standing| standing.answer)
+            {
                 Ok(Answer::Complete(manifest)) => return Ended::Complete(manifest),
                 Ok(Answer::Failed(issue)) => return Ended::Failed(issue),
                 Ok(Answer::Unknown | Answer::NotYours | Answer::Forbidden | Answer::Gone) => {

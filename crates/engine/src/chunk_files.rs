@@ -10,7 +10,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 use sluice_fhir::ResourceType;
-use sluice_model::{Packed, Tally, WrittenFile, layout};
+use sluice_model::{Packed, WrittenFile, layout};
 use sluice_ports::{BlobWriter, Blobs, Block, Creation, PortError, PortKind};
 
 /// Fast, because a worker should not wait for its processor; NDJSON packs well all the same.
@@ -35,7 +35,7 @@ pub(crate) struct ChunkFiles {
     /// Files begun, by type.
     begun: BTreeMap<ResourceType, u32>,
     finished: Vec<WrittenFile>,
-    tally: Tally,
+    resources: u64,
 }
 
 struct OpenFile {
@@ -129,40 +129,39 @@ impl ChunkFiles {
             open: None,
             begun: BTreeMap::new(),
             finished: Vec::new(),
-            tally: Tally::default(),
+            resources: 0,
         }
     }
 
-    /// What was written so far. Bundles of deletions are bytes, but no resources.
-    pub(crate) fn tally(&self) -> Tally {
-        self.tally
+    /// Resources written so far. Bundles of deletions are none.
+    pub(crate) fn resources(&self) -> u64 {
+        self.resources
     }
 
-    /// Adds a block to the file of its type.
+    /// Adds a block to the file of its type, and to further ones if it does not fit.
     pub(crate) async fn add(&mut self, block: Block) -> Result<(), PortError> {
-        let (kind, bytes) = (block.kind, length(&block.bytes));
-        if self
-            .open
-            .as_ref()
-            .is_some_and(|open| !open.takes(&block, self.form.limit))
-        {
-            self.close().await?;
+        let (kind, mut rest, mut lines) = (block.kind, block.bytes, 0);
+        while !rest.is_empty() {
+            let piece = match &self.open {
+                Some(open) => open.piece(kind, &rest, self.form.limit),
+                None => first_piece(&rest, self.form.limit),
+            };
+            if piece == 0 {
+                self.close().await?;
+                continue;
+            }
+            if self.open.is_none() {
+                self.open = Some(self.begin(kind).await?);
+            }
+            if let Some(open) = self.open.as_mut() {
+                lines += open.write(rest.split_to(piece)).await?;
+            }
         }
-        if self.open.is_none() {
-            self.open = Some(self.begin(block.kind).await?);
-        }
-        let Some(open) = self.open.as_mut() else {
-            return Ok(());
-        };
-        let lines = open.write(block.bytes).await?;
         if lines != block.lines {
             return Err(broken("counting the lines that a source yielded"));
         }
         let is_deleted = kind == ResourceType::BUNDLE;
-        self.tally += Tally {
-            resources: if is_deleted { 0 } else { lines },
-            bytes,
-        };
+        self.resources += if is_deleted { 0 } else { lines };
         Ok(())
     }
 
@@ -231,9 +230,15 @@ impl ChunkFiles {
 }
 
 impl OpenFile {
-    fn takes(&self, block: &Block, limit: u64) -> bool {
-        let fits = self.file.bytes + length(&block.bytes) <= limit;
-        self.file.kind == block.kind && (fits || !self.between_lines)
+    /// How many of these bytes go into it: whole lines up to the limit, or the rest of one that has begun.
+    fn piece(&self, kind: ResourceType, bytes: &Bytes, limit: u64) -> usize {
+        if !self.between_lines {
+            return memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
+        }
+        if self.file.kind != kind {
+            return 0;
+        }
+        whole_lines(bytes, limit.saturating_sub(self.file.bytes))
     }
 
     /// Another thread counts, hashes and packs; a plain block is written meanwhile.
@@ -260,6 +265,23 @@ impl OpenFile {
         self.work = worked.work;
         self.file.count += worked.lines;
         Ok(worked.lines)
+    }
+}
+
+/// Bytes of the lines that fit into so much room; all of it, if it is the beginning of a longer line that does.
+fn whole_lines(bytes: &Bytes, room: u64) -> usize {
+    let room = usize::try_from(room).unwrap_or(usize::MAX);
+    match bytes.get(..room) {
+        None => bytes.len(),
+        Some(fits) => memchr::memrchr(b'\n', fits).map_or(0, |end| end + 1),
+    }
+}
+
+/// Bytes that a new file begins with: one line at least, however long it is.
+fn first_piece(bytes: &Bytes, limit: u64) -> usize {
+    match whole_lines(bytes, limit) {
+        0 => memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1),
+        piece => piece,
     }
 }
 

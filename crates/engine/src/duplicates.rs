@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sluice_fhir::{Instant, Level, ResourceType};
-use sluice_model::{JobRef, JobState, Scope, Selection};
+use sluice_model::{Form, JobRecord, JobRef, JobState, Scope, Selection};
 use sluice_ports::{PortError, PortKind};
 
 use crate::{Journal, KickoffError, Policy, Ports, Rebuild};
@@ -46,10 +46,16 @@ struct Canonical<'a> {
     until: Option<Instant>,
     patients: &'a Option<Vec<String>>,
     selection: &'a Selection,
+    form: Form,
 }
 
 /// The same for two requests that ask for the same, however they say it.
-pub(crate) fn fingerprint(scope: &Scope) -> Result<String, PortError> {
+pub(crate) fn fingerprint(record: &JobRecord) -> Result<String, PortError> {
+    let JobRecord { scope, form, .. } = record;
+    fingerprint_of(scope, *form)
+}
+
+fn fingerprint_of(scope: &Scope, form: Form) -> Result<String, PortError> {
     let canonical = Canonical {
         level: &scope.level,
         types: &scope.types,
@@ -57,6 +63,7 @@ pub(crate) fn fingerprint(scope: &Scope) -> Result<String, PortError> {
         until: scope.until.map(Instant::floor_to_millis),
         patients: &scope.patients,
         selection: &scope.selection,
+        form,
     };
     let text = serde_json::to_vec(&canonical)
         .map_err(|error| PortError::permanent("telling a request from others", error))?;
@@ -150,7 +157,7 @@ impl<'a> Claims<'a> {
     ) -> Result<Option<JobRef>, KickoffError> {
         let journal = Journal::new(self.ports.blobs.clone());
         let record = journal.job(same).await?;
-        let scope = record.as_ref().map(|record| fingerprint(&record.scope));
+        let scope = record.as_ref().map(fingerprint);
         match scope.transpose()? {
             Some(theirs) if theirs == print => Ok(Some(same.clone())),
             _ => Err(KickoffError::KeyReused),
@@ -236,7 +243,7 @@ mod tests {
     /// A12 of the fault matrix.
     #[test]
     fn the_same_request_is_known_whenever_and_however_it_is_said() {
-        let print = |scope: &Scope| fingerprint(scope).unwrap();
+        let print = |scope: &Scope| fingerprint_of(scope, Form::default()).unwrap();
         let one = scope(&["Patient"], Some("2026-01-01T00:00:00Z"));
         let mut other = scope(&["Patient"], Some("2026-01-01T02:00:00+02:00"));
         other.snapshot.time = Instant::from_millis(99);

@@ -146,7 +146,7 @@ impl Export {
         self.ports.entropy.fill(&mut id)?;
         let attempt = AttemptId::from_bytes(id);
         let form = FileForm {
-            limit: task.tenant.policy.file_bytes,
+            limit: task.record.form.file_bytes(task.tenant.policy.file_bytes),
             gzip: task.tenant.policy.gzip,
         };
         let folder = layout::attempt(job, task.chunk, attempt);
@@ -230,7 +230,7 @@ impl Export {
                 return Ok(false);
             };
             added?;
-            watch.so_far.resources = files.tally().resources;
+            watch.so_far.resources = files.resources();
         }
     }
 

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use sluice_auth::LevelName;
 use sluice_fhir::{Level, ResourceType, compartment, parameters};
-use sluice_model::{Hint, JobId, JobRecord, JobRef, Scope, Selection, TenantId, Version, layout};
+use sluice_model::{
+    Form, Hint, JobId, JobRecord, JobRef, Scope, Selection, TenantId, Version, layout,
+};
 use sluice_ports::{Creation, JobStatus, Message, PopulationError, PortError, PortKind, Rate};
 
 use crate::duplicates::{Claims, Duplicates, Names, fingerprint, keep};
@@ -24,6 +26,8 @@ pub struct KickoffRequest {
     pub level: Level,
     /// What was asked.
     pub asked: parameters::Kickoff,
+    /// `Prefer: separate-export-status`.
+    pub separate_status: bool,
     /// Who asks.
     pub caller: Caller,
     /// The client's name for this very request: the same name gives the same job.
@@ -230,12 +234,18 @@ impl Kickoff {
             snapshot: tenant.source.snapshot().await?,
         };
         tenant.source.check(&scope).await?;
+        let form = Form {
+            separate_status: request.separate_status,
+            minimum_file: request.asked.minimum_file,
+            maximum_file: request.asked.maximum_file,
+        };
         Ok(JobRecord {
-            v: Version::lowest(scope.selection.is_everything()),
+            v: Version::lowest(scope.selection.is_everything() && form.is_plain()),
             name: job.clone(),
             url: request.url,
             client: request.caller.id().map(str::to_owned),
             scope,
+            form,
             ignored: request.asked.ignored,
             claims: Vec::new(),
             traceparent: request.traceparent,
@@ -287,7 +297,7 @@ async fn admit(
     policy: &Policy,
 ) -> Result<Option<JobRef>, KickoffError> {
     let names = Names::of(&record.name, record.client.as_deref());
-    let print = fingerprint(&record.scope)?;
+    let print = fingerprint(record)?;
     if let Some(key) = &request.idempotency_key
         && let Some(same) = claims.claim(names.key(key)).await?
     {

@@ -48,5 +48,5 @@ pub use journal::Journal;
 pub use kickoff::{Kickoff, KickoffError, KickoffRequest};
 pub use metrics::{LiveJobs, Metrics, TenantWork};
 pub use rebuild::Rebuild;
-pub use serve::{Answer, FileAnswer, PollLimits, Progress, Serve};
+pub use serve::{Answer, FileAnswer, PollLimits, Progress, Serve, Standing};
 pub use tenant::{Policy, Ports, Tenant, Tenants};

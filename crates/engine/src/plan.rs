@@ -24,7 +24,7 @@ pub(crate) async fn plan_page(
     }
     let cursor = last.as_ref().and_then(|last| last.next.as_deref());
     let limit = usize::try_from(CHUNKS_PER_PAGE).unwrap_or(64);
-    let target = tenant.policy.chunk_bytes;
+    let target = record.form.chunk_bytes(tenant.policy.chunk_bytes);
     let step = tenant
         .source
         .plan(&record.scope, target, limit, cursor)

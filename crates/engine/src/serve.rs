@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sluice_fhir::{Issue, ResourceType};
-use sluice_model::{JobRef, JobState, Manifest, ManifestFile, Tally, layout};
+use sluice_model::{Form, JobRef, JobState, Manifest, ManifestFile, Tally, layout};
 use sluice_ports::{JobStatus, PortError, Rate};
 
 use crate::{Caller, Journal, Ports, Rebuild, Tenants};
@@ -70,6 +70,15 @@ pub enum Answer {
     Failed(Issue),
 }
 
+/// Where a job stands, and how its client wants to be told.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// Where it stands.
+    pub answer: Answer,
+    /// How to tell, of a job that runs or ended; plain of any other.
+    pub form: Form,
+}
+
 /// What a download hears.
 #[derive(Clone, Debug)]
 pub enum FileAnswer {
@@ -98,6 +107,7 @@ pub struct Serve {
 struct Owned {
     client: Option<String>,
     types: Vec<ResourceType>,
+    form: Form,
 }
 
 impl Owned {
@@ -131,7 +141,21 @@ impl Serve {
     }
 
     /// Where a caller's job stands. Another's is not there.
-    pub async fn status(&self, caller: &Caller, job: &JobRef) -> Result<Answer, PortError> {
+    pub async fn status(&self, caller: &Caller, job: &JobRef) -> Result<Standing, PortError> {
+        let answer = self.answer(caller, job).await?;
+        let form = match answer {
+            Answer::Running(_) | Answer::Complete(_) | Answer::Failed(_) => {
+                self.owned(job).await?.map(|owned| owned.form)
+            }
+            _ => None,
+        };
+        Ok(Standing {
+            answer,
+            form: form.unwrap_or_default(),
+        })
+    }
+
+    async fn answer(&self, caller: &Caller, job: &JobRef) -> Result<Answer, PortError> {
         let Some(status) = self.known(job).await? else {
             return Ok(Answer::Unknown);
         };
@@ -175,6 +199,7 @@ impl Serve {
         let owned = Arc::new(Owned {
             client: record.client,
             types: record.scope.types,
+            form: record.form,
         });
         let mut owners = lock(&self.owners);
         if owners.len() >= OWNERS {

@@ -413,6 +413,7 @@ async fn ended_job(rig: &Rig) -> JobRef {
                 token: String::new(),
             },
         },
+        form: sluice_model::Form::default(),
         ignored: Vec::new(),
         claims: Vec::new(),
         traceparent: None,

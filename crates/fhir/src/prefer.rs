@@ -7,6 +7,8 @@ pub struct Prefer {
     pub respond_async: bool,
     /// `handling=lenient` was there.
     pub lenient: bool,
+    /// `separate-export-status` was there (R-033).
+    pub separate_export_status: bool,
     /// Preferences that mean something else, lower case.
     pub others: Vec<String>,
 }
@@ -27,6 +29,7 @@ impl Prefer {
             match token.replace('"', "").as_str() {
                 "" => {}
                 "respond-async" => prefer.respond_async = true,
+                "separate-export-status" => prefer.separate_export_status = true,
                 "handling=lenient" => prefer.lenient = true,
                 "handling=strict" => prefer.lenient = false,
                 other => prefer.others.push(other.to_owned()),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sluice_fhir::{Instant, Issue};
 
-use crate::{JobRef, Scope, Version};
+use crate::{Form, JobRef, Scope, Version};
 
 /// `job.json`: everything needed to run the job, written before the client hears 202.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct JobRecord {
     pub client: Option<String>,
     /// What it reads.
     pub scope: Scope,
+    /// How its files and answers should be.
+    #[serde(default, skip_serializing_if = "Form::is_plain")]
+    pub form: Form,
     /// What lenient handling ignored; told in the `error` files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<Issue>,

@@ -3,6 +3,7 @@
 //! What is written to the journal carries a version `v`; readers refuse what is newer than they
 //! know, so an old process never misreads a new one's document.
 
+mod form;
 mod hint;
 mod ids;
 mod job;
@@ -14,6 +15,7 @@ mod scope;
 mod selection;
 mod version;
 
+pub use form::Form;
 pub use hint::{Hint, Lane};
 pub use ids::{AttemptId, ChunkId, InvalidId, JobId, JobRef, TenantId};
 pub use job::{JobRecord, JobState, Tombstone, TombstoneReason, WrongState};

@@ -59,9 +59,10 @@ async fn kick_off(
     if raw.len() > most {
         return Err(ApiError::TooManyParameters(most));
     }
+    let prefer = prefer(request);
     let context = parameters::Context {
         level: &level,
-        lenient: prefer(request).lenient,
+        lenient: prefer.lenient,
         base: &base,
     };
     let asked = parameters::check(&raw, &context).map_err(ApiError::Invalid)?;
@@ -70,6 +71,7 @@ async fn kick_off(
         tenant: visit.id,
         level,
         asked,
+        separate_status: prefer.separate_export_status,
         caller: visit.caller,
         idempotency_key: idempotency_key(request)?,
         traceparent: trace(request),
@@ -79,6 +81,10 @@ async fn kick_off(
     let text = "the export is accepted; poll the URL in Content-Location";
     let mut response = HttpResponse::Accepted();
     response.insert_header((header::CONTENT_LOCATION, status_url));
+    if prefer.separate_export_status {
+        let applied = "respond-async, separate-export-status";
+        response.insert_header(("Preference-Applied", applied));
+    }
     Ok(outcome(&mut response, vec![Issue::information(text)]))
 }
 

@@ -1,8 +1,9 @@
 //! Polling and deleting an export (E-04, E-05).
 
-use actix_web::http::header;
-use actix_web::{HttpRequest, HttpResponse, web};
-use sluice_engine::{Answer, Progress, Withdrawal};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use sluice_engine::{Answer, Progress, Standing, Withdrawal};
 use sluice_fhir::Issue;
 use sluice_model::{JobRef, Manifest};
 
@@ -17,16 +18,37 @@ pub(crate) async fn poll(
     let visit = Visit::of(&gateway, &request).await?;
     let job = visit.job(&request)?;
     accept::json(&request)?;
-    match gateway.serve.status(&visit.caller, &job).await? {
-        Answer::NotYours => Err(ApiError::NotYours),
-        Answer::Forbidden => Err(ApiError::ScopeTooNarrow),
-        Answer::Unknown => Err(ApiError::UnknownJob),
-        Answer::Gone => Err(ApiError::JobGone),
-        Answer::TooFast(wait) => Err(ApiError::TooFast(wait)),
-        Answer::Running(progress) => Ok(running(&progress)),
-        Answer::Complete(found) => complete(&gateway, &visit, &job, &found).await,
-        Answer::Failed(issue) => Err(ApiError::JobFailed(issue)),
+    let Standing { answer, form } = gateway.serve.status(&visit.caller, &job).await?;
+    let response = match answer {
+        Answer::NotYours => return Err(ApiError::NotYours),
+        Answer::Forbidden => return Err(ApiError::ScopeTooNarrow),
+        Answer::Unknown => return Err(ApiError::UnknownJob),
+        Answer::Gone => return Err(ApiError::JobGone),
+        Answer::TooFast(wait) => return Err(ApiError::TooFast(wait)),
+        Answer::Running(progress) => running(&progress),
+        Answer::Complete(found) => complete(&gateway, &visit, &job, &found).await?,
+        Answer::Failed(issue) if form.separate_status => {
+            ApiError::JobFailed(issue).error_response()
+        }
+        Answer::Failed(issue) => return Err(ApiError::JobFailed(issue)),
+    };
+    Ok(if form.separate_status {
+        separate(response)
+    } else {
+        response
+    })
+}
+
+/// The status of the answer tells of the poll, which went well; that of the job has a header of its own
+///
+fn separate(mut response: HttpResponse) -> HttpResponse {
+    let of_job = response.status().to_string();
+    if let Ok(of_job) = HeaderValue::from_str(&of_job) {
+        let name = HeaderName::from_static("x-export-status");
+        response.headers_mut().insert(name, of_job);
     }
+    *response.status_mut() = StatusCode::OK;
+    response
 }
 
 /// The percentage stands first: the best-known client reads it with `parseInt` (T-035).

@@ -7,12 +7,10 @@ use super::{Context, Kickoff, RawParameter};
 use crate::{Instant, Issue, IssueCode, Reference, ResourceType, compartment};
 
 /// Parameters of the guide that this server knows and does not implement yet.
-const NOT_YET: [&str; 5] = [
+const NOT_YET: [&str; 3] = [
     "includeAssociatedData",
     "organizeOutputBy",
     "allowPartialManifests",
-    "_minimumFileSize",
-    "_maximumFileSize",
 ];
 
 /// Checks a request; the error holds every problem found.
@@ -29,6 +27,7 @@ pub fn check(raw: &[RawParameter], context: &Context<'_>) -> Result<Kickoff, Vec
     checker.patients(raw);
     checker.filters(raw);
     checker.elements(raw);
+    checker.file_sizes(raw);
     checker.others(raw);
     if checker.problems.is_empty() {
         Ok(checker.kickoff)
@@ -68,7 +67,7 @@ impl Checker<'_> {
     }
 
     /// The value of a parameter that may be given once.
-    fn single<'r>(&mut self, raw: &'r [RawParameter], name: &str) -> Option<&'r str> {
+    pub(super) fn single<'r>(&mut self, raw: &'r [RawParameter], name: &str) -> Option<&'r str> {
         let mut found = values(raw, name);
         let first = found.next()?;
         if found.next().is_some() {
@@ -196,8 +195,10 @@ impl Checker<'_> {
     }
 
     fn others(&mut self, raw: &[RawParameter]) {
-        const KNOWN: [&str; 7] = [
+        const KNOWN: [&str; 9] = [
             "_elements",
+            "_maximumFileSize",
+            "_minimumFileSize",
             "_outputFormat",
             "_since",
             "_type",

@@ -3,6 +3,7 @@
 //! Every problem of a request is found in one go, so a client is told all of them at once.
 
 mod check;
+mod files;
 mod raw;
 mod selection;
 
@@ -39,6 +40,10 @@ pub struct Kickoff {
     pub filters: Vec<Filter>,
     /// What `_elements` asks for.
     pub elements: Elements,
+    /// `_minimumFileSize`, in bytes.
+    pub minimum_file: Option<u64>,
+    /// `_maximumFileSize`, in bytes.
+    pub maximum_file: Option<u64>,
     /// What lenient handling let pass, for the `error` files.
     pub ignored: Vec<Issue>,
 }

@@ -1,0 +1,66 @@
+//! How a client wants the files of its export, and the answers about it.
+
+use serde::{Deserialize, Serialize};
+
+/// Settled at kick-off: later requests for the job say nothing of it (T-038).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Form {
+    /// `Prefer: separate-export-status`: the HTTP status is about the poll alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub separate_status: bool,
+    /// `_minimumFileSize`, in bytes of NDJSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub minimum_file: Option<u64>,
+    /// `_maximumFileSize`, in bytes of NDJSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub maximum_file: Option<u64>,
+}
+
+/// The most that a wish for large files makes of a chunk, which must end well within a worker's time.
+const LARGEST_CHUNK: u64 = 1 << 30;
+
+impl Form {
+    /// Whether it is what clients get that ask for nothing.
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Bytes that a file may have, where the tenant's files have `usual`.
+    pub fn file_bytes(&self, usual: u64) -> u64 {
+        let wanted = usual.max(self.minimum_file.unwrap_or(0));
+        wanted.min(self.maximum_file.unwrap_or(u64::MAX))
+    }
+
+    /// Bytes that a chunk aims at, where the tenant's aim at `usual`: no file is larger than its chunk.
+    pub fn chunk_bytes(&self, usual: u64) -> u64 {
+        let wanted = self.minimum_file.unwrap_or(0).min(LARGEST_CHUNK);
+        usual.max(wanted)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r_096_r_097_the_maximum_holds_and_the_minimum_is_aimed_at() {
+        let form = |minimum_file, maximum_file| Form {
+            minimum_file,
+            maximum_file,
+            ..Form::default()
+        };
+        assert_eq!(form(None, None).file_bytes(100), 100);
+        assert_eq!(form(None, Some(50)).file_bytes(100), 50);
+        assert_eq!(form(None, Some(500)).file_bytes(100), 100);
+        let large = form(Some(300), Some(500));
+        assert_eq!((large.file_bytes(100), large.chunk_bytes(100)), (300, 300));
+        assert_eq!(form(Some(50), None).chunk_bytes(100), 100);
+        assert_eq!(form(Some(u64::MAX), None).chunk_bytes(100), LARGEST_CHUNK);
+    }
+
+    #[test]
+    fn a_plain_form_takes_no_room() {
+        assert_eq!(serde_json::to_string(&Form::default()).unwrap(), "{}");
+        assert!(Form::default().is_plain());
+    }
+}
