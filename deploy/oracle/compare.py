@@ -95,10 +95,11 @@ def texts(kind, value):
 
 # string
 
-def string(kind, value, modifier, text, _parameter, _choices):
+def string(kind, value, modifier, text, _parameter, choices):
     wanted = oracle.unescape(text)
     for part in parts_of(kind, value):
-        if modifier == "exact" and part == wanted:
+        if modifier == "exact" and (part == wanted or choices.exact_normalizes and
+                                    unicodedata.normalize("NFC", part) == unicodedata.normalize("NFC", wanted)):
             return True
         if modifier == "contains" and plain(wanted) in plain(part):
             return True

@@ -9,7 +9,6 @@ import json
 import re
 import urllib.parse
 from dataclasses import dataclass, fields, replace
-from decimal import Decimal
 
 import fhirpathpy
 from fhirpathpy.engine.nodes import ResourceNode
@@ -36,6 +35,7 @@ class Choices:
     version_below: bool = False             # :below and :above see the |version of a canonical
     slash_below: bool = False               # :below=http://x/ is the same as :below=http://x
     text_ignores_accents: bool = False      # :text folds accents as strings do
+    exact_normalizes: bool = False          # :exact takes é and e with an accent for the same
     whole_period_open: bool = True          # a Period without start and end is all of time
     no_reference_is_value: bool = True      # a reference of only a display is not missing
 
@@ -173,7 +173,7 @@ class Oracle:
             # what fhirpathpy leaves out: an element that has only its underscored twin
             present = present or choices.extension_is_value and compare.has_twin(resource, parameter)
             return present != (text == "true")
-        wanted = [v for v in split(text, ",")]
+        wanted = split(text, ",")
         check = getattr(compare, parameter["type"])
         hits = [any(check(kind, v, modifier, w, parameter, choices) for kind, v in values) for w in wanted]
         if modifier == "not":
