@@ -204,12 +204,11 @@ mod tests {
                 .map(str::to_owned)
         };
         let others_named: Vec<_> = others.iter().filter_map(|row| number(row)).collect();
-        let mut text =
-            "# T\n\n| Number | What | State | Shown by |\n|---|---|---|---|\n".to_owned();
-        for number in numbers().filter(|number| !others_named.contains(number)) {
-            text += &format!("| {number} | it does | done | `a/b.rs::plain` |\n");
-        }
-        text + &others.join("\n")
+        let head = "# T\n\n| Number | What | State | Shown by |\n|---|---|---|---|\n";
+        let rows = numbers()
+            .filter(|number| !others_named.contains(number))
+            .map(|number| format!("| {number} | it does | done | `a/b.rs::plain` |\n"));
+        head.to_owned() + &rows.collect::<String>() + &others.join("\n")
     }
 
     fn problems(others: &[&str]) -> Vec<String> {
