@@ -1,8 +1,9 @@
-//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `compose`, `deny`, `fuzz`, `stack`,
-//! `bench`, `real-clients`, `definitions`.
+//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `conformance`, `compose`, `deny`, `fuzz`,
+//! `stack`, `bench`, `real-clients`, `definitions`.
 
 mod bench;
 mod compose;
+mod conformance;
 mod definitions;
 mod deny;
 mod fuzz;
@@ -16,14 +17,15 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 const USAGE: &str =
-    "usage: cargo xtask test | graph | compose | deny | ci | fuzz [SECONDS [TARGET]] | stack up|down|status | bench NAME [DIR]
+    "usage: cargo xtask test | graph | conformance | compose | deny | ci | fuzz [SECONDS [TARGET]] | stack up|down|status | bench NAME [DIR]
        | real-clients | definitions DIR
 
   test     every test of the workspace
   graph    checks that crates depend only on layers below their own
+  conformance  checks that docs/CONFORMANCE.md has every rule, and that the tests it names exist
   compose  docker-compose.yml, and the settings that it gives to services
   deny     licences, sources, bans and advisories of dependencies (cargo-deny)
-  ci       test, then fmt, clippy, graph, compose and deny
+  ci       test, then fmt, clippy, graph, conformance, compose and deny
   fuzz     every target of /fuzz, for 30 or so many seconds each (cargo-fuzz; best with nightly)
   stack    RabbitMQ, Redis, PostgreSQL and S3 on free loopback ports, under target/stack
   real-clients  smart-fetch and cumulus-etl from PyPI, unchanged, against `sluice serve` with authorization
@@ -47,6 +49,7 @@ fn command(words: &[&str]) -> anyhow::Result<()> {
     match words {
         ["test", rest @ ..] => test(rest),
         ["graph"] => graph::check(),
+        ["conformance"] => conformance::check(),
         ["compose"] => compose::check(),
         ["deny"] => deny::check(),
         ["ci"] => ci(),
@@ -84,6 +87,7 @@ fn ci() -> anyhow::Result<()> {
     let clippy = ["clippy", "--workspace", "--all-targets", "--locked"];
     run::cargo(&[&clippy[..], &strict[..]].concat())?;
     graph::check()?;
+    conformance::check()?;
     compose::check()?;
     deny::check()
 }

@@ -271,6 +271,40 @@ mod tests {
     }
 
     #[test]
+    fn r_208_the_guide_is_named_and_every_exportable_type_is_listed() {
+        let statement = capability_statement(&SERVER);
+        assert_eq!(
+            statement["instantiates"],
+            json!([format!("{GUIDE}/CapabilityStatement/bulk-data")])
+        );
+        let listed = statement["rest"][0]["resource"].as_array().unwrap();
+        let listed: Vec<&str> = listed
+            .iter()
+            .map(|entry| entry["type"].as_str().unwrap())
+            .collect();
+        let exportable = ResourceType::all().filter(|kind| kind.is_exportable());
+        let names: Vec<&str> = exportable.map(ResourceType::name).collect();
+        assert_eq!(listed, names);
+    }
+
+    /// what differs between servers, and a client cannot find out by itself.
+    #[test]
+    fn r_214_the_statement_tells_how_exports_are_made() {
+        let statement = capability_statement(&SERVER);
+        let told = statement["rest"][0]["documentation"].as_str().unwrap();
+        for part in [
+            "application/fhir+ndjson",
+            "system, patient and group level",
+            "_outputFormat, _type, _since (exclusive)",
+            "what their resources refer to outside them",
+            "joined a group after _since get no older data",
+            "Files hold one type each",
+        ] {
+            assert!(told.contains(part), "{part}");
+        }
+    }
+
+    #[test]
     fn patient_is_no_parameter_of_the_system_level() {
         let names = |id: &str| {
             let definition = operation_definition(&SERVER, id).unwrap();

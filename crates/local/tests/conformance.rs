@@ -29,6 +29,34 @@ async fn directory_blobs() {
     drop(store);
 }
 
+/// T-061: who has begun to read goes on to the end, whatever expires or is deleted meanwhile.
+#[tokio::test(flavor = "multi_thread")]
+async fn r_010_a_file_that_is_being_read_is_not_cut_off_by_its_deletion() {
+    use futures::TryStreamExt;
+    use sluice_ports::Blobs;
+    let folder = tempfile::tempdir().unwrap();
+    let stores: [Box<dyn Blobs>; 2] = [
+        Box::new(DirectoryBlobs::open(folder.path()).unwrap()),
+        Box::new(MemoryBlobs::default()),
+    ];
+    // More than is read ahead.
+    let body = vec![7_u8; 8 << 20];
+    for store in stores {
+        store
+            .create("test/long", body.clone().into())
+            .await
+            .unwrap();
+        let mut reading = store.read("test/long", 0..8 << 20).await.unwrap();
+        let mut read = reading.try_next().await.unwrap().unwrap().to_vec();
+        store.delete(&["test/long".to_owned()]).await.unwrap();
+        assert!(store.get("test/long").await.unwrap().is_none());
+        while let Some(piece) = reading.try_next().await.unwrap() {
+            read.extend_from_slice(&piece);
+        }
+        assert_eq!(read, body);
+    }
+}
+
 /// A command beside a server neither clears nor overwrites what the server has on its way.
 #[tokio::test(flavor = "multi_thread")]
 async fn directory_blobs_beside_another_process() {

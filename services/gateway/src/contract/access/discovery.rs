@@ -7,7 +7,7 @@ use serde_json::Value;
 use sluice_auth::Jwks;
 
 use super::super::{EXPORT, PUBLIC, Site};
-use super::{Secured, TOKEN_URL};
+use super::{Secured, TOKEN_PATH, TOKEN_URL, form};
 
 const CONFIGURATION: &str = "/default/fhir/.well-known/smart-configuration";
 
@@ -65,6 +65,26 @@ async fn r_215_r_219_discovery_needs_no_token_and_says_what_smart_wants() {
     );
 }
 
+/// R-221; and R-245: what a client gets is a token and nothing that renews it.
+#[tokio::test]
+async fn r_221_every_scope_that_is_advertised_is_granted() {
+    let secured = Secured::new();
+    let found = secured
+        .send(TestRequest::get().uri(CONFIGURATION), None)
+        .await
+        .json();
+    for scope in found["scopes_supported"].as_array().unwrap() {
+        let scope = scope.as_str().unwrap();
+        let assertion = secured.assertion("default", "owner");
+        let got = secured
+            .post(TOKEN_PATH, &form(&assertion, scope))
+            .await
+            .json();
+        assert_eq!(got["scope"], scope);
+        assert!(got.get("refresh_token").is_none(), "R-245");
+    }
+}
+
 #[tokio::test]
 async fn without_authorization_there_is_nothing_to_discover() {
     let site = Site::quiet();
@@ -115,9 +135,9 @@ async fn g14_no_header_decides_a_url() {
         let header = serde_json::json!({ "alg": "ES384", "kid": "ec", "typ": "JWT" });
         let assertion = secured.ec.sign(&header, &claims);
         let request = TestRequest::post()
-            .uri(super::TOKEN_PATH)
+            .uri(TOKEN_PATH)
             .insert_header((name, value))
-            .set_form(super::form(&assertion, "system/*.rs"));
+            .set_form(form(&assertion, "system/*.rs"));
         let got = secured.site.send(request).await;
         assert_eq!(got.json()["error"], "invalid_client", "{name}");
     }

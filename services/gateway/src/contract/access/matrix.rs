@@ -267,6 +267,18 @@ async fn r_008_groups_that_are_not_the_clients_are_not_there() {
     assert_eq!(found["total"], 1);
 }
 
+/// C-037: who may export a group is the registration's to say; no scope for the Group itself is wanted,
+/// though reading it takes one.
+#[tokio::test]
+async fn c_037_a_group_is_exported_without_a_scope_for_groups() {
+    let secured = Secured::new();
+    let token = secured.token("default", "owner", "system/Patient.rs").await;
+    let path = "/default/fhir/Group/everyone/$export?_type=Patient";
+    assert_eq!(secured.get(path, &token).await.status, StatusCode::ACCEPTED);
+    let got = secured.get("/default/fhir/Group/everyone", &token).await;
+    assert_eq!(got.status, StatusCode::FORBIDDEN);
+}
+
 /// C-014: a site may switch levels off.
 #[tokio::test]
 async fn levels_that_are_off_are_501_and_not_told_of() {
