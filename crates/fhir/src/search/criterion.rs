@@ -169,8 +169,8 @@ fn token(asked: &Asked<'_>) -> Result<Test, Reason> {
     let places = &asked.definition.places;
     if places.iter().any(|place| place.exists) {
         let flags = tests.iter().map(|test| match test.code() {
-            Some("true") => Some(true),
-            Some("false") => Some(false),
+            Some(code) if code.eq_ignore_ascii_case("true") => Some(true),
+            Some(code) if code.eq_ignore_ascii_case("false") => Some(false),
             _ => None,
         });
         let flags: Option<Vec<bool>> = flags.collect();

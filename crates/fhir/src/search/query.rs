@@ -57,7 +57,12 @@ impl Filter {
                 "each _typeFilter begins with one resource type of FHIR R4 and a question mark";
             return Err(wrong(text.to_owned()));
         };
-        let pairs = query.split('&').filter(|pair| !pair.is_empty());
+        // A parameter without a value is as good as none, as elsewhere (T-008).
+        let has_value = |pair: &&str| {
+            pair.split_once('=')
+                .is_some_and(|(_, value)| !value.is_empty())
+        };
+        let pairs = query.split('&').filter(has_value);
         let criteria = pairs.map(|pair| criterion(known, pair, base).map_err(wrong));
         let criteria: Vec<Criterion> = criteria.collect::<Result<_, _>>()?;
         if criteria.is_empty() {
@@ -106,9 +111,6 @@ fn criterion(kind: ResourceType, pair: &str, base: &str) -> Result<Criterion, St
     };
     if !Definition::is_searchable(definition) {
         return refuse("is a search parameter that this server does not answer");
-    }
-    if value.is_empty() {
-        return refuse("has no value");
     }
     let asked = Asked {
         definition,
@@ -220,7 +222,7 @@ mod tests {
             ("Observation?date=secret", "no date"),
             ("Observation?status=s|secret", "without a system"),
             ("Patient?active:missing=secret", "true or false"),
-            ("Patient?name=", "no value"),
+            ("Patient?name=", "no search parameter"),
             ("Patient?", "no search parameter"),
             ("Foo?name=secret", "resource type"),
             ("?name=secret", "resource type"),

@@ -57,12 +57,12 @@ impl TokenTest {
             System::None => system.is_none(),
             System::Is(wanted) => system == Some(wanted),
         };
-        has_system
-            && code.is_some()
-            && self
-                .code
-                .as_deref()
-                .is_none_or(|wanted| code == Some(wanted))
+        // `system|` asks for a system alone, and a token may have that without a code.
+        let has_code = match &self.code {
+            Some(wanted) => code == Some(wanted),
+            None => true,
+        };
+        has_system && has_code
     }
 
     /// Whether a value is what is wanted.
