@@ -43,7 +43,6 @@ async fn what_is_wrong_with_a_kickoff_is_told() {
         ("_until=yesterday", "invalid"),
         ("_outputFormat=text/csv", "invalid"),
         ("patient=Patient/1", "not-supported"),
-        ("_elements=id", "not-supported"),
         ("_typeFilter=Patient%3Fx%3D1", "not-supported"),
         (
             "includeAssociatedData=LatestProvenanceResources",

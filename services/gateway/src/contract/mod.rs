@@ -8,6 +8,7 @@ mod kickoff;
 mod limits;
 mod live;
 mod promises;
+mod selection;
 mod status;
 mod tls;
 
@@ -167,6 +168,17 @@ impl Site {
         let mut settings = settings();
         change(&mut settings);
         gateway(&self.ports, &self.tenants, &self.authorization, settings)
+    }
+
+    /// Has coordinator and worker read another source.
+    fn serve(&mut self, source: SmallSource) {
+        let source = Arc::new(source);
+        let tenant = |id| Tenant {
+            source: source.clone(),
+            ..self.tenants.get(id).unwrap().clone()
+        };
+        let tenants = self.tenants.ids().map(|id| (id.clone(), tenant(id)));
+        self.tenants = tenants.collect();
     }
 
     /// Starts coordinator and worker.

@@ -1,12 +1,11 @@
 //! What a manifest promises of its files, and what is heard where some or all of an export failed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::http::StatusCode;
 use actix_web::test::TestRequest;
 use serde_json::{Value, json};
-use sluice_engine::{Policy, Tenant};
+use sluice_engine::Policy;
 use sluice_runtime::ServerSection;
 use sluice_testkit::{Reading, SmallSource};
 
@@ -117,15 +116,7 @@ async fn c_034_twenty_thousand_patients_may_be_named() {
 /// A site whose workers find in the source what nobody asked for, and so fail.
 fn failing(policy: Policy) -> Site {
     let mut site = Site::wanting(policy);
-    let tenant = |id| {
-        let source = SmallSource::of(3, 3).reading(Reading::Strays);
-        Tenant {
-            source: Arc::new(source),
-            ..site.tenants.get(id).unwrap().clone()
-        }
-    };
-    let tenants = site.tenants.ids().map(|id| (id.clone(), tenant(id)));
-    site.tenants = tenants.collect();
+    site.serve(SmallSource::of(3, 3).reading(Reading::Strays));
     site.work();
     site
 }

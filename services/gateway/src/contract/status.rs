@@ -120,7 +120,7 @@ async fn r_166_what_lenient_handling_ignored_is_in_the_error_files() {
     let site = Site::quiet();
     site.work();
     let request =
-        TestRequest::get().uri("/default/fhir/$export?_elements=id&colour=red&_type=Patient");
+        TestRequest::get().uri("/default/fhir/$export?_elements=shape&colour=red&_type=Patient");
     let request = request.insert_header(("Prefer", "respond-async, handling=lenient"));
     let started = site.send(request).await;
     assert_eq!(started.status, StatusCode::ACCEPTED);
