@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::search::listing;
 use crate::{Instant, Level, ResourceType, compartment};
 
 /// The implementation guide's canonical URL.
@@ -101,7 +102,10 @@ fn security(token_url: &str) -> Value {
 /// What R-214 asks a server to tell.
 const DOCUMENTATION: &str = "Exports FHIR R4 as NDJSON (application/fhir+ndjson) at system, \
     patient and group level, by GET or POST. Parameters: _outputFormat, _type, _since (exclusive), \
-    _until (exclusive) and, by POST at patient and group level, patient. Patient and group level \
+    _until (exclusive), _typeFilter, _elements, _minimumFileSize, _maximumFileSize and, by POST at patient \
+    and group level, patient. A _typeFilter may use the search parameters listed for its type, with the modifiers \
+    that FHIR R4 has for them except :in, :not-in, :above and :below of codes and :of-type; it looks only at the \
+    resource itself. It applies to all that is exported of its type, and to nothing that was deleted. Patient and group level \
     hold the patient compartments and what their resources refer to outside them; Group resources \
     go with the system level only. Resources without meta.lastUpdated are included whatever _since \
     says, and an OperationOutcome in the error files counts them. Members who joined a group after \
@@ -119,14 +123,16 @@ fn resources(levels: Levels) -> Vec<Value> {
 
 fn resource(kind: ResourceType, levels: Levels) -> Value {
     let mut entry = json!({ "type": kind.name() });
+    let mut by_rest: &[(&str, &str)] = &[];
     if kind == ResourceType::GROUP {
         entry["interaction"] = json!([{ "code": "read" }, { "code": "search-type" }]);
-        entry["searchParam"] = json!([
-            { "name": "_id", "type": "token" },
-            { "name": "identifier", "type": "token" },
-            { "name": "name", "type": "string" },
-        ]);
+        by_rest = &[
+            ("_id", "token"),
+            ("identifier", "token"),
+            ("name", "string"),
+        ];
     }
+    entry["searchParam"] = listing(kind, by_rest).into();
     if kind == ResourceType::GROUP && levels.group {
         entry["operation"] = json!([operation("group-export")]);
     }
@@ -176,17 +182,19 @@ pub fn operation_definition(server: &Server<'_>, id: &str) -> Option<Value> {
     Some(definition)
 }
 
+/// An optional parameter of an operation.
+fn input(name: &str, max: &str, kind: &str, documentation: &str) -> Value {
+    json!({
+        "name": name,
+        "use": "in",
+        "min": 0,
+        "max": max,
+        "type": kind,
+        "documentation": documentation,
+    })
+}
+
 fn parameters(level: &Level) -> Vec<Value> {
-    let input = |name: &str, max: &str, kind: &str, documentation: &str| {
-        json!({
-            "name": name,
-            "use": "in",
-            "min": 0,
-            "max": max,
-            "type": kind,
-            "documentation": documentation,
-        })
-    };
     let mut list = vec![
         input(
             "_outputFormat",
@@ -213,11 +221,42 @@ fn parameters(level: &Level) -> Vec<Value> {
             "Only these resource types; a comma list, repeated or both.",
         ),
     ];
+    list.extend(choosing());
     if level.is_patient_based() {
         let documentation = "Only these patients. By POST only.";
         list.push(input("patient", "*", "Reference", documentation));
     }
     list
+}
+
+fn choosing() -> [Value; 4] {
+    [
+        input(
+            "_typeFilter",
+            "*",
+            "string",
+            "A FHIR search within one type, such as Observation?category=laboratory; of that type only what \
+             meets one of its searches is exported.",
+        ),
+        input(
+            "_elements",
+            "*",
+            "string",
+            "Only these root elements, as Type.element or element, beside the mandatory ones.",
+        ),
+        input(
+            "_minimumFileSize",
+            "1",
+            "positiveInt",
+            "Bytes of NDJSON that files should reach.",
+        ),
+        input(
+            "_maximumFileSize",
+            "1",
+            "positiveInt",
+            "Bytes of NDJSON that no file exceeds, but for a single resource that is larger.",
+        ),
+    ]
 }
 
 #[cfg(test)]
