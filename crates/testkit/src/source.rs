@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use sluice_fhir::{Instant, Issue, Level, Reference, ResourceType};
+use sluice_fhir::{Instant, Issue, IssueCode, Level, OperationOutcome, Reference, ResourceType};
 use sluice_model::{PlannedChunk, Scope, Slice, Snapshot, Tally};
 use sluice_ports::{
     Block, BlockStream, ByteStream, DeletedBundles, GroupPage, GroupQuery, PlanStep,
@@ -38,9 +38,19 @@ pub enum Reading {
     Strays,
     /// It gives deletions in place of data.
     Bundles,
+    /// Its lines come, and before them something to tell.
+    Tells,
 }
 
 const GROUP: &str = r#"{"resourceType":"Group","id":"everyone","type":"person","actual":true}"#;
+
+/// What a source tells that does.
+fn told() -> Result<Block, PortError> {
+    let issue = Issue::warning(IssueCode::Incomplete, "the source has more than it gives");
+    let line = serde_json::to_string(&OperationOutcome::from(issue))
+        .map_err(|error| PortError::permanent("telling something", error))?;
+    Ok(block(&[(ResourceType::OPERATION_OUTCOME, line)]))
+}
 
 impl SmallSource {
     /// `patients` patients with `observations` observations each.
@@ -228,7 +238,7 @@ impl Source for SmallSource {
 
     async fn read(&self, _scope: &Scope, slice: &Slice) -> Result<BlockStream, PortError> {
         match self.reading {
-            Reading::Works => {}
+            Reading::Works | Reading::Tells => {}
             Reading::Strays => {
                 let line = vec![(ResourceType::GROUP, GROUP.to_owned())];
                 return Ok(futures::stream::iter([Ok(block(&line))]).boxed());
@@ -255,7 +265,9 @@ impl Source for SmallSource {
         );
         let lines = self.lines.get(from..to).ok_or_else(wrong)?;
         // Three lines a block, so that a chunk has several.
-        let blocks: Vec<_> = lines.chunks(3).map(|lines| Ok(block(lines))).collect();
+        let told = (self.reading == Reading::Tells).then(told);
+        let lines = lines.chunks(3).map(|lines| Ok(block(lines)));
+        let blocks: Vec<_> = told.into_iter().chain(lines).collect();
         Ok(futures::stream::iter(blocks).boxed())
     }
 }

@@ -1,8 +1,9 @@
 //! Whose data leave, and what comes along: the same rules, and the same suite, as for every source.
 
+use futures::StreamExt;
 use proptest::prelude::*;
 use sluice_fhir::Level;
-use sluice_ports::conformance;
+use sluice_ports::{GroupQuery, Source, conformance};
 use sluice_source_postgres::{Batch, Writer};
 use sluice_testkit::compartments::case;
 use sluice_testkit::exported::{Promise, group, resource};
@@ -19,6 +20,47 @@ async fn it_conforms() {
     let population = small::population(Promise::Estimate);
     let suite = conformance::source(&database.source, &population);
     suite.await.unwrap();
+}
+
+/// Whoever looks for Groups is not given a million members that nobody asked for.
+#[tokio::test]
+async fn a_long_group_is_found_without_its_members_and_read_with_them() {
+    let database = Database::new().await;
+    let member = |number| format!(r#"{{"entity":{{"reference":"Patient/{number:08}"}}}}"#);
+    let members: Vec<String> = (0..40_000).map(member).collect();
+    let members = members.join(",");
+    let line = format!(
+        r#"{{"resourceType":"Group","id":"long","name":"Long","meta":{{"tag":[{{"code":"x"}}]}},"member":[{members}]}}"#
+    );
+    assert!(line.len() > 1 << 20);
+    let short = group("short", &[r#"{"entity":{"reference":"Patient/a"}}"#]);
+    database.write(&[&line, &short]).await;
+    let query = GroupQuery {
+        limit: 9,
+        ..GroupQuery::default()
+    };
+    let page = database.source.groups(&query).await.unwrap();
+    let found: Vec<serde_json::Value> = { page.groups.iter() }
+        .map(|group| serde_json::from_slice(group).unwrap())
+        .collect();
+    assert_eq!((page.total, found.len()), (2, 2));
+    assert_eq!(
+        (&found[0]["id"], &found[0]["name"]),
+        (&"long".into(), &"Long".into())
+    );
+    assert_eq!(found[0].get("member"), None);
+    let tags = &found[0]["meta"]["tag"];
+    assert_eq!(
+        (&tags[0]["code"], &tags[1]["code"]),
+        (&"x".into(), &"SUBSETTED".into())
+    );
+    assert!(found[1]["member"].is_array());
+    let mut pieces = database.source.group("long").await.unwrap().unwrap();
+    let mut whole = Vec::new();
+    while let Some(piece) = pieces.next().await {
+        whole.extend_from_slice(&piece.unwrap());
+    }
+    assert!(whole == line.as_bytes());
 }
 
 /// Random populations, loaded in any order, for a Provenance may come before what it is about. One

@@ -175,3 +175,28 @@ async fn r_121_r_123_a_partial_success_is_200_and_told_of_in_error_files() {
         }
     }
 }
+
+/// data never holds it, and every chunk's is told.
+#[actix_web::test]
+async fn r_164_what_a_source_tells_while_it_is_read_is_in_the_error_files() {
+    let mut site = Site::quiet();
+    site.serve(SmallSource::of(3, 3).reading(Reading::Tells));
+    site.work();
+    let (_, manifest) = site.export(EXPORT).await;
+    let [error] = &manifest["error"].as_array().unwrap()[..] else {
+        panic!("{}", manifest["error"]);
+    };
+    let body = site.get(url(error)).await.body;
+    let text = std::str::from_utf8(&body).unwrap();
+    let told = text
+        .lines()
+        .filter(|line| line.contains("has more than it gives"));
+    assert_eq!(json!(told.count()), error["count"]);
+    assert!(error["count"].as_u64().unwrap() > 0);
+    let mut types = manifest["output"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| &entry["type"]);
+    assert!(types.all(|kind| kind != "OperationOutcome"));
+}
