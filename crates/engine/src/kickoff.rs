@@ -222,7 +222,7 @@ impl Kickoff {
         job: &JobRef,
     ) -> Result<JobRecord, KickoffError> {
         let scope = Scope {
-            types: types(&request)?,
+            types: types(&request, tenant)?,
             level: request.level,
             since: request.asked.since,
             until: request.asked.until,
@@ -342,7 +342,7 @@ fn may_export(request: &KickoffRequest, tenant: &Tenant) -> Result<(), KickoffEr
 }
 
 /// What was asked, if the token opens all of it; or all that it opens (C-009).
-fn types(request: &KickoffRequest) -> Result<Vec<ResourceType>, KickoffError> {
+fn types(request: &KickoffRequest, tenant: &Tenant) -> Result<Vec<ResourceType>, KickoffError> {
     let granted = |kind: &ResourceType| request.caller.may_export_type(*kind);
     if let Some(asked) = &request.asked.types {
         let missing: Vec<ResourceType> = asked
@@ -358,6 +358,7 @@ fn types(request: &KickoffRequest) -> Result<Vec<ResourceType>, KickoffError> {
     }
     let types: Vec<ResourceType> = every_type(&request.level)
         .into_iter()
+        .filter(|kind| tenant.access.rules.admits_type(*kind))
         .filter(granted)
         .collect();
     if types.is_empty() {

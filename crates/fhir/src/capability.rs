@@ -1,7 +1,10 @@
 //! What a server says about itself: its CapabilityStatement, and an OperationDefinition for each level.
 
+mod documentation;
+
 use serde_json::{Value, json};
 
+use crate::rules::{KickoffMethod, Rules};
 use crate::{Instant, Level, ResourceType, compartment};
 
 /// The implementation guide's canonical URL.
@@ -20,6 +23,8 @@ pub struct Server<'a> {
     pub levels: Levels,
     /// The token endpoint, if clients must show who they are.
     pub token_url: Option<&'a str>,
+    /// What may be asked for and how; what may not is not told of (R-209).
+    pub rules: &'a Rules,
 }
 
 /// Which levels of `$export` a server has.
@@ -57,8 +62,8 @@ pub const OPERATIONS: [&str; 3] = ["export", "patient-export", "group-export"];
 pub fn capability_statement(server: &Server<'_>) -> Value {
     let mut rest = json!({
         "mode": "server",
-        "documentation": DOCUMENTATION,
-        "resource": resources(server.levels),
+        "documentation": documentation::documentation(server),
+        "resource": resources(server),
     });
     if server.levels.system {
         rest["operation"] = json!([operation("export")]);
@@ -98,23 +103,19 @@ fn security(token_url: &str) -> Value {
     })
 }
 
-/// What R-214 asks a server to tell.
-const DOCUMENTATION: &str = "Exports FHIR R4 as NDJSON (application/fhir+ndjson) at system, \
-    patient and group level, by GET or POST. Parameters: _outputFormat, _type, _since (exclusive), \
-    _until (exclusive) and, by POST at patient and group level, patient. Patient and group level \
-    hold the patient compartments and what their resources refer to outside them; Group resources \
-    go with the system level only. Resources without meta.lastUpdated are included whatever _since \
-    says, and an OperationOutcome in the error files counts them. Members who joined a group after \
-    _since get no older data. Files hold one type each and end near the configured size.";
-
 /// Names the operation under which the guide defines it; the name is `export` for all (T-052).
 fn operation(definition: &str) -> Value {
     json!({ "name": "export", "definition": format!("{GUIDE}/OperationDefinition/{definition}") })
 }
 
-fn resources(levels: Levels) -> Vec<Value> {
-    let exportable = ResourceType::all().filter(|kind| kind.is_exportable());
-    exportable.map(|kind| resource(kind, levels)).collect()
+fn resources(server: &Server<'_>) -> Vec<Value> {
+    let told = |kind: &ResourceType| {
+        let level = server.levels.system || compartment::is_exportable(*kind);
+        // A Group is read even where none is exported.
+        (level && server.rules.admits_type(*kind)) || *kind == ResourceType::GROUP
+    };
+    let told = ResourceType::all().filter(told);
+    told.map(|kind| resource(kind, server.levels)).collect()
 }
 
 fn resource(kind: ResourceType, levels: Levels) -> Value {
@@ -133,7 +134,7 @@ fn resource(kind: ResourceType, levels: Levels) -> Value {
     if kind == ResourceType::PATIENT && levels.patient {
         entry["operation"] = json!([operation("patient-export")]);
     }
-    if !compartment::is_exportable(kind) {
+    if levels.system && !compartment::is_exportable(kind) {
         entry["documentation"] = json!("Exported at system level only.");
     }
     entry
@@ -166,7 +167,7 @@ pub fn operation_definition(server: &Server<'_>, id: &str) -> Option<Value> {
         "system": level == Level::System,
         "type": level == Level::Patient,
         "instance": matches!(level, Level::Group(_)),
-        "parameter": parameters(&level),
+        "parameter": parameters(server, &level),
     });
     match level {
         Level::System => {}
@@ -176,61 +177,106 @@ pub fn operation_definition(server: &Server<'_>, id: &str) -> Option<Value> {
     Some(definition)
 }
 
-fn parameters(level: &Level) -> Vec<Value> {
-    let input = |name: &str, max: &str, kind: &str, documentation: &str| {
+/// A parameter as an OperationDefinition tells it.
+struct Parameter {
+    name: &'static str,
+    max: &'static str,
+    kind: &'static str,
+    documentation: &'static str,
+}
+
+const fn parameter(
+    (name, max, kind): (&'static str, &'static str, &'static str),
+    documentation: &'static str,
+) -> Parameter {
+    Parameter {
+        name,
+        max,
+        kind,
+        documentation,
+    }
+}
+
+/// Those of every level.
+const PARAMETERS: [Parameter; 8] = [
+    parameter(
+        ("_outputFormat", "1", "string"),
+        "application/fhir+ndjson (the default), application/ndjson or ndjson.",
+    ),
+    parameter(
+        ("_type", "*", "string"),
+        "Only these resource types; a comma list, repeated or both.",
+    ),
+    parameter(
+        ("_since", "1", "instant"),
+        "Only resources that changed later than this.",
+    ),
+    parameter(
+        ("_until", "1", "instant"),
+        "Only resources that changed earlier than this.",
+    ),
+    parameter(
+        ("_typeFilter", "*", "string"),
+        "Of the type that it begins with, only resources that meet one of its queries.",
+    ),
+    parameter(
+        ("_elements", "*", "string"),
+        "Only these root elements beside the mandatory ones; a comma list, repeated or both.",
+    ),
+    parameter(
+        ("_minimumFileSize", "1", "positiveInt"),
+        "Bytes that files should have at least.",
+    ),
+    parameter(
+        ("_maximumFileSize", "1", "positiveInt"),
+        "Bytes that files may have.",
+    ),
+];
+
+fn parameters(server: &Server<'_>, level: &Level) -> Vec<Value> {
+    let rules = server.rules;
+    let input = |known: &Parameter, min: u32| {
         json!({
-            "name": name,
+            "name": known.name,
             "use": "in",
-            "min": 0,
-            "max": max,
-            "type": kind,
-            "documentation": documentation,
+            "min": min,
+            "max": known.max,
+            "type": known.kind,
+            "documentation": known.documentation,
         })
     };
-    let mut list = vec![
-        input(
-            "_outputFormat",
-            "1",
-            "string",
-            "application/fhir+ndjson (the default), application/ndjson or ndjson.",
-        ),
-        input(
-            "_since",
-            "1",
-            "instant",
-            "Only resources that changed later than this.",
-        ),
-        input(
-            "_until",
-            "1",
-            "instant",
-            "Only resources that changed earlier than this.",
-        ),
-        input(
-            "_type",
-            "*",
-            "string",
-            "Only these resource types; a comma list, repeated or both.",
-        ),
-    ];
-    if level.is_patient_based() {
-        let documentation = "Only these patients. By POST only.";
-        list.push(input("patient", "*", "Reference", documentation));
+    let told = PARAMETERS
+        .iter()
+        .filter(|known| rules.admits_parameter(known.name));
+    let mut list: Vec<Value> = told.map(|known| input(known, 0)).collect();
+    let by_post = rules.methods.of(level).contains(&KickoffMethod::Post);
+    if level.is_patient_based() && by_post && rules.admits_parameter("patient") {
+        let required = rules.patients_required && *level == Level::Patient;
+        let patient = parameter(
+            ("patient", "*", "Reference"),
+            "Only these patients. By POST only.",
+        );
+        list.push(input(&patient, u32::from(required)));
     }
     list
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::LazyLock;
 
-    const SERVER: Server<'_> = Server {
+    use super::*;
+    use crate::rules::presets;
+
+    static RULES: LazyLock<Rules> = LazyLock::new(Rules::default);
+    static SERVER: LazyLock<Server<'_>> = LazyLock::new(|| Server {
         base: "https://fhir.example.org/default/fhir",
         version: "0.1.0",
         date: Instant::from_millis(0),
         levels: Levels::ALL,
         token_url: None,
-    };
+        rules: &RULES,
+    });
 
     #[test]
     fn r_210_operations_stand_where_the_guide_wants_them() {
@@ -262,7 +308,7 @@ mod tests {
                 group: true,
             },
             token_url: Some("https://h/token"),
-            ..SERVER
+            ..SERVER.clone()
         };
         let statement = capability_statement(&server).to_string();
         assert!(statement.contains("group-export") && statement.contains("https://h/token"));
@@ -302,6 +348,46 @@ mod tests {
         ] {
             assert!(told.contains(part), "{part}");
         }
+    }
+
+    #[test]
+    fn r_209_only_what_the_rules_allow_is_told() {
+        let rules = presets::soarian();
+        let mut server = Server {
+            levels: Levels {
+                system: false,
+                ..Levels::ALL
+            },
+            rules: &rules,
+            ..SERVER.clone()
+        };
+        let names = |server: &Server<'_>, id: &str| {
+            let definition = operation_definition(server, id).unwrap();
+            let parameters = definition["parameter"].as_array().unwrap().clone();
+            let names = parameters.iter().map(|one| one["name"].to_string());
+            names.collect::<Vec<_>>().join(" ")
+        };
+        let soarians = "\"_outputFormat\" \"_type\" \"_since\"";
+        assert_eq!(names(&server, "group-export"), soarians);
+        let statement = capability_statement(&server);
+        let told = statement["rest"][0]["documentation"].as_str().unwrap();
+        assert!(
+            told.contains("at patient and group level, by GET. "),
+            "{told}"
+        );
+        assert!(
+            told.contains("_outputFormat, _type, _since (exclusive). "),
+            "{told}"
+        );
+        let listed = statement["rest"][0]["resource"].as_array().unwrap();
+        assert_eq!(listed.len(), 19, "and Group");
+
+        let rules = presets::millennium();
+        server.rules = &rules;
+        assert!(names(&server, "patient-export").contains("patient"));
+        assert!(!names(&server, "group-export").contains("patient"));
+        let statement = capability_statement(&server).to_string();
+        assert!(statement.contains("patient level by POST, group level by GET"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod parameters;
 mod prefer;
 mod reference;
 mod resource_type;
+pub mod rules;
 pub mod search;
 
 pub use compact::{Compactor, compact};

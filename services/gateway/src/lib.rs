@@ -11,6 +11,7 @@ mod connections;
 #[cfg(test)]
 mod contract;
 mod decompress;
+mod dialect;
 mod discovery;
 mod download;
 mod error;
@@ -25,6 +26,7 @@ mod request;
 mod routes;
 mod status;
 mod tls;
+mod urls;
 mod visit;
 
 pub use admin::clients_api;

@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 use sluice_engine::Files;
 use sluice_fhir::Instant;
-use sluice_model::{JobRef, Manifest, ManifestFile, layout};
+use sluice_fhir::rules::Paths;
+use sluice_model::{JobRef, Manifest, ManifestFile};
 use sluice_ports::PortError;
 
-use crate::Gateway;
 use crate::visit::Visit;
+use crate::{Gateway, urls};
 
 /// Keys of a file entry's `extension`: bytes of NDJSON before any encoding, and their SHA-256.
 const BYTES: &str = "urn:sluice:bytes";
@@ -26,6 +27,7 @@ pub(crate) async fn render(
         gateway,
         job,
         files,
+        paths: visit.rules().paths,
         end: manifest.expires_at,
     };
     let mut body = json!({
@@ -46,6 +48,7 @@ struct Maker<'a> {
     gateway: &'a Gateway,
     job: &'a JobRef,
     files: Files,
+    paths: Paths,
     end: Instant,
 }
 
@@ -68,10 +71,8 @@ impl Maker<'_> {
     /// is there.
     async fn url(&self, file: &ManifestFile) -> Result<String, PortError> {
         let Self { gateway, job, .. } = self;
-        let path = file.key.strip_prefix(&layout::job(job));
-        let path = path.unwrap_or(&file.key);
         let base = gateway.base(&job.tenant);
-        let plain = format!("{base}/bulk-export/files/{}/{path}", job.job);
+        let plain = urls::file(&base, self.paths, (job, file));
         if self.files != Files::Links {
             return Ok(plain);
         }
@@ -80,7 +81,9 @@ impl Maker<'_> {
         if let Some(link) = gateway.ports.blobs.link(&file.key, life).await? {
             return Ok(link.url);
         }
-        let query = gateway.links.sign(job, path, now.plus(life));
+        let query = gateway
+            .links
+            .sign(job, urls::path(job, file), now.plus(life));
         Ok(format!("{plain}?{query}"))
     }
 }

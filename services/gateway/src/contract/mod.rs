@@ -7,6 +7,7 @@ mod files;
 mod kickoff;
 mod limits;
 mod live;
+mod presets;
 mod promises;
 mod selection;
 mod status;
