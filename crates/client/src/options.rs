@@ -30,6 +30,10 @@ pub struct ExportOptions {
     pub since: Option<String>,
     /// Only what changed earlier.
     pub until: Option<String>,
+    /// Searches within one type, such as `Observation?category=laboratory`; of that type, only what meets one.
+    pub filters: Vec<String>,
+    /// Only these root elements, as `Type.element` or `element`.
+    pub elements: Vec<String>,
     /// Ask the server to ignore what it does not support.
     pub lenient: bool,
     /// Sent with every request to the server's own origin.
@@ -59,6 +63,8 @@ impl ExportOptions {
             types: Vec::new(),
             since: None,
             until: None,
+            filters: Vec::new(),
+            elements: Vec::new(),
             lenient: false,
             headers: Vec::new(),
             bearer_token_file: None,
@@ -108,6 +114,12 @@ impl ExportOptions {
                 query.append_pair(name, value);
             }
         }
+        for filter in &self.filters {
+            query.append_pair("_typeFilter", filter);
+        }
+        if !self.elements.is_empty() {
+            query.append_pair("_elements", &self.elements.join(","));
+        }
         drop(query);
         Ok(url)
     }
@@ -123,10 +135,13 @@ mod tests {
         let mut options = ExportOptions::new(server, Level::Group("a b".into()), "out");
         options.types = vec!["Patient".into(), "Observation".into()];
         options.since = Some("2026-03-01T00:00:00+05:00".into());
+        options.filters = vec!["Observation?code=a|b&status=final".into()];
+        options.elements = vec!["id".into(), "Patient.name".into()];
         assert_eq!(
             options.kickoff_url().unwrap().as_str(),
             "http://h/default/fhir/Group/a%20b/$export?_outputFormat=application%2Ffhir%2Bndjson\
-             &_type=Patient%2CObservation&_since=2026-03-01T00%3A00%3A00%2B05%3A00"
+             &_type=Patient%2CObservation&_since=2026-03-01T00%3A00%3A00%2B05%3A00\
+             &_typeFilter=Observation%3Fcode%3Da%7Cb%26status%3Dfinal&_elements=id%2CPatient.name"
         );
     }
 }

@@ -5,6 +5,7 @@ mod documentation;
 use serde_json::{Value, json};
 
 use crate::rules::{KickoffMethod, Rules};
+use crate::search::listing;
 use crate::{Instant, Level, ResourceType, compartment};
 
 /// The implementation guide's canonical URL.
@@ -115,18 +116,24 @@ fn resources(server: &Server<'_>) -> Vec<Value> {
         (level && server.rules.admits_type(*kind)) || *kind == ResourceType::GROUP
     };
     let told = ResourceType::all().filter(told);
-    told.map(|kind| resource(kind, server.levels)).collect()
+    told.map(|kind| resource(server, kind)).collect()
 }
 
-fn resource(kind: ResourceType, levels: Levels) -> Value {
+fn resource(server: &Server<'_>, kind: ResourceType) -> Value {
+    let levels = server.levels;
     let mut entry = json!({ "type": kind.name() });
+    let mut by_rest: &[(&str, &str)] = &[];
     if kind == ResourceType::GROUP {
         entry["interaction"] = json!([{ "code": "read" }, { "code": "search-type" }]);
-        entry["searchParam"] = json!([
-            { "name": "_id", "type": "token" },
-            { "name": "identifier", "type": "token" },
-            { "name": "name", "type": "string" },
-        ]);
+        by_rest = &[
+            ("_id", "token"),
+            ("identifier", "token"),
+            ("name", "string"),
+        ];
+    }
+    let listed = listing(kind, by_rest, |code| server.rules.admits_filter(kind, code));
+    if !listed.is_empty() {
+        entry["searchParam"] = listed.into();
     }
     if kind == ResourceType::GROUP && levels.group {
         entry["operation"] = json!([operation("group-export")]);
@@ -177,88 +184,91 @@ pub fn operation_definition(server: &Server<'_>, id: &str) -> Option<Value> {
     Some(definition)
 }
 
-/// A parameter as an OperationDefinition tells it.
-struct Parameter {
-    name: &'static str,
-    max: &'static str,
-    kind: &'static str,
-    documentation: &'static str,
+/// An optional parameter of an operation.
+fn input(name: &str, max: &str, kind: &str, documentation: &str) -> Value {
+    json!({
+        "name": name,
+        "use": "in",
+        "min": 0,
+        "max": max,
+        "type": kind,
+        "documentation": documentation,
+    })
 }
-
-const fn parameter(
-    (name, max, kind): (&'static str, &'static str, &'static str),
-    documentation: &'static str,
-) -> Parameter {
-    Parameter {
-        name,
-        max,
-        kind,
-        documentation,
-    }
-}
-
-/// Those of every level.
-const PARAMETERS: [Parameter; 8] = [
-    parameter(
-        ("_outputFormat", "1", "string"),
-        "application/fhir+ndjson (the default), application/ndjson or ndjson.",
-    ),
-    parameter(
-        ("_type", "*", "string"),
-        "Only these resource types; a comma list, repeated or both.",
-    ),
-    parameter(
-        ("_since", "1", "instant"),
-        "Only resources that changed later than this.",
-    ),
-    parameter(
-        ("_until", "1", "instant"),
-        "Only resources that changed earlier than this.",
-    ),
-    parameter(
-        ("_typeFilter", "*", "string"),
-        "Of the type that it begins with, only resources that meet one of its queries.",
-    ),
-    parameter(
-        ("_elements", "*", "string"),
-        "Only these root elements beside the mandatory ones; a comma list, repeated or both.",
-    ),
-    parameter(
-        ("_minimumFileSize", "1", "positiveInt"),
-        "Bytes that files should have at least.",
-    ),
-    parameter(
-        ("_maximumFileSize", "1", "positiveInt"),
-        "Bytes that files may have.",
-    ),
-];
 
 fn parameters(server: &Server<'_>, level: &Level) -> Vec<Value> {
     let rules = server.rules;
-    let input = |known: &Parameter, min: u32| {
-        json!({
-            "name": known.name,
-            "use": "in",
-            "min": min,
-            "max": known.max,
-            "type": known.kind,
-            "documentation": known.documentation,
-        })
-    };
-    let told = PARAMETERS
-        .iter()
-        .filter(|known| rules.admits_parameter(known.name));
-    let mut list: Vec<Value> = told.map(|known| input(known, 0)).collect();
-    let by_post = rules.methods.of(level).contains(&KickoffMethod::Post);
-    if level.is_patient_based() && by_post && rules.admits_parameter("patient") {
-        let required = rules.patients_required && *level == Level::Patient;
-        let patient = parameter(
-            ("patient", "*", "Reference"),
-            "Only these patients. By POST only.",
-        );
-        list.push(input(&patient, u32::from(required)));
+    let mut list = vec![
+        input(
+            "_outputFormat",
+            "1",
+            "string",
+            "application/fhir+ndjson (the default), application/ndjson or ndjson.",
+        ),
+        input(
+            "_since",
+            "1",
+            "instant",
+            "Only resources that changed later than this.",
+        ),
+        input(
+            "_until",
+            "1",
+            "instant",
+            "Only resources that changed earlier than this.",
+        ),
+        input(
+            "_type",
+            "*",
+            "string",
+            "Only these resource types; a comma list, repeated or both.",
+        ),
+    ];
+    list.extend(choosing());
+    if level.is_patient_based() && rules.methods.of(level).contains(&KickoffMethod::Post) {
+        let documentation = "Only these patients. By POST only.";
+        let mut patient = input("patient", "*", "Reference", documentation);
+        if rules.patients_required && *level == Level::Patient {
+            patient["min"] = json!(1);
+        }
+        list.push(patient);
     }
+    list.retain(|told| {
+        told["name"]
+            .as_str()
+            .is_some_and(|name| rules.admits_parameter(name))
+    });
     list
+}
+
+fn choosing() -> [Value; 4] {
+    [
+        input(
+            "_typeFilter",
+            "*",
+            "string",
+            "A FHIR search within one type, such as Observation?category=laboratory; of that type only what \
+             meets one of its searches is exported.",
+        ),
+        input(
+            "_elements",
+            "*",
+            "string",
+            "Only these root elements, as Type.element or element, beside the mandatory ones.",
+        ),
+        input(
+            "_minimumFileSize",
+            "1",
+            "positiveInt",
+            "Bytes of NDJSON that files should reach.",
+        ),
+        input(
+            "_maximumFileSize",
+            "1",
+            "positiveInt",
+            "Bytes of NDJSON that no file exceeds, but for a single resource that is larger.",
+        ),
+    ]
 }
 
 #[cfg(test)]
@@ -367,7 +377,7 @@ mod tests {
             let names = parameters.iter().map(|one| one["name"].to_string());
             names.collect::<Vec<_>>().join(" ")
         };
-        let soarians = "\"_outputFormat\" \"_type\" \"_since\"";
+        let soarians = "\"_outputFormat\" \"_since\" \"_type\"";
         assert_eq!(names(&server, "group-export"), soarians);
         let statement = capability_statement(&server);
         let told = statement["rest"][0]["documentation"].as_str().unwrap();

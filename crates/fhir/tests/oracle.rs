@@ -1,6 +1,8 @@
 //! `_typeFilter` and `_elements` against answers that were not made by Sluice: `deploy/oracle` computed them in
 //! Python, with HL7's own expressions evaluated by fhirpathpy.
 
+#![expect(clippy::unwrap_used, reason = "what surprises a test should end it")]
+
 use std::collections::HashMap;
 
 use serde::Deserialize;

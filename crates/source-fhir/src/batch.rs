@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sluice_fhir::facts::Facts;
 use sluice_fhir::{Instant, ResourceType};
+use sluice_model::Selection;
 use sluice_ports::PortError;
 
 use crate::fetch::since;
@@ -26,6 +27,8 @@ pub(crate) struct Visit<'v> {
     pub(crate) kinds: &'v [ResourceType],
     /// Only what changed later.
     pub(crate) since: Option<Instant>,
+    /// Only what is chosen, as far as the server can be asked for it.
+    pub(crate) selection: Option<&'v Selection>,
 }
 
 impl Reading<'_> {
@@ -52,6 +55,7 @@ impl Reading<'_> {
         let mut owners = Owners::new();
         let everything = Visit {
             since: None,
+            selection: None,
             ..*visit
         };
         let others = self
@@ -93,7 +97,10 @@ impl Reading<'_> {
                 .fetch(&query, visit.patients, &self.notes, &mut part);
             return fetched.await;
         }
-        let query = since(query, visit.since);
+        let mut query = since(query, visit.since);
+        if let Some(selection) = visit.selection {
+            query = self.upstream.chosen(query, selection);
+        }
         for param in params {
             let by = (*param, visit.patients);
             let found = self

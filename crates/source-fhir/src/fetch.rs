@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use sluice_fhir::facts::{Facts, scan};
 use sluice_fhir::{Instant, ResourceType};
+use sluice_model::Selection;
 use sluice_ports::PortError;
 
 use crate::failure::Failure;
@@ -230,5 +231,21 @@ pub(crate) fn since(query: Query, since: Option<Instant>) -> Query {
             query.with("_lastUpdated", format!("gt{wider}"))
         }
         None => query,
+    }
+}
+
+impl Upstream {
+    /// A search for what the export chooses, where the server can be asked for that: if there is one query of the
+    /// type, its parts that have no modifier and that the server lists. Whoever reads the answer chooses again.
+    pub(crate) fn chosen(&self, query: Query, selection: &Selection) -> Query {
+        let mut filters = selection.filters_of(query.kind);
+        let (Some(filter), None) = (filters.next(), filters.next()) else {
+            return query;
+        };
+        let kind = query.kind;
+        let plain = filter
+            .plain()
+            .filter(|(name, _)| self.offer.lists(kind, name));
+        plain.fold(query, |query, (name, value)| query.with(name, value))
     }
 }

@@ -127,6 +127,12 @@ impl Offer {
         self.types.get(&kind).is_some_and(listed)
     }
 
+    /// Whether the server says that a type can be searched by this.
+    pub(crate) fn lists(&self, kind: ResourceType, param: &str) -> bool {
+        let listed = |searches: &Searches| searches.search && searches.params.contains(param);
+        self.types.get(&kind).is_some_and(listed)
+    }
+
     /// Types that can be searched.
     pub(crate) fn types(&self) -> impl Iterator<Item = ResourceType> {
         let searched = self.types.iter().filter(|(_, searches)| searches.search);

@@ -24,7 +24,10 @@ impl Reading<'_> {
         sink: &mut dyn Sink,
     ) -> Result<(), PortError> {
         let after = if all { None } else { self.scope.since };
-        let query = since(Query::new(kind), after);
+        let mut query = since(Query::new(kind), after);
+        if !all {
+            query = self.upstream.chosen(query, &self.scope.selection);
+        }
         let mut sieve = Sieve {
             reading: self,
             held: Vec::new(),

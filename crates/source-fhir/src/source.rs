@@ -98,6 +98,7 @@ impl Shared {
                     patients,
                     kinds: &slice.types,
                     since: scope.since,
+                    selection: Some(&scope.selection),
                 };
                 reading.visit(&visit, &mut lines).await?;
             }

@@ -1,5 +1,6 @@
 //! A FHIR server, what it offers, and the ways in which it turned out to be peculiar.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,7 +35,7 @@ pub(crate) struct Upstream {
 #[derive(Clone, Debug)]
 pub(crate) struct Query {
     pub(crate) kind: ResourceType,
-    pub(crate) params: Vec<(&'static str, String)>,
+    pub(crate) params: Vec<(Cow<'static, str>, String)>,
 }
 
 impl Query {
@@ -46,8 +47,12 @@ impl Query {
     }
 
     /// The same, narrowed.
-    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.params.push((name, value.into()));
+    pub(crate) fn with(
+        mut self,
+        name: impl Into<Cow<'static, str>>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.params.push((name.into(), value.into()));
         self
     }
 }

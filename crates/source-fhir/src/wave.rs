@@ -88,6 +88,7 @@ impl Reading<'_> {
                     patients: &patients,
                     kinds: &searched,
                     since: None,
+                    selection: None,
                 };
                 self.visit(&visit, &mut there).await?;
                 Ok::<_, PortError>(there.beyond())

@@ -53,6 +53,12 @@ pub(crate) struct ExportArgs {
     /// Only what changed earlier than this instant
     #[arg(long, value_name = "INSTANT")]
     until: Option<String>,
+    /// Of a type, only what meets this search, such as "Observation?category=laboratory"; repeats
+    #[arg(long = "type-filter", value_name = "TYPE?SEARCH")]
+    filters: Vec<String>,
+    /// Only these root elements, as Type.element or element; commas and repeats
+    #[arg(long, value_name = "ELEMENT", value_delimiter = ',')]
+    elements: Vec<String>,
     /// The folder to write; run again with the same one to go on
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -123,6 +129,8 @@ impl ExportArgs {
             types: self.types.clone(),
             since: self.since.clone(),
             until: self.until.clone(),
+            filters: self.filters.clone(),
+            elements: self.elements.clone(),
             lenient: self.lenient,
             headers: self.headers.clone(),
             bearer_token_file: self.bearer_token_file.clone(),

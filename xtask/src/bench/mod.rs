@@ -1,8 +1,9 @@
 //! Benchmarks: they print figures and judge nothing. `memory` exports gigabytes and documents of
 //! 60 MB from one process and prints the most memory it ever held; `postgres` loads a database and exports
-//! it by the three services.
+//! it by the three services; `selection` prints what `_typeFilter` and `_elements` cost.
 
 mod postgres;
+mod selection;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, BufWriter, Write};
@@ -25,7 +26,10 @@ pub(crate) fn run(words: &[&str]) -> anyhow::Result<()> {
         ["memory"] => memory(),
         ["postgres"] => postgres::run(None),
         ["postgres", folder] => postgres::run(Some(folder)),
-        other => bail!("there is no benchmark {other:?}; there are: memory, postgres [DIR]"),
+        ["selection"] => selection::run(),
+        other => {
+            bail!("there is no benchmark {other:?}; there are: memory, postgres [DIR], selection")
+        }
     }
 }
 
@@ -144,6 +148,16 @@ impl Serving {
         // Whoever does not read it makes the server wait.
         std::thread::spawn(move || lines.for_each(drop));
         Ok(Self { child, base })
+    }
+
+    /// Processor time that it took so far.
+    fn cpu(&self) -> anyhow::Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        let (_, after_name) = stat.rsplit_once(')').context("no name in /proc")?;
+        let ticks = after_name.split_whitespace().skip(11).take(2);
+        let ticks: u64 = ticks.map(str::parse::<u64>).sum::<Result<_, _>>()?;
+        // Linux counts a hundred ticks a second, whatever its kernel does.
+        Ok(Duration::from_millis(ticks * 10))
     }
 
     fn peak_mib(&self) -> anyhow::Result<u64> {

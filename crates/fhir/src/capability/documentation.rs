@@ -2,9 +2,26 @@
 
 use std::fmt::Write;
 
-use super::{PARAMETERS, Server};
+use super::Server;
 use crate::Level;
 use crate::rules::{KickoffMethod, Methods};
+
+/// Parameters of every level, as they are told.
+const PARAMETERS: [(&str, &str); 8] = [
+    ("_outputFormat", "_outputFormat"),
+    ("_type", "_type"),
+    ("_since", "_since (exclusive)"),
+    ("_until", "_until (exclusive)"),
+    ("_typeFilter", "_typeFilter"),
+    ("_elements", "_elements"),
+    ("_minimumFileSize", "_minimumFileSize"),
+    ("_maximumFileSize", "_maximumFileSize"),
+];
+
+const FILTERS: &str = " A _typeFilter may use the search parameters listed for its type, with the \
+    modifiers that FHIR R4 has for them except :in, :not-in, :above and :below of codes and :of-type; it \
+    looks only at the resource itself. It applies to all that is exported of its type, and to nothing that \
+    was deleted.";
 
 /// How exports are made.
 pub(super) fn documentation(server: &Server<'_>) -> String {
@@ -16,15 +33,9 @@ pub(super) fn documentation(server: &Server<'_>) -> String {
         listed(&names),
         methods(&rules.methods, &levels),
     );
-    let told = PARAMETERS
-        .iter()
-        .filter(|known| rules.admits_parameter(known.name));
-    let told: Vec<String> = told
-        .map(|known| match known.name {
-            "_since" | "_until" => format!("{} (exclusive)", known.name),
-            name => name.to_owned(),
-        })
-        .collect();
+    let told = PARAMETERS.iter();
+    let told = told.filter(|(name, _)| rules.admits_parameter(name));
+    let told: Vec<&str> = told.map(|(_, told)| *told).collect();
     text.push_str(&told.join(", "));
     let by_post = levels
         .iter()
@@ -34,8 +45,12 @@ pub(super) fn documentation(server: &Server<'_>) -> String {
     if rules.admits_parameter("patient") && !by_post.is_empty() {
         let _written = write!(text, " and, by POST at {} level, patient", listed(&by_post));
     }
+    text.push('.');
+    if rules.admits_parameter("_typeFilter") {
+        text.push_str(FILTERS);
+    }
     text.push_str(
-        ". Patient and group level hold the patient compartments and what their resources refer to \
+        " Patient and group level hold the patient compartments and what their resources refer to \
          outside them; Group resources go with the system level only. Resources without \
          meta.lastUpdated are included whatever _since says, and an OperationOutcome in the error \
          files counts them. Members who joined a group after _since get no older data. Files hold \

@@ -101,6 +101,13 @@ impl Rules {
         self.parameters.as_ref().is_none_or(listed)
     }
 
+    /// Whether a `_typeFilter` of a type may use a search parameter.
+    pub fn admits_filter(&self, kind: ResourceType, code: &str) -> bool {
+        self.admits_parameter("_typeFilter")
+            && !self.filters.excluded_types.contains(&kind)
+            && !self.filters.excluded_parameters.contains(code)
+    }
+
     /// Whether a type is exported.
     pub fn admits_type(&self, kind: ResourceType) -> bool {
         let listed = |types: &BTreeSet<ResourceType>| types.contains(&kind);

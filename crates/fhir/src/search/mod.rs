@@ -7,6 +7,7 @@ mod criterion;
 mod date;
 mod definitions;
 mod leaf;
+mod listing;
 mod matcher;
 mod number;
 mod place;
@@ -20,5 +21,6 @@ pub(crate) use leaf::{Text, member};
 
 pub use criterion::Criterion;
 pub use definitions::{Definition, ParameterType, parameters};
+pub use listing::listing;
 pub use matcher::{Matcher, Scratch};
 pub use query::{Filter, Unsearchable, split};

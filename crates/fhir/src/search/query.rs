@@ -57,12 +57,7 @@ impl Filter {
                 "each _typeFilter begins with one resource type of FHIR R4 and a question mark";
             return Err(wrong(text.to_owned()));
         };
-        // A parameter without a value is as good as none, as elsewhere (T-008).
-        let has_value = |pair: &&str| {
-            pair.split_once('=')
-                .is_some_and(|(_, value)| !value.is_empty())
-        };
-        let pairs = query.split('&').filter(has_value);
+        let pairs = pairs(query);
         let criteria = pairs.map(|pair| criterion(known, pair, base).map_err(wrong));
         let criteria: Vec<Criterion> = criteria.collect::<Result<_, _>>()?;
         if criteria.is_empty() {
@@ -77,10 +72,28 @@ impl Filter {
         })
     }
 
+    /// Its parts that have no modifier, decoded: names and values.
+    pub fn plain(&self) -> impl Iterator<Item = (String, String)> {
+        let parts = pairs(&self.query).filter_map(|pair| {
+            let (name, value) = pair.split_once('=')?;
+            Some((decode(name)?, decode(value)?))
+        });
+        parts.filter(|(name, _)| !name.contains(':'))
+    }
+
     /// Its conditions; all must be met.
     pub fn criteria(&self) -> &[Criterion] {
         &self.criteria
     }
+}
+
+/// A parameter without a value is as good as none, as elsewhere (T-008).
+fn pairs(query: &str) -> impl Iterator<Item = &str> {
+    let has_value = |pair: &&str| {
+        pair.split_once('=')
+            .is_some_and(|(_, value)| !value.is_empty())
+    };
+    query.split('&').filter(has_value)
 }
 
 fn criterion(kind: ResourceType, pair: &str, base: &str) -> Result<Criterion, String> {

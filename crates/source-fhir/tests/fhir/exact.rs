@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
+use sluice_fhir::search::Filter;
 use sluice_fhir::{Instant, Level};
 use sluice_local::ndjson::{NdjsonOptions, NdjsonSource};
 use sluice_model::Scope;
@@ -167,5 +168,51 @@ async fn made_up_hospitals_come_out_as_they_do_from_a_folder() {
         let found = multiset(&remote, &of_server).await;
         println!("{level:?} {since:?}: {} of {}", found.len(), expected.len());
         assert_eq!(found, expected);
+    }
+}
+
+/// The server is asked for what is chosen where that loses nothing: not beside a second query, and not where
+/// a Provenance is followed to what it is about.
+#[tokio::test]
+async fn what_is_chosen_is_asked_of_the_server() {
+    let stub = Stub::start(&lines(), Setup::default()).await;
+    let source = stub.source().await;
+    let by_b = "Observation?performer=Patient/b";
+    for (queries, kinds, is_asked) in [
+        (&[by_b][..], &["Observation"][..], true),
+        (&[by_b, "Observation?_id=b"], &["Observation"], false),
+        (&[by_b], &["Observation", "Provenance"], false),
+        (
+            &["Observation?performer:missing=false"],
+            &["Observation"],
+            false,
+        ),
+    ] {
+        let mut scope = scope(&source, Level::Patient).await;
+        scope.types = types(kinds);
+        let compile = |query: &&str| Filter::compile(query, "http://h").unwrap();
+        scope.selection.filters = queries.iter().map(compile).collect();
+        let before = stub.log().len();
+        let lines = export(&source, &scope, 1 << 20, Promise::Estimate).await;
+        let log = stub.log();
+        let mut asked = log[before..]
+            .iter()
+            .filter(|asked| asked.searches("Observation"));
+        let narrow = |asked: &crate::stub::Asked| {
+            asked.param("performer") == Some("Patient/b") && asked.params.len() > 1
+        };
+        let names = lines.iter().map(|line| id(line));
+        let mut ids: Vec<String> = names.filter(|id| id.starts_with("Obs")).collect();
+        ids.sort_unstable();
+        if is_asked {
+            assert!(asked.any(narrow), "{queries:?}");
+            assert_eq!(ids, ["Observation/ab"]);
+        } else {
+            assert_eq!(
+                ids,
+                ["Observation/ab", "Observation/b"],
+                "{queries:?} {kinds:?}"
+            );
+        }
     }
 }
