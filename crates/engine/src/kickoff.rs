@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sluice_auth::LevelName;
-use sluice_fhir::{Level, ResourceType, compartment, parameters};
+use sluice_fhir::{Guide, Level, ResourceType, compartment, parameters};
 use sluice_model::{
     Form, Hint, JobId, JobRecord, JobRef, Scope, Selection, TenantId, Version, layout,
 };
@@ -28,6 +28,8 @@ pub struct KickoffRequest {
     pub asked: parameters::Kickoff,
     /// `Prefer: separate-export-status`.
     pub separate_status: bool,
+    /// By which version of the guide it is asked, and to be answered.
+    pub guide: Guide,
     /// Who asks.
     pub caller: Caller,
     /// The client's name for this very request: the same name gives the same job.
@@ -238,6 +240,7 @@ impl Kickoff {
             separate_status: request.separate_status,
             minimum_file: request.asked.minimum_file,
             maximum_file: request.asked.maximum_file,
+            guide: request.guide,
         };
         Ok(JobRecord {
             v: Version::lowest(scope.selection.is_everything() && form.is_plain()),

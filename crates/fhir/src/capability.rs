@@ -6,10 +6,13 @@ use serde_json::{Value, json};
 
 use crate::rules::{KickoffMethod, Rules};
 use crate::search::listing;
-use crate::{Instant, Level, ResourceType, compartment};
+use crate::{Guide, Instant, Level, ResourceType, compartment};
 
 /// The implementation guide's canonical URL.
 const GUIDE: &str = "http://hl7.org/fhir/uv/bulkdata";
+
+/// The version of it that is answered beside 3.0.0.
+const BALLOT: &str = "4.0.0-ballot";
 
 /// What differs between servers.
 #[derive(Clone, Debug)]
@@ -57,7 +60,14 @@ impl Levels {
 }
 
 /// The operations, by the name they have in URLs of OperationDefinition.
-pub const OPERATIONS: [&str; 3] = ["export", "patient-export", "group-export"];
+pub const OPERATIONS: [&str; 6] = [
+    "export",
+    "patient-export",
+    "group-export",
+    "export-v4",
+    "patient-export-v4",
+    "group-export-v4",
+];
 
 /// `[base]/metadata` (E-09). Lists nothing that is not implemented.
 pub fn capability_statement(server: &Server<'_>) -> Value {
@@ -67,7 +77,7 @@ pub fn capability_statement(server: &Server<'_>) -> Value {
         "resource": resources(server),
     });
     if server.levels.system {
-        rest["operation"] = json!([operation("export")]);
+        rest["operation"] = operations(server, &Level::System).into();
     }
     if let Some(url) = server.token_url {
         rest["security"] = security(url);
@@ -104,9 +114,25 @@ fn security(token_url: &str) -> Value {
     })
 }
 
-/// Names the operation under which the guide defines it; the name is `export` for all (T-052).
-fn operation(definition: &str) -> Value {
-    json!({ "name": "export", "definition": format!("{GUIDE}/OperationDefinition/{definition}") })
+/// The operations of a level, named under what the guide defines them by; the name is `export` for all
+/// (T-052), and has a suffix for another version of the guide.
+fn operations(server: &Server<'_>, level: &Level) -> Vec<Value> {
+    let definition = format!("{GUIDE}/OperationDefinition/{}", defined(level));
+    let mut list = vec![json!({ "name": "export", "definition": definition })];
+    if server.rules.has_ballot(level) {
+        let definition = format!("{definition}|{BALLOT}");
+        list.push(json!({ "name": "export-v4", "definition": definition }));
+    }
+    list
+}
+
+/// What the guide calls the operation of a level.
+fn defined(level: &Level) -> &'static str {
+    match level {
+        Level::System => "export",
+        Level::Patient => "patient-export",
+        Level::Group(_) => "group-export",
+    }
 }
 
 fn resources(server: &Server<'_>) -> Vec<Value> {
@@ -136,10 +162,10 @@ fn resource(server: &Server<'_>, kind: ResourceType) -> Value {
         entry["searchParam"] = listed.into();
     }
     if kind == ResourceType::GROUP && levels.group {
-        entry["operation"] = json!([operation("group-export")]);
+        entry["operation"] = operations(server, &Level::Group(String::new())).into();
     }
     if kind == ResourceType::PATIENT && levels.patient {
-        entry["operation"] = json!([operation("patient-export")]);
+        entry["operation"] = operations(server, &Level::Patient).into();
     }
     if levels.system && !compartment::is_exportable(kind) {
         entry["documentation"] = json!("Exported at system level only.");
@@ -149,15 +175,26 @@ fn resource(server: &Server<'_>, kind: ResourceType) -> Value {
 
 /// `[base]/OperationDefinition/{id}` (E-13); `None` when there is no such operation.
 pub fn operation_definition(server: &Server<'_>, id: &str) -> Option<Value> {
-    let level = match id {
+    let suffix = Guide::Ballot.suffix();
+    let (name, guide) = match id.strip_suffix(suffix) {
+        Some(name) => (name, Guide::Ballot),
+        None => (id, Guide::Third),
+    };
+    let level = match name {
         "export" => Level::System,
         "patient-export" => Level::Patient,
         "group-export" => Level::Group(String::new()),
         _ => return None,
     };
-    if !server.levels.has(&level) {
+    let is_ballot = guide == Guide::Ballot;
+    if !server.levels.has(&level) || (is_ballot && !server.rules.has_ballot(&level)) {
         return None;
     }
+    let version = if is_ballot {
+        format!("|{BALLOT}")
+    } else {
+        String::new()
+    };
     let mut definition = json!({
         "resourceType": "OperationDefinition",
         "id": id,
@@ -168,9 +205,10 @@ pub fn operation_definition(server: &Server<'_>, id: &str) -> Option<Value> {
         "status": "active",
         "kind": "operation",
         "date": server.date.to_string(),
-        "affectsState": false,
-        "code": "export",
-        "base": format!("{GUIDE}/OperationDefinition/{id}"),
+        // The ballot has it so, because it is by POST.
+        "affectsState": is_ballot,
+        "code": format!("export{}", guide.suffix()),
+        "base": format!("{GUIDE}/OperationDefinition/{name}{version}"),
         "system": level == Level::System,
         "type": level == Level::Patient,
         "instance": matches!(level, Level::Group(_)),
@@ -307,6 +345,29 @@ mod tests {
         );
         assert_eq!(find("Patient")["operation"][0]["name"], "export");
         assert!(find("Observation").get("operation").is_none());
+    }
+
+    #[test]
+    fn r_213_the_ballot_is_told_of_beside_the_third_version() {
+        let statement = capability_statement(&SERVER);
+        let operations = &statement["rest"][0]["operation"];
+        assert_eq!(operations[0]["name"], "export");
+        assert_eq!(operations[1]["name"], "export-v4");
+        let definition = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export|4.0.0-ballot";
+        assert_eq!(operations[1]["definition"], definition);
+        let ballot = operation_definition(&SERVER, "group-export-v4").unwrap();
+        assert_eq!(ballot["code"], "export-v4");
+        assert_eq!(ballot["affectsState"], true, "R-020");
+        let rules = Rules {
+            ballot: false,
+            ..Rules::default()
+        };
+        let server = Server {
+            rules: &rules,
+            ..SERVER.clone()
+        };
+        assert!(!capability_statement(&server).to_string().contains("v4"));
+        assert!(operation_definition(&server, "export-v4").is_none());
     }
 
     #[test]

@@ -6,6 +6,7 @@ mod compact;
 pub mod compartment;
 pub mod elements;
 pub mod facts;
+mod guide;
 mod instant;
 mod level;
 mod outcome;
@@ -17,6 +18,7 @@ pub mod rules;
 pub mod search;
 
 pub use compact::{Compactor, compact};
+pub use guide::Guide;
 pub use instant::{Instant, InvalidInstant};
 pub use level::Level;
 pub use outcome::{Issue, IssueCode, OperationOutcome, Severity};

@@ -426,11 +426,7 @@ impl ApiError {
                 retry_after(&mut response, whole_seconds(*wait));
             }
             Self::TooManyRunning(_) | Self::AuditFull => retry_after(&mut response, BUSY_SECONDS),
-            Self::Port(error) => {
-                if error.is_transient() {
-                    retry_after(&mut response, BUSY_SECONDS);
-                }
-            }
+            Self::Port(error) if error.is_transient() => retry_after(&mut response, BUSY_SECONDS),
             Self::NoToken => challenge(&mut response, None),
             Self::Token(_) => challenge(&mut response, Some("invalid_token")),
             Self::ScopeTooNarrow | Self::NotGranted(_) | Self::NothingGranted => {

@@ -7,8 +7,8 @@ use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
 use sluice_engine::KickoffRequest;
 use sluice_fhir::parameters::{self, RawParameter};
-use sluice_fhir::rules::KickoffMethod;
-use sluice_fhir::{Issue, IssueCode, Level, Prefer};
+use sluice_fhir::rules::{KickoffMethod, Rules};
+use sluice_fhir::{Guide, Issue, IssueCode, Level, Prefer};
 
 use crate::error::{ApiError, outcome};
 use crate::visit::Visit;
@@ -51,8 +51,11 @@ async fn kick_off(
     body: web::Payload,
     (visit, level): (Visit<'_>, Level),
 ) -> Answer {
-    let rules = visit.rules();
-    check_method(request, rules.methods.of(&level))?;
+    let (rules, guide) = (visit.rules(), guide(request));
+    match guide {
+        Guide::Third => check_method(request, rules.methods.of(&level))?,
+        Guide::Ballot => check_ballot(request, rules, &level)?,
+    }
     visit.check_headers(request)?;
     accept::json(request)?;
     limits::check_encoding(request.headers())?;
@@ -64,6 +67,9 @@ async fn kick_off(
     let most = gateway.settings.limits.parameters;
     if raw.len() > most {
         return Err(ApiError::TooManyParameters(most));
+    }
+    if guide == Guide::Ballot {
+        parameters::check_repeats(&raw).map_err(ApiError::Invalid)?;
     }
     let prefer = prefer(request);
     let lenient = prefer.lenient && rules.lenient;
@@ -82,6 +88,7 @@ async fn kick_off(
         level,
         asked,
         separate_status: prefer.separate_export_status,
+        guide,
         caller: visit.caller,
         idempotency_key: idempotency_key(request)?,
         traceparent: trace(request),
@@ -97,6 +104,27 @@ async fn kick_off(
     }
     let accepted = std::iter::once(Issue::information(text));
     Ok(outcome(&mut response, accepted.chain(held.notes).collect()))
+}
+
+/// The version of the guide whose operation is called.
+fn guide(request: &HttpRequest) -> Guide {
+    let route = request.match_pattern().unwrap_or_default();
+    if route.ends_with(Guide::Ballot.suffix()) {
+        Guide::Ballot
+    } else {
+        Guide::Third
+    }
+}
+
+/// by POST only.
+fn check_ballot(request: &HttpRequest, rules: &Rules, level: &Level) -> Result<(), ApiError> {
+    if !rules.has_ballot(level) {
+        Err(ApiError::NothingHere)
+    } else if request.method() == Method::POST {
+        Ok(())
+    } else {
+        Err(ApiError::WrongMethod(KickoffMethod::Post.name()))
+    }
 }
 
 /// Refuses a method that the level does not have here. One that has none is off, which is told otherwise.

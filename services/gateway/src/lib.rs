@@ -6,6 +6,7 @@
 mod accept;
 mod admin;
 mod auditing;
+mod ballot;
 mod compress;
 mod connections;
 #[cfg(test)]

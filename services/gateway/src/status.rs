@@ -4,8 +4,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use sluice_engine::{Answer, Progress, Standing, Withdrawal};
-use sluice_fhir::Issue;
 use sluice_fhir::rules::ProgressForm;
+use sluice_fhir::{Guide, Issue};
 use sluice_model::{JobRef, Manifest};
 
 use crate::error::{ApiError, outcome, whole_seconds};
@@ -28,7 +28,7 @@ pub(crate) async fn poll(
         Answer::Gone => return Err(ApiError::JobGone),
         Answer::TooFast(wait) => return Err(ApiError::TooFast(wait)),
         Answer::Running(progress) => running(&progress, visit.rules().progress),
-        Answer::Complete(found) => complete(&gateway, &visit, &job, &found).await?,
+        Answer::Complete(found) => complete(&gateway, &visit, (&job, form.guide), &found).await?,
         Answer::Failed(issue) if form.separate_status => {
             ApiError::JobFailed(issue).error_response()
         }
@@ -78,14 +78,14 @@ fn running(progress: &Progress, form: ProgressForm) -> HttpResponse {
 async fn complete(
     gateway: &Gateway,
     visit: &Visit<'_>,
-    job: &JobRef,
+    (job, guide): (&JobRef, Guide),
     found: &Manifest,
 ) -> Result<HttpResponse, ApiError> {
     gateway
         .auditing
         .manifest_served(&visit.caller, job, found)
         .await?;
-    let body = manifest::render(gateway, visit, job, found).await?;
+    let body = manifest::render(gateway, visit, (job, guide), found).await?;
     let expires = std::time::UNIX_EPOCH
         + std::time::Duration::from_millis(u64::try_from(found.expires_at.millis()).unwrap_or(0));
     let mut response = HttpResponse::Ok();

@@ -80,6 +80,7 @@ mod tests {
             bytes: 1,
             sha256: String::new(),
             gzip: None,
+            severities: Vec::new(),
         };
         let url = |paths| file("", paths, (&job, &found));
         let read = |request: TestRequest| asked(&request.to_http_request());

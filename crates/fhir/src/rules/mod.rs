@@ -101,6 +101,11 @@ impl Rules {
         self.parameters.as_ref().is_none_or(listed)
     }
 
+    /// Whether a level is exported by `$export-v4`, which is by POST only.
+    pub fn has_ballot(&self, level: &Level) -> bool {
+        self.ballot && self.methods.of(level).contains(&KickoffMethod::Post)
+    }
+
     /// Whether a `_typeFilter` of a type may use a search parameter.
     pub fn admits_filter(&self, kind: ResourceType, code: &str) -> bool {
         self.admits_parameter("_typeFilter")

@@ -16,7 +16,7 @@ pub fn listing(
     is_admitted: impl Fn(&str) -> bool,
 ) -> Vec<Value> {
     let answered: Vec<&Definition> = parameters(kind)
-        .filter(|definition| definition.is_searchable() && is_admitted(&definition.code))
+        .filter(|definition| definition.is_searchable() && is_admitted(definition.code))
         .collect();
     let in_exports = answered
         .iter()

@@ -33,6 +33,10 @@ async fn c_001_kick_offs_are_by_get_and_for_patients_and_groups() {
     assert_eq!(posted.header("allow"), "GET");
     let system = site.ask("/default/fhir/$export").await;
     assert_eq!(refused(&system), (501, "not-found".to_owned()), "C-014");
+    let ballot = "/default/fhir/Patient/$export-v4";
+    let empty = parameters(&json!([]));
+    let ballot = site.ask_with(Method::POST, ballot, &empty).await;
+    assert_eq!(refused(&ballot), (404, "not-found".to_owned()));
 }
 
 #[actix_web::test]
@@ -220,6 +224,6 @@ async fn r_209_metadata_tells_what_soarian_allows() {
     let definition = definition.json();
     let names = definition["parameter"].as_array().unwrap();
     let names: Vec<&Value> = names.iter().map(|one| &one["name"]).collect();
-    assert_eq!(names, ["_outputFormat", "_type", "_since"]);
+    assert_eq!(names, ["_outputFormat", "_since", "_type"]);
     assert_eq!(definition["parameter"][0]["min"], 0, "C-027");
 }
