@@ -4,6 +4,7 @@
 mod clients;
 mod commands;
 mod crash;
+mod database;
 mod folder;
 mod gate;
 mod memory;

@@ -28,7 +28,8 @@ pub(crate) fn signal(child: &Child, signal: Signal) {
 pub(crate) struct Site {
     pub(crate) port: u16,
     home: PathBuf,
-    data: PathBuf,
+    /// A folder, unless a setting names another source.
+    data: Option<PathBuf>,
     variables: Vec<(&'static str, String)>,
     undated: &'static str,
 }
@@ -39,10 +40,19 @@ impl Site {
         Self {
             port: free_port(),
             home: home.to_owned(),
-            data: data.to_owned(),
+            data: Some(data.to_owned()),
             variables: Vec::new(),
             undated: "include",
         }
+    }
+
+    /// Serves a source by its address.
+    pub(crate) fn of_source(home: &Path, source: &str) -> Self {
+        let site = Self {
+            data: None,
+            ..Self::new(home, home)
+        };
+        site.with("SLUICE_TENANTS__DEFAULT__SOURCE", source)
     }
 
     /// With a setting, by its environment variable.
@@ -61,18 +71,30 @@ impl Site {
         format!("http://127.0.0.1:{}/default/fhir", self.port)
     }
 
-    /// Starts a server and waits until it answers.
-    pub(crate) fn start(&self) -> Server {
-        let mut child = sluice()
-            .args(["serve", "--data"])
-            .arg(&self.data)
-            .args(["--undated", self.undated, "--no-authorization"])
+    fn command(&self) -> Command {
+        let mut command = sluice();
+        command.args(["serve", "--no-authorization"]);
+        if let Some(data) = &self.data {
+            command.arg("--data").arg(data);
+            command.args(["--undated", self.undated]);
+        }
+        command
             .env("SLUICE_DATA_DIR", self.home.join("server"))
             .env("SLUICE_SERVER__LISTEN", format!("127.0.0.1:{}", self.port))
-            .envs(self.variables.iter().map(|(name, value)| (name, value)))
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+            .envs(self.variables.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// What a server says that does not even start.
+    pub(crate) fn refused(&self) -> String {
+        let ended = self.command().output().unwrap();
+        assert!(!ended.status.success());
+        said(&ended)
+    }
+
+    /// Starts a server and waits until it answers.
+    pub(crate) fn start(&self) -> Server {
+        let mut child = self.command().stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         let mut log = Vec::new();
         let ready = lines.by_ref().map_while(Result::ok).any(|line| {
