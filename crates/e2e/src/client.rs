@@ -8,7 +8,7 @@ use sluice_engine::{
     Answer, Audit, Caller, Journal, Kickoff, KickoffError, KickoffRequest, Origin, PollLimits,
     Ports, Serve, Tenants,
 };
-use sluice_fhir::{Instant, Issue, Level, parameters};
+use sluice_fhir::{Guide, Instant, Issue, Level, parameters};
 use sluice_model::{JobRef, Manifest, ManifestFile};
 use sluice_ports::{Blobs, PortError};
 
@@ -70,6 +70,7 @@ impl Client {
             asked,
             caller: anyone(),
             separate_status: false,
+            guide: Guide::default(),
             idempotency_key: None,
             traceparent: None,
         };

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
-use sluice_fhir::{Issue, IssueCode, OperationOutcome, ResourceType};
+use sluice_fhir::{Guide, Issue, IssueCode, OperationOutcome, ResourceType, Severity};
 use sluice_model::{
-    AttemptId, ChunkId, JobRecord, JobState, Manifest, ManifestFile, Sealed, Version, WrittenFile,
-    layout,
+    AttemptId, ChunkId, JobRecord, JobState, Manifest, ManifestFile, Sealed, SeverityCount,
+    Version, WrittenFile, layout,
 };
 use sluice_ports::{Creation, PortError, PortKind};
 
@@ -191,6 +191,21 @@ pub(crate) fn state_of(manifest: &Manifest) -> JobState {
     }
 }
 
+/// How many issues have each severity, for the version of the guide whose manifest says it.
+fn severities(record: &JobRecord, issues: &[&Issue]) -> Vec<SeverityCount> {
+    use Severity::{Error, Fatal, Information, Warning};
+    if record.form.guide == Guide::Third {
+        return Vec::new();
+    }
+    let count = |code: Severity| {
+        let count = issues.iter().filter(|issue| issue.severity == code).count();
+        let count = u64::try_from(count).unwrap_or(u64::MAX);
+        SeverityCount { code, count }
+    };
+    let counts = [Fatal, Error, Warning, Information].map(count);
+    counts.into_iter().filter(|one| one.count > 0).collect()
+}
+
 /// One OperationOutcome a line, as the guide asks for ignored parameters.
 async fn write_outcomes(
     ports: &Ports,
@@ -216,6 +231,7 @@ async fn write_outcomes(
         bytes: u64::try_from(body.len()).unwrap_or(u64::MAX),
         sha256: hex::encode(Sha256::digest(&body)),
         gzip: None,
+        severities: severities(record, issues),
     };
     match ports.blobs.create(&file.key, Bytes::from(body)).await? {
         Creation::Created => Ok(Some(file)),

@@ -190,6 +190,7 @@ impl ChunkFiles {
             bytes: 0,
             sha256: String::new(),
             gzip: None,
+            severities: Vec::new(),
             key,
         };
         Ok(OpenFile {

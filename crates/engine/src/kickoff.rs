@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use sluice_auth::LevelName;
-use sluice_fhir::{Level, ResourceType, compartment, parameters};
+use sluice_fhir::{Guide, Level, ResourceType, compartment, parameters};
 use sluice_model::{
     Form, Hint, JobId, JobRecord, JobRef, Scope, Selection, TenantId, Version, layout,
 };
@@ -28,6 +28,8 @@ pub struct KickoffRequest {
     pub asked: parameters::Kickoff,
     /// `Prefer: separate-export-status`.
     pub separate_status: bool,
+    /// By which version of the guide it is asked, and to be answered.
+    pub guide: Guide,
     /// Who asks.
     pub caller: Caller,
     /// The client's name for this very request: the same name gives the same job.
@@ -222,7 +224,7 @@ impl Kickoff {
         job: &JobRef,
     ) -> Result<JobRecord, KickoffError> {
         let scope = Scope {
-            types: types(&request)?,
+            types: types(&request, tenant)?,
             level: request.level,
             since: request.asked.since,
             until: request.asked.until,
@@ -238,6 +240,7 @@ impl Kickoff {
             separate_status: request.separate_status,
             minimum_file: request.asked.minimum_file,
             maximum_file: request.asked.maximum_file,
+            guide: request.guide,
         };
         Ok(JobRecord {
             v: Version::lowest(scope.selection.is_everything() && form.is_plain()),
@@ -342,7 +345,7 @@ fn may_export(request: &KickoffRequest, tenant: &Tenant) -> Result<(), KickoffEr
 }
 
 /// What was asked, if the token opens all of it; or all that it opens (C-009).
-fn types(request: &KickoffRequest) -> Result<Vec<ResourceType>, KickoffError> {
+fn types(request: &KickoffRequest, tenant: &Tenant) -> Result<Vec<ResourceType>, KickoffError> {
     let granted = |kind: &ResourceType| request.caller.may_export_type(*kind);
     if let Some(asked) = &request.asked.types {
         let missing: Vec<ResourceType> = asked
@@ -358,6 +361,7 @@ fn types(request: &KickoffRequest) -> Result<Vec<ResourceType>, KickoffError> {
     }
     let types: Vec<ResourceType> = every_type(&request.level)
         .into_iter()
+        .filter(|kind| tenant.access.rules.admits_type(*kind))
         .filter(granted)
         .collect();
     if types.is_empty() {

@@ -96,6 +96,7 @@ pub enum FileAnswer {
 #[derive(Clone)]
 pub struct Serve {
     ports: Ports,
+    tenants: Tenants,
     journal: Journal,
     rebuild: Rebuild,
     limits: PollLimits,
@@ -132,6 +133,7 @@ impl Serve {
     pub fn new(ports: &Ports, tenants: &Tenants, limits: PollLimits) -> Self {
         Self {
             ports: ports.clone(),
+            tenants: tenants.clone(),
             journal: Journal::new(ports.blobs.clone()),
             rebuild: Rebuild::new(ports, tenants),
             limits,
@@ -162,7 +164,9 @@ impl Serve {
         match self.owned(job).await? {
             None => return Ok(Answer::Unknown),
             Some(owned) if owned.client.as_deref() != caller.id() => return Ok(Answer::NotYours),
-            Some(owned) if !owned.opens_all(caller) => return Ok(Answer::Forbidden),
+            Some(owned) if self.asks_scopes(job) && !owned.opens_all(caller) => {
+                return Ok(Answer::Forbidden);
+            }
             Some(_) => {}
         }
         match status.state {
@@ -185,6 +189,12 @@ impl Serve {
                 }
             }
         }
+    }
+
+    /// Whether a poll wants scopes; some tenants ask only whose the job is (C-043).
+    fn asks_scopes(&self, job: &JobRef) -> bool {
+        let tenant = self.tenants.get(&job.tenant);
+        tenant.is_none_or(|tenant| tenant.access.rules.scopes_at_status)
     }
 
     /// Whose a job is. That never changes, so it is kept.

@@ -1,12 +1,18 @@
 //! What a server says about itself: its CapabilityStatement, and an OperationDefinition for each level.
 
+mod documentation;
+
 use serde_json::{Value, json};
 
+use crate::rules::{KickoffMethod, Rules};
 use crate::search::listing;
-use crate::{Instant, Level, ResourceType, compartment};
+use crate::{Guide, Instant, Level, ResourceType, compartment};
 
 /// The implementation guide's canonical URL.
 const GUIDE: &str = "http://hl7.org/fhir/uv/bulkdata";
+
+/// The version of it that is answered beside 3.0.0.
+const BALLOT: &str = "4.0.0-ballot";
 
 /// What differs between servers.
 #[derive(Clone, Debug)]
@@ -21,6 +27,8 @@ pub struct Server<'a> {
     pub levels: Levels,
     /// The token endpoint, if clients must show who they are.
     pub token_url: Option<&'a str>,
+    /// What may be asked for and how; what may not is not told of (R-209).
+    pub rules: &'a Rules,
 }
 
 /// Which levels of `$export` a server has.
@@ -52,17 +60,24 @@ impl Levels {
 }
 
 /// The operations, by the name they have in URLs of OperationDefinition.
-pub const OPERATIONS: [&str; 3] = ["export", "patient-export", "group-export"];
+pub const OPERATIONS: [&str; 6] = [
+    "export",
+    "patient-export",
+    "group-export",
+    "export-v4",
+    "patient-export-v4",
+    "group-export-v4",
+];
 
 /// `[base]/metadata` (E-09). Lists nothing that is not implemented (R-209).
 pub fn capability_statement(server: &Server<'_>) -> Value {
     let mut rest = json!({
         "mode": "server",
-        "documentation": DOCUMENTATION,
-        "resource": resources(server.levels),
+        "documentation": documentation::documentation(server),
+        "resource": resources(server),
     });
     if server.levels.system {
-        rest["operation"] = json!([operation("export")]);
+        rest["operation"] = operations(server, &Level::System).into();
     }
     if let Some(url) = server.token_url {
         rest["security"] = security(url);
@@ -99,29 +114,39 @@ fn security(token_url: &str) -> Value {
     })
 }
 
-/// What R-214 asks a server to tell.
-const DOCUMENTATION: &str = "Exports FHIR R4 as NDJSON (application/fhir+ndjson) at system, \
-    patient and group level, by GET or POST. Parameters: _outputFormat, _type, _since (exclusive), \
-    _until (exclusive), _typeFilter, _elements, _minimumFileSize, _maximumFileSize and, by POST at patient \
-    and group level, patient. A _typeFilter may use the search parameters listed for its type, with the modifiers \
-    that FHIR R4 has for them except :in, :not-in, :above and :below of codes and :of-type; it looks only at the \
-    resource itself. It applies to all that is exported of its type, and to nothing that was deleted. Patient and group level \
-    hold the patient compartments and what their resources refer to outside them; Group resources \
-    go with the system level only. Resources without meta.lastUpdated are included whatever _since \
-    says, and an OperationOutcome in the error files counts them. Members who joined a group after \
-    _since get no older data. Files hold one type each and end near the configured size.";
-
-/// Names the operation under which the guide defines it; the name is `export` for all (T-052).
-fn operation(definition: &str) -> Value {
-    json!({ "name": "export", "definition": format!("{GUIDE}/OperationDefinition/{definition}") })
+/// The operations of a level, named under what the guide defines them by; the name is `export` for all
+/// (T-052), and has a suffix for another version of the guide (R-213).
+fn operations(server: &Server<'_>, level: &Level) -> Vec<Value> {
+    let definition = format!("{GUIDE}/OperationDefinition/{}", defined(level));
+    let mut list = vec![json!({ "name": "export", "definition": definition })];
+    if server.rules.has_ballot(level) {
+        let definition = format!("{definition}|{BALLOT}");
+        list.push(json!({ "name": "export-v4", "definition": definition }));
+    }
+    list
 }
 
-fn resources(levels: Levels) -> Vec<Value> {
-    let exportable = ResourceType::all().filter(|kind| kind.is_exportable());
-    exportable.map(|kind| resource(kind, levels)).collect()
+/// What the guide calls the operation of a level.
+fn defined(level: &Level) -> &'static str {
+    match level {
+        Level::System => "export",
+        Level::Patient => "patient-export",
+        Level::Group(_) => "group-export",
+    }
 }
 
-fn resource(kind: ResourceType, levels: Levels) -> Value {
+fn resources(server: &Server<'_>) -> Vec<Value> {
+    let told = |kind: &ResourceType| {
+        let level = server.levels.system || compartment::is_exportable(*kind);
+        // A Group is read even where none is exported.
+        (level && server.rules.admits_type(*kind)) || *kind == ResourceType::GROUP
+    };
+    let told = ResourceType::all().filter(told);
+    told.map(|kind| resource(server, kind)).collect()
+}
+
+fn resource(server: &Server<'_>, kind: ResourceType) -> Value {
+    let levels = server.levels;
     let mut entry = json!({ "type": kind.name() });
     let mut by_rest: &[(&str, &str)] = &[];
     if kind == ResourceType::GROUP {
@@ -132,14 +157,17 @@ fn resource(kind: ResourceType, levels: Levels) -> Value {
             ("name", "string"),
         ];
     }
-    entry["searchParam"] = listing(kind, by_rest).into();
+    let listed = listing(kind, by_rest, |code| server.rules.admits_filter(kind, code));
+    if !listed.is_empty() {
+        entry["searchParam"] = listed.into();
+    }
     if kind == ResourceType::GROUP && levels.group {
-        entry["operation"] = json!([operation("group-export")]);
+        entry["operation"] = operations(server, &Level::Group(String::new())).into();
     }
     if kind == ResourceType::PATIENT && levels.patient {
-        entry["operation"] = json!([operation("patient-export")]);
+        entry["operation"] = operations(server, &Level::Patient).into();
     }
-    if !compartment::is_exportable(kind) {
+    if levels.system && !compartment::is_exportable(kind) {
         entry["documentation"] = json!("Exported at system level only.");
     }
     entry
@@ -147,15 +175,26 @@ fn resource(kind: ResourceType, levels: Levels) -> Value {
 
 /// `[base]/OperationDefinition/{id}` (E-13); `None` when there is no such operation.
 pub fn operation_definition(server: &Server<'_>, id: &str) -> Option<Value> {
-    let level = match id {
+    let suffix = Guide::Ballot.suffix();
+    let (name, guide) = match id.strip_suffix(suffix) {
+        Some(name) => (name, Guide::Ballot),
+        None => (id, Guide::Third),
+    };
+    let level = match name {
         "export" => Level::System,
         "patient-export" => Level::Patient,
         "group-export" => Level::Group(String::new()),
         _ => return None,
     };
-    if !server.levels.has(&level) {
+    let is_ballot = guide == Guide::Ballot;
+    if !server.levels.has(&level) || (is_ballot && !server.rules.has_ballot(&level)) {
         return None;
     }
+    let version = if is_ballot {
+        format!("|{BALLOT}")
+    } else {
+        String::new()
+    };
     let mut definition = json!({
         "resourceType": "OperationDefinition",
         "id": id,
@@ -166,13 +205,14 @@ pub fn operation_definition(server: &Server<'_>, id: &str) -> Option<Value> {
         "status": "active",
         "kind": "operation",
         "date": server.date.to_string(),
-        "affectsState": false,
-        "code": "export",
-        "base": format!("{GUIDE}/OperationDefinition/{id}"),
+        // The ballot has it so, because it is by POST (R-020).
+        "affectsState": is_ballot,
+        "code": format!("export{}", guide.suffix()),
+        "base": format!("{GUIDE}/OperationDefinition/{name}{version}"),
         "system": level == Level::System,
         "type": level == Level::Patient,
         "instance": matches!(level, Level::Group(_)),
-        "parameter": parameters(&level),
+        "parameter": parameters(server, &level),
     });
     match level {
         Level::System => {}
@@ -194,7 +234,8 @@ fn input(name: &str, max: &str, kind: &str, documentation: &str) -> Value {
     })
 }
 
-fn parameters(level: &Level) -> Vec<Value> {
+fn parameters(server: &Server<'_>, level: &Level) -> Vec<Value> {
+    let rules = server.rules;
     let mut list = vec![
         input(
             "_outputFormat",
@@ -222,10 +263,19 @@ fn parameters(level: &Level) -> Vec<Value> {
         ),
     ];
     list.extend(choosing());
-    if level.is_patient_based() {
+    if level.is_patient_based() && rules.methods.of(level).contains(&KickoffMethod::Post) {
         let documentation = "Only these patients. By POST only.";
-        list.push(input("patient", "*", "Reference", documentation));
+        let mut patient = input("patient", "*", "Reference", documentation);
+        if rules.patients_required && *level == Level::Patient {
+            patient["min"] = json!(1);
+        }
+        list.push(patient);
     }
+    list.retain(|told| {
+        told["name"]
+            .as_str()
+            .is_some_and(|name| rules.admits_parameter(name))
+    });
     list
 }
 
@@ -261,15 +311,20 @@ fn choosing() -> [Value; 4] {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::sync::LazyLock;
 
-    const SERVER: Server<'_> = Server {
+    use super::*;
+    use crate::rules::presets;
+
+    static RULES: LazyLock<Rules> = LazyLock::new(Rules::default);
+    static SERVER: LazyLock<Server<'_>> = LazyLock::new(|| Server {
         base: "https://fhir.example.org/default/fhir",
         version: "0.1.0",
         date: Instant::from_millis(0),
         levels: Levels::ALL,
         token_url: None,
-    };
+        rules: &RULES,
+    });
 
     #[test]
     fn r_210_operations_stand_where_the_guide_wants_them() {
@@ -293,6 +348,29 @@ mod tests {
     }
 
     #[test]
+    fn r_213_the_ballot_is_told_of_beside_the_third_version() {
+        let statement = capability_statement(&SERVER);
+        let operations = &statement["rest"][0]["operation"];
+        assert_eq!(operations[0]["name"], "export");
+        assert_eq!(operations[1]["name"], "export-v4");
+        let definition = "http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export|4.0.0-ballot";
+        assert_eq!(operations[1]["definition"], definition);
+        let ballot = operation_definition(&SERVER, "group-export-v4").unwrap();
+        assert_eq!(ballot["code"], "export-v4");
+        assert_eq!(ballot["affectsState"], true, "R-020");
+        let rules = Rules {
+            ballot: false,
+            ..Rules::default()
+        };
+        let server = Server {
+            rules: &rules,
+            ..SERVER.clone()
+        };
+        assert!(!capability_statement(&server).to_string().contains("v4"));
+        assert!(operation_definition(&server, "export-v4").is_none());
+    }
+
+    #[test]
     fn r_209_a_level_that_is_off_is_not_told_of() {
         let server = Server {
             levels: Levels {
@@ -301,7 +379,7 @@ mod tests {
                 group: true,
             },
             token_url: Some("https://h/token"),
-            ..SERVER
+            ..SERVER.clone()
         };
         let statement = capability_statement(&server).to_string();
         assert!(statement.contains("group-export") && statement.contains("https://h/token"));
@@ -341,6 +419,46 @@ mod tests {
         ] {
             assert!(told.contains(part), "{part}");
         }
+    }
+
+    #[test]
+    fn r_209_only_what_the_rules_allow_is_told() {
+        let rules = presets::soarian();
+        let mut server = Server {
+            levels: Levels {
+                system: false,
+                ..Levels::ALL
+            },
+            rules: &rules,
+            ..SERVER.clone()
+        };
+        let names = |server: &Server<'_>, id: &str| {
+            let definition = operation_definition(server, id).unwrap();
+            let parameters = definition["parameter"].as_array().unwrap().clone();
+            let names = parameters.iter().map(|one| one["name"].to_string());
+            names.collect::<Vec<_>>().join(" ")
+        };
+        let soarians = "\"_outputFormat\" \"_since\" \"_type\"";
+        assert_eq!(names(&server, "group-export"), soarians);
+        let statement = capability_statement(&server);
+        let told = statement["rest"][0]["documentation"].as_str().unwrap();
+        assert!(
+            told.contains("at patient and group level, by GET. "),
+            "{told}"
+        );
+        assert!(
+            told.contains("_outputFormat, _type, _since (exclusive). "),
+            "{told}"
+        );
+        let listed = statement["rest"][0]["resource"].as_array().unwrap();
+        assert_eq!(listed.len(), 19, "and Group");
+
+        let rules = presets::millennium();
+        server.rules = &rules;
+        assert!(names(&server, "patient-export").contains("patient"));
+        assert!(!names(&server, "group-export").contains("patient"));
+        let statement = capability_statement(&server).to_string();
+        assert!(statement.contains("patient level by POST, group level by GET"));
     }
 
     #[test]

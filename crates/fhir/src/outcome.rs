@@ -30,8 +30,12 @@ pub enum IssueCode {
     NotFound,
     /// Not allowed.
     Forbidden,
+    /// Not allowed, by what the access token opens.
+    Security,
     /// Nobody showed who they are.
     Login,
+    /// Who asks is not known.
+    Unknown,
     /// The same is there already.
     Duplicate,
     /// It does not go with what is there.

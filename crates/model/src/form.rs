@@ -1,6 +1,7 @@
 //! How a client wants the files of its export, and the answers about it.
 
 use serde::{Deserialize, Serialize};
+use sluice_fhir::Guide;
 
 /// Settled at kick-off: later requests for the job say nothing of it (T-038).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,6 +15,9 @@ pub struct Form {
     /// `_maximumFileSize`, in bytes of NDJSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maximum_file: Option<u64>,
+    /// Whose form the manifest has.
+    #[serde(default, skip_serializing_if = "Guide::is_third")]
+    pub guide: Guide,
 }
 
 /// The most that a wish for large files makes of a chunk, which must end well within a worker's time.
@@ -56,6 +60,18 @@ mod tests {
         assert_eq!((large.file_bytes(100), large.chunk_bytes(100)), (300, 300));
         assert_eq!(form(Some(50), None).chunk_bytes(100), 100);
         assert_eq!(form(Some(u64::MAX), None).chunk_bytes(100), LARGEST_CHUNK);
+    }
+
+    #[test]
+    fn a_job_of_the_ballot_is_none_of_the_first_version() {
+        let ballot = Form {
+            guide: Guide::Ballot,
+            ..Form::default()
+        };
+        let text = serde_json::to_string(&ballot).unwrap();
+        assert_eq!(text, r#"{"guide":"4.0.0-ballot"}"#);
+        assert_eq!(serde_json::from_str::<Form>(&text).unwrap(), ballot);
+        assert!(!ballot.is_plain());
     }
 
     #[test]

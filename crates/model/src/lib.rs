@@ -21,7 +21,7 @@ pub use ids::{AttemptId, ChunkId, InvalidId, JobId, JobRef, TenantId};
 pub use job::{JobRecord, JobState, Tombstone, TombstoneReason, WrongState};
 pub use manifest::{Manifest, ManifestFile};
 pub use plan::{CHUNKS_PER_PAGE, PlanPage, PlannedChunk, Sealed, Slice};
-pub use receipt::{Packed, Receipt, WrittenFile};
+pub use receipt::{Packed, Receipt, SeverityCount, WrittenFile};
 pub use scope::{Scope, Snapshot};
 pub use selection::Selection;
 pub use version::{DOCUMENT_VERSION, Version};

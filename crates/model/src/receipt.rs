@@ -1,7 +1,7 @@
 //! The receipt of a chunk: the first one written is the commit.
 
 use serde::{Deserialize, Serialize};
-use sluice_fhir::{Issue, ResourceType};
+use sluice_fhir::{Issue, ResourceType, Severity};
 
 use crate::{AttemptId, ChunkId, Tally, Version};
 
@@ -22,6 +22,18 @@ pub struct WrittenFile {
     /// What it is stored as, if that is gzip.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gzip: Option<Packed>,
+    /// Issues of each severity in it, if it holds outcomes and the manifest tells of that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub severities: Vec<SeverityCount>,
+}
+
+/// How many issues of a file have a severity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeverityCount {
+    /// Which.
+    pub code: Severity,
+    /// At least one.
+    pub count: u64,
 }
 
 /// What a file amounts to as it is stored, where that is not its NDJSON.

@@ -13,9 +13,10 @@ pub use load::{SettingsError, environment, load};
 pub use settings::{
     AdminSection, AmqpSection, AuditSection, AuthSection, AuthorizationSetting, ColumnsSection,
     CoordinatorSection, DuplicatesSetting, EncryptionSetting, FhirAuthSetting, FhirPostSetting,
-    FhirSection, FhirUnsearchableSetting, FilesSetting, IssuerSection, Issuers, LogFormat,
-    LogSection, PortsSection, PostgresSection, RedisSection, S3Section, Secret, ServerSection,
-    Settings, TelemetrySection, TenantSection, WorkerSection,
+    FhirSection, FhirUnsearchableSetting, FilesSetting, FilterSection, IssuerSection, Issuers,
+    LogFormat, LogSection, MethodsSection, PortsSection, PostgresSection, PresetSetting,
+    RedisSection, RulesSection, S3Section, Secret, ServerSection, Settings, TelemetrySection,
+    TenantSection, WorkerSection,
 };
 pub use shutdown::on_signal;
 pub use telemetry::{Telemetry, follow, link, traceparent};

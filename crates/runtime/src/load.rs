@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 mod access;
+mod rules;
 mod source;
 
 use crate::Settings;
@@ -155,6 +156,7 @@ fn check(settings: &Settings) -> Result<(), SettingsError> {
         }
         access::check_tenant(name, tenant)?;
         source::check(name, tenant)?;
+        rules::check(name, tenant)?;
         if tenant.failed_percent > 100 {
             return conflict(format!(
                 "tenants.{name}.failed_percent is {}: it must be 0 to 100",
@@ -332,6 +334,10 @@ mod tests {
         // Of a source that this tenant does not have.
         tenant.postgres = crate::PostgresSection::default();
         tenant.fhir = crate::FhirSection::default();
+        // What they are without a preset.
+        tenant.duplicates = Some(tenant.duplicates());
+        tenant.most_running = Some(tenant.most_running());
+        tenant.files = Some(tenant.files());
         expected.tenants.insert(name, tenant);
         // Shown in the file although their default is to be found out at the start.
         expected.server.public_url = Some("http://127.0.0.1:8080".to_owned());

@@ -16,8 +16,8 @@ use sluice_runtime::{AuthorizationSetting, FilesSetting, IssuerSection, Settings
 /// What a tenant's settings say about who may do what.
 pub(crate) fn tenant_access(section: &TenantSection) -> TenantAccess {
     TenantAccess {
-        levels: section.levels.clone(),
-        files: match section.files {
+        levels: section.levels_on(),
+        files: match section.files() {
             FilesSetting::Links => Files::Links,
             FilesSetting::Redirect => Files::Redirect,
             FilesSetting::Stream => Files::Stream,
@@ -25,6 +25,7 @@ pub(crate) fn tenant_access(section: &TenantSection) -> TenantAccess {
         own_tokens: section.own_tokens,
         issuers: section.issuers.values().map(trusted).collect(),
         clients: section.clients.clone(),
+        rules: section.rules.rules(),
     }
 }
 

@@ -243,12 +243,12 @@ fn policy(section: &TenantSection) -> Policy {
         file_bytes: section.file_mib.get().saturating_mul(1 << 20),
         retention: hours(section.retention_hours.get()),
         give_up_after: hours(section.give_up_hours.get()),
-        duplicates: match section.duplicates {
+        duplicates: match section.duplicates() {
             DuplicatesSetting::Allow => Duplicates::Allow,
             DuplicatesSetting::Reject => Duplicates::Reject,
             DuplicatesSetting::Join => Duplicates::Join,
         },
-        most_running: (section.most_running > 0).then_some(section.most_running),
+        most_running: Some(section.most_running()).filter(|most| *most > 0),
         kickoffs_per_hour: (section.kickoffs_per_hour > 0).then_some(section.kickoffs_per_hour),
         weight: section.weight.get(),
         gzip: section.gzip,

@@ -2,6 +2,7 @@
 
 use actix_web::HttpRequest;
 use actix_web::http::header;
+use sluice_fhir::Prefer;
 
 use crate::error::ApiError;
 
@@ -16,6 +17,24 @@ pub(crate) fn json(request: &HttpRequest) -> Result<(), ApiError> {
         Ok(())
     } else {
         Err(ApiError::NotAcceptable)
+    }
+}
+
+/// C-012: what some sites demand of every kick-off, poll and deletion.
+pub(crate) fn strict(request: &HttpRequest) -> Result<(), ApiError> {
+    let all = |name: header::HeaderName| request.headers().get_all(name);
+    let mut accepted = all(header::ACCEPT).filter_map(|value| value.to_str().ok());
+    let names = |range: &str| {
+        let mut parts = range.split(';').map(str::trim);
+        let media = parts.next().unwrap_or_default();
+        media.eq_ignore_ascii_case("application/fhir+json") && !parts.any(is_refusal)
+    };
+    let preferred = all(header::HeaderName::from_static("prefer"));
+    let prefer = Prefer::parse(preferred.filter_map(|value| value.to_str().ok()));
+    if accepted.any(|value| value.split(',').any(names)) && prefer.respond_async {
+        Ok(())
+    } else {
+        Err(ApiError::HeadersMissing)
     }
 }
 

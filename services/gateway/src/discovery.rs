@@ -6,6 +6,7 @@ use serde_json::Value;
 use sluice_auth::LevelName;
 use sluice_fhir::Instant;
 use sluice_fhir::capability::{self, Levels, Server};
+use sluice_fhir::rules::Rules;
 
 use crate::error::{ApiError, FHIR_JSON};
 use crate::{Gateway, accept, routes};
@@ -32,18 +33,21 @@ pub(crate) async fn operation_definition(
 }
 
 /// What is told about one tenant.
-struct About {
+struct About<'g> {
+    rules: &'g Rules,
     base: String,
     levels: Levels,
     token_url: Option<String>,
 }
 
-impl About {
-    fn of(gateway: &Gateway, request: &HttpRequest) -> Result<Self, ApiError> {
+impl<'g> About<'g> {
+    fn of(gateway: &'g Gateway, request: &HttpRequest) -> Result<Self, ApiError> {
         accept::json(request)?;
         let tenant = routes::tenant(request, gateway)?;
-        let on = &routes::served(request, gateway)?.access.levels;
+        let access = &routes::served(request, gateway)?.access;
+        let on = &access.levels;
         Ok(Self {
+            rules: &access.rules,
             base: gateway.base(&tenant),
             levels: Levels {
                 system: on.contains(&LevelName::System),
@@ -61,6 +65,7 @@ impl About {
             date: CHANGED,
             levels: self.levels,
             token_url: self.token_url.as_deref(),
+            rules: self.rules,
         }
     }
 }

@@ -14,7 +14,7 @@ use sluice_ports::{PortError, PortKind};
 use crate::error::ApiError;
 use crate::range::{Wanted, wanted};
 use crate::visit::{Visit, origin};
-use crate::{Gateway, accept, compress, decompress, routes};
+use crate::{Gateway, accept, compress, decompress, routes, urls};
 
 /// How long the link works that a token is answered with: the client follows it at once.
 const REDIRECT: Duration = Duration::from_mins(1);
@@ -61,27 +61,24 @@ type Reading = (Caller, JobRef, ManifestFile);
 
 /// Whoever holds the link may read; a token beside it is not looked at.
 async fn by_link(gateway: &Gateway, request: &HttpRequest) -> Result<Reading, ApiError> {
-    let job = JobRef {
-        tenant: routes::tenant(request, gateway)?,
-        job: routes::part(request, "job")
-            .parse()
-            .map_err(|_| ApiError::UnknownJob)?,
-    };
-    let path = routes::part(request, "path");
+    let tenant = routes::tenant(request, gateway)?;
+    let (job, path) = urls::asked(request).ok_or(ApiError::UnknownFile)?;
+    let job = JobRef { tenant, job };
     let now = gateway.ports.clock.now();
     gateway
         .links
-        .check(&job, path, request.query_string(), now)?;
-    let found = found(gateway.serve.file(&job, path).await?)?;
+        .check(&job, &path, request.query_string(), now)?;
+    let found = found(gateway.serve.file(&job, &path).await?)?;
     Ok((Caller::anyone(origin(request)), job, found))
 }
 
 /// The token's client must be the job's, and its scopes must cover the type (C-022).
 async fn with_token(gateway: &Gateway, request: &HttpRequest) -> Result<Reading, ApiError> {
     let visit = Visit::of(gateway, request).await?;
-    let job = visit.job(request)?;
-    let path = routes::part(request, "path");
-    let found = found(gateway.serve.own_file(&visit.caller, &job, path).await?)?;
+    let (job, path) = urls::asked(request).ok_or(ApiError::UnknownFile)?;
+    let tenant = visit.id.clone();
+    let job = JobRef { tenant, job };
+    let found = found(gateway.serve.own_file(&visit.caller, &job, &path).await?)?;
     Ok((visit.caller, job, found))
 }
 

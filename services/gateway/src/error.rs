@@ -7,8 +7,11 @@ use actix_web::http::{StatusCode, header};
 use actix_web::{HttpResponse, HttpResponseBuilder, ResponseError};
 use sluice_auth::TokenError;
 use sluice_engine::{BearerError, KickoffError};
+use sluice_fhir::rules::{Errors, Refusal};
 use sluice_fhir::{Issue, IssueCode, OperationOutcome, ResourceType, Severity};
 use sluice_ports::{PopulationError, PortError};
+
+use crate::dialect;
 
 /// The media type of resources.
 pub(crate) const FHIR_JSON: &str = "application/fhir+json";
@@ -22,6 +25,8 @@ pub(crate) enum ApiError {
     NothingHere,
     WrongMethod(&'static str),
     NotAcceptable,
+    HeadersMissing,
+    HouseRule(Refusal),
     WrongBodyType,
     WrongBodyEncoding,
     BodyTooLarge(usize),
@@ -128,6 +133,7 @@ impl ApiError {
     fn issues(&self) -> Vec<Issue> {
         match self {
             Self::Invalid(issues) => issues.clone(),
+            Self::HouseRule(refusal) => refusal.issues.clone(),
             Self::JobFailed(issue) => vec![issue.clone()],
             Self::UnknownPatients(ids) => ids.iter().map(unknown_patient).collect(),
             Self::Port(error) => vec![trouble(error)],
@@ -159,6 +165,10 @@ impl ApiError {
             Self::NotAcceptable => (
                 IssueCode::NotSupported,
                 "nothing in the Accept header can be served; send application/fhir+json",
+            ),
+            Self::HeadersMissing => (
+                IssueCode::Structure,
+                "this site wants the headers Accept: application/fhir+json and Prefer: respond-async here",
             ),
             Self::WrongBodyType => (
                 IssueCode::NotSupported,
@@ -367,7 +377,7 @@ impl ResponseError for ApiError {
             | Self::JobGone
             | Self::UnknownFile => StatusCode::NOT_FOUND,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NotAcceptable => StatusCode::NOT_ACCEPTABLE,
+            Self::NotAcceptable | Self::HeadersMissing => StatusCode::NOT_ACCEPTABLE,
             Self::WrongBodyType | Self::WrongBodyEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::NoToken | Self::Token(_) => StatusCode::UNAUTHORIZED,
@@ -381,9 +391,10 @@ impl ResponseError for ApiError {
             Self::BodyTooSlow(_) => StatusCode::REQUEST_TIMEOUT,
             Self::UriTooLong(_) => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge(_) => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-            Self::Invalid(_) | Self::UnknownPatients(_) | Self::TooManyParameters(_) => {
-                StatusCode::BAD_REQUEST
-            }
+            Self::Invalid(_)
+            | Self::HouseRule(_)
+            | Self::UnknownPatients(_)
+            | Self::TooManyParameters(_) => StatusCode::BAD_REQUEST,
             Self::RangeOutside(_) => StatusCode::RANGE_NOT_SATISFIABLE,
             Self::TooFast(_) | Self::TooManyRunning(_) | Self::TooManyKickoffs(_) => {
                 StatusCode::TOO_MANY_REQUESTS
@@ -397,18 +408,25 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status_code());
+        if let Self::Port(error) = self {
+            tracing::error!(error = error.chain(), "a request failed");
+        }
+        self.told(Errors::Sluice)
+    }
+}
+
+impl ApiError {
+    /// The failure as the clients of a tenant hear it.
+    pub(crate) fn told(&self, errors: Errors) -> HttpResponse {
+        let plain = (self.status_code(), self.issues());
+        let (status, issues) = dialect::told(errors, self, plain);
+        let mut response = HttpResponse::build(status);
         match self {
             Self::TooFast(wait) | Self::TooManyKickoffs(wait) => {
                 retry_after(&mut response, whole_seconds(*wait));
             }
             Self::TooManyRunning(_) | Self::AuditFull => retry_after(&mut response, BUSY_SECONDS),
-            Self::Port(error) => {
-                tracing::error!(error = error.chain(), "a request failed");
-                if error.is_transient() {
-                    retry_after(&mut response, BUSY_SECONDS);
-                }
-            }
+            Self::Port(error) if error.is_transient() => retry_after(&mut response, BUSY_SECONDS),
             Self::NoToken => challenge(&mut response, None),
             Self::Token(_) => challenge(&mut response, Some("invalid_token")),
             Self::ScopeTooNarrow | Self::NotGranted(_) | Self::NothingGranted => {
@@ -429,7 +447,7 @@ impl ResponseError for ApiError {
             }
             _ => {}
         }
-        outcome(&mut response, self.issues())
+        outcome(&mut response, issues)
     }
 }
 

@@ -1,15 +1,18 @@
 //! `$export` at its three levels (E-01 to E-03).
 
+use std::collections::BTreeSet;
+
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap};
 use actix_web::{HttpRequest, HttpResponse, web};
 use sluice_engine::KickoffRequest;
 use sluice_fhir::parameters::{self, RawParameter};
-use sluice_fhir::{Issue, IssueCode, Level, Prefer};
+use sluice_fhir::rules::{KickoffMethod, Rules};
+use sluice_fhir::{Guide, Issue, IssueCode, Level, Prefer};
 
 use crate::error::{ApiError, outcome};
 use crate::visit::Visit;
-use crate::{Gateway, GatewaySettings, accept, limits, routes};
+use crate::{Gateway, GatewaySettings, accept, limits, routes, urls};
 
 type Answer = Result<HttpResponse, ApiError>;
 
@@ -48,6 +51,12 @@ async fn kick_off(
     body: web::Payload,
     (visit, level): (Visit<'_>, Level),
 ) -> Answer {
+    let (rules, guide) = (visit.rules(), guide(request));
+    match guide {
+        Guide::Third => check_method(request, rules.methods.of(&level))?,
+        Guide::Ballot => check_ballot(request, rules, &level)?,
+    }
+    visit.check_headers(request)?;
     accept::json(request)?;
     limits::check_encoding(request.headers())?;
     let base = gateway.base(&visit.id);
@@ -59,25 +68,33 @@ async fn kick_off(
     if raw.len() > most {
         return Err(ApiError::TooManyParameters(most));
     }
+    if guide == Guide::Ballot {
+        parameters::check_repeats(&raw).map_err(ApiError::Invalid)?;
+    }
     let prefer = prefer(request);
+    let lenient = prefer.lenient && rules.lenient;
+    let held = rules.hold(raw, (&level, lenient));
+    let held = held.map_err(ApiError::HouseRule)?;
     let context = parameters::Context {
         level: &level,
-        lenient: prefer.lenient,
+        lenient,
         base: &base,
     };
-    let asked = parameters::check(&raw, &context).map_err(ApiError::Invalid)?;
+    let mut asked = parameters::check(&held.raw, &context).map_err(ApiError::Invalid)?;
+    asked.ignored.extend(held.ignored);
     let accepted = gateway.kickoff.accept(KickoffRequest {
         url: url(gateway, request),
         tenant: visit.id,
         level,
         asked,
         separate_status: prefer.separate_export_status,
+        guide,
         caller: visit.caller,
         idempotency_key: idempotency_key(request)?,
         traceparent: trace(request),
     });
     let job = accepted.await?;
-    let status_url = format!("{base}/bulk-export/jobs/{}", job.job);
+    let status_url = urls::status(&base, rules.paths, &job);
     let text = "the export is accepted; poll the URL in Content-Location";
     let mut response = HttpResponse::Accepted();
     response.insert_header((header::CONTENT_LOCATION, status_url));
@@ -85,7 +102,44 @@ async fn kick_off(
         let applied = "respond-async, separate-export-status";
         response.insert_header(("Preference-Applied", applied));
     }
-    Ok(outcome(&mut response, vec![Issue::information(text)]))
+    let accepted = std::iter::once(Issue::information(text));
+    Ok(outcome(&mut response, accepted.chain(held.notes).collect()))
+}
+
+/// The version of the guide whose operation is called.
+fn guide(request: &HttpRequest) -> Guide {
+    let route = request.match_pattern().unwrap_or_default();
+    if route.ends_with(Guide::Ballot.suffix()) {
+        Guide::Ballot
+    } else {
+        Guide::Third
+    }
+}
+
+/// by POST only.
+fn check_ballot(request: &HttpRequest, rules: &Rules, level: &Level) -> Result<(), ApiError> {
+    if !rules.has_ballot(level) {
+        Err(ApiError::NothingHere)
+    } else if request.method() == Method::POST {
+        Ok(())
+    } else {
+        Err(ApiError::WrongMethod(KickoffMethod::Post.name()))
+    }
+}
+
+/// Refuses a method that the level does not have here. One that has none is off, which is told otherwise.
+fn check_method(request: &HttpRequest, allowed: &BTreeSet<KickoffMethod>) -> Result<(), ApiError> {
+    let is = |method: &KickoffMethod| method.name() == request.method().as_str();
+    if allowed.is_empty() || allowed.iter().any(is) {
+        return Ok(());
+    }
+    Err(ApiError::WrongMethod(
+        if allowed.contains(&KickoffMethod::Get) {
+            KickoffMethod::Get.name()
+        } else {
+            KickoffMethod::Post.name()
+        },
+    ))
 }
 
 /// The longest `Idempotency-Key` that is taken.

@@ -6,11 +6,13 @@
 mod accept;
 mod admin;
 mod auditing;
+mod ballot;
 mod compress;
 mod connections;
 #[cfg(test)]
 mod contract;
 mod decompress;
+mod dialect;
 mod discovery;
 mod download;
 mod error;
@@ -25,6 +27,7 @@ mod request;
 mod routes;
 mod status;
 mod tls;
+mod urls;
 mod visit;
 
 pub use admin::clients_api;

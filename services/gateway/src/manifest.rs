@@ -2,23 +2,23 @@
 
 use serde_json::{Value, json};
 use sluice_engine::Files;
-use sluice_fhir::Instant;
-use sluice_model::{JobRef, Manifest, ManifestFile, layout};
+use sluice_fhir::rules::Paths;
+use sluice_fhir::{Guide, Instant};
+use sluice_model::{JobRef, Manifest, ManifestFile};
 use sluice_ports::PortError;
 
-use crate::Gateway;
 use crate::visit::Visit;
+use crate::{Gateway, ballot, urls};
 
 /// Keys of a file entry's `extension`: bytes of NDJSON before any encoding, and their SHA-256.
 const BYTES: &str = "urn:sluice:bytes";
-const SHA256: &str = "urn:sluice:sha256";
+pub(crate) const SHA256: &str = "urn:sluice:sha256";
 
-/// The manifest as JSON: every key that versions 1 to 3 of the guide require (T-041). `deleted` is there if
-/// anything was deleted: version 1 does not know it, and the others let it be left out.
+/// The manifest as JSON, in the form of the guide by which the export was asked for.
 pub(crate) async fn render(
     gateway: &Gateway,
     visit: &Visit<'_>,
-    job: &JobRef,
+    (job, guide): (&JobRef, Guide),
     manifest: &Manifest,
 ) -> Result<Vec<u8>, PortError> {
     let files = visit.tenant.access.files;
@@ -26,19 +26,39 @@ pub(crate) async fn render(
         gateway,
         job,
         files,
+        paths: visit.rules().paths,
+        guide,
         end: manifest.expires_at,
     };
+    let output = maker.list(&manifest.output).await?;
+    let deleted = maker.list(&manifest.deleted).await?;
+    let error = maker.list(&manifest.error).await?;
+    let requires_token = files != Files::Links;
+    let body = match guide {
+        Guide::Third => third(manifest, requires_token, [output, deleted, error]),
+        Guide::Ballot => ballot::manifest(manifest, requires_token, [output, deleted, error]),
+    };
+    serde_json::to_vec(&body).map_err(|error| PortError::permanent("writing a manifest", error))
+}
+
+/// The manifest as JSON: every key that versions 1 to 3 of the guide require (T-041). `deleted` is there if
+/// anything was deleted: version 1 does not know it, and the others let it be left out.
+fn third(
+    manifest: &Manifest,
+    requires_token: bool,
+    [output, deleted, error]: [Vec<Value>; 3],
+) -> Value {
     let mut body = json!({
         "transactionTime": manifest.transaction_time.to_string(),
         "request": manifest.request,
-        "requiresAccessToken": files != Files::Links,
-        "output": maker.list(&manifest.output).await?,
-        "error": maker.list(&manifest.error).await?,
+        "requiresAccessToken": requires_token,
+        "output": output,
+        "error": error,
     });
-    if !manifest.deleted.is_empty() {
-        body["deleted"] = maker.list(&manifest.deleted).await?.into();
+    if !deleted.is_empty() {
+        body["deleted"] = deleted.into();
     }
-    serde_json::to_vec(&body).map_err(|error| PortError::permanent("writing a manifest", error))
+    body
 }
 
 /// Makes the entries of one manifest.
@@ -46,6 +66,8 @@ struct Maker<'a> {
     gateway: &'a Gateway,
     job: &'a JobRef,
     files: Files,
+    paths: Paths,
+    guide: Guide,
     end: Instant,
 }
 
@@ -53,12 +75,16 @@ impl Maker<'_> {
     async fn list(&self, files: &[ManifestFile]) -> Result<Vec<Value>, PortError> {
         let mut entries = Vec::with_capacity(files.len());
         for file in files {
-            entries.push(json!({
-                "type": file.kind.name(),
-                "url": self.url(file).await?,
-                "count": file.count,
-                "extension": { BYTES: file.bytes, SHA256: file.sha256 },
-            }));
+            let url = self.url(file).await?;
+            entries.push(match self.guide {
+                Guide::Third => json!({
+                    "type": file.kind.name(),
+                    "url": url,
+                    "count": file.count,
+                    "extension": { BYTES: file.bytes, SHA256: file.sha256 },
+                }),
+                Guide::Ballot => ballot::entry(file, &url),
+            });
         }
         Ok(entries)
     }
@@ -68,10 +94,8 @@ impl Maker<'_> {
     /// is there.
     async fn url(&self, file: &ManifestFile) -> Result<String, PortError> {
         let Self { gateway, job, .. } = self;
-        let path = file.key.strip_prefix(&layout::job(job));
-        let path = path.unwrap_or(&file.key);
         let base = gateway.base(&job.tenant);
-        let plain = format!("{base}/bulk-export/files/{}/{path}", job.job);
+        let plain = urls::file(&base, self.paths, (job, file));
         if self.files != Files::Links {
             return Ok(plain);
         }
@@ -80,7 +104,9 @@ impl Maker<'_> {
         if let Some(link) = gateway.ports.blobs.link(&file.key, life).await? {
             return Ok(link.url);
         }
-        let query = gateway.links.sign(job, path, now.plus(life));
+        let query = gateway
+            .links
+            .sign(job, urls::path(job, file), now.plus(life));
         Ok(format!("{plain}?{query}"))
     }
 }

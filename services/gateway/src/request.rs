@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use actix_web::HttpMessage;
-use actix_web::body::MessageBody;
+use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
@@ -14,7 +14,9 @@ use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Histogram, Meter, MeterProvider, NoopMeterProvider};
 use tracing::{Instrument, Span};
 
-use sluice_engine::Caller;
+use sluice_engine::{Caller, Origin};
+use sluice_fhir::rules::Errors;
+use sluice_model::TenantId;
 
 use crate::error::ApiError;
 use crate::kickoff::traceparent;
@@ -22,6 +24,8 @@ use crate::visit::origin;
 use crate::{Gateway, routes};
 
 const NAME: HeaderName = HeaderName::from_static("x-request-id");
+/// What Oracle's products call it, too (C-030, C-051).
+const ORACLES: HeaderName = HeaderName::from_static("opc-request-id");
 /// In seconds, as OpenTelemetry's conventions for HTTP have them.
 const BOUNDS: [f64; 14] = [
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
@@ -60,7 +64,7 @@ impl Requests {
 
 pub(crate) async fn wrap(
     request: ServiceRequest,
-    next: Next<impl MessageBody>,
+    next: Next<impl MessageBody + 'static>,
 ) -> Result<ServiceResponse<impl MessageBody>, actix_web::Error> {
     let begun = Instant::now();
     let id = given(&request).unwrap_or_else(|| made(&request));
@@ -70,8 +74,22 @@ pub(crate) async fn wrap(
     let span = span(&request, &id, &format!("{method} {route}"));
     let gateway = request.app_data::<web::Data<Gateway>>().cloned();
     request.extensions_mut().insert(RequestId(id.clone()));
-    let mut response = next.call(request).instrument(span.clone()).await?;
+    let response = next.call(request).instrument(span.clone()).await?;
+    let rules = gateway.as_ref().and_then(|gateway| {
+        let tenant = routes::served(response.request(), gateway).ok()?;
+        Some(tenant.access.clone())
+    });
+    let refused = gateway
+        .as_ref()
+        .and_then(|gateway| refused(gateway, &response));
+    let mut response = match rules.as_ref().map(|access| access.rules.errors) {
+        Some(errors) if errors != Errors::Sluice => retold(response, errors),
+        _ => response.map_into_left_body(),
+    };
     if let Ok(value) = HeaderValue::from_str(&id) {
+        if rules.is_some_and(|access| access.rules.opc_request_id) {
+            response.headers_mut().insert(ORACLES, value.clone());
+        }
         response.headers_mut().insert(NAME, value);
     }
     let https = gateway.as_ref().is_some_and(|gateway| gateway.is_https());
@@ -81,31 +99,59 @@ pub(crate) async fn wrap(
     span.in_scope(|| tracing::debug!(method, route, status, "answered"));
     if let Some(gateway) = gateway {
         gateway.requests.answered(method, route, status, begun);
-        audit_refusal(&gateway, &response).instrument(span).await;
+        if let Some(refused) = refused {
+            audit_refusal(&gateway, refused).instrument(span).await;
+        }
     }
     Ok(response)
 }
 
+/// A failure in the words of its tenant.
+fn retold<B: MessageBody>(
+    response: ServiceResponse<B>,
+    errors: Errors,
+) -> ServiceResponse<EitherBody<B>> {
+    let error = response.response().error();
+    let told = error.and_then(|error| Some(error.as_error::<ApiError>()?.told(errors)));
+    match told {
+        Some(told) => response.into_response(told.map_into_right_body()),
+        None => response.map_into_left_body(),
+    }
+}
+
+/// Who was not let at something, and why.
+struct Refused {
+    tenant: TenantId,
+    caller: Option<Caller>,
+    origin: Origin,
+    reason: &'static str,
+}
+
+fn refused(gateway: &Gateway, response: &ServiceResponse<impl MessageBody>) -> Option<Refused> {
+    if gateway.bearer.is_off() {
+        return None;
+    }
+    let error = response.response().error()?;
+    let reason = error.as_error::<ApiError>()?.refusal()?;
+    let request = response.request();
+    let tenant = routes::tenant(request, gateway).ok()?;
+    let caller = request.extensions().get::<Caller>().cloned();
+    Some(Refused {
+        tenant,
+        caller,
+        origin: origin(request),
+        reason,
+    })
+}
+
 /// Tells the audit of who was not let at something. Nothing was given away, so the answer does not hang on
 /// it.
-async fn audit_refusal(gateway: &Gateway, response: &ServiceResponse<impl MessageBody>) {
-    if gateway.bearer.is_off() {
-        return;
-    }
-    let error = response.response().error();
-    let error = error.and_then(|error| error.as_error::<ApiError>());
-    let Some(reason) = error.and_then(ApiError::refusal) else {
-        return;
-    };
-    let request = response.request();
-    let Ok(tenant) = routes::tenant(request, gateway) else {
-        return;
-    };
-    let caller = request.extensions().get::<Caller>().cloned();
-    let who = (caller.as_ref(), origin(request));
+async fn audit_refusal(gateway: &Gateway, refused: Refused) {
+    let who = (refused.caller.as_ref(), refused.origin);
+    let reason = refused.reason.to_owned();
     let told = gateway
         .auditing
-        .access_refused(&tenant, who, reason.to_owned());
+        .access_refused(&refused.tenant, who, reason);
     if let Err(error) = told.await {
         tracing::error!(error = error.chain(), "a refusal is not written down");
     }

@@ -13,13 +13,14 @@ pub(crate) fn configure(app: &mut web::ServiceConfig) {
         .service(kickoffs("/$export", web::to(kickoff::system)))
         .service(kickoffs("/Patient/$export", web::to(kickoff::patient)))
         .service(kickoffs("/Group/{group}/$export", web::to(kickoff::group)))
-        .service(
-            web::resource("/bulk-export/jobs/{job}")
-                .route(web::get().to(status::poll))
-                .route(web::delete().to(status::delete))
-                .default_service(wrong_method("GET, DELETE")),
-        )
+        .service(web::resource("/$export-v4").route(web::to(kickoff::system)))
+        .service(web::resource("/Patient/$export-v4").route(web::to(kickoff::patient)))
+        .service(web::resource("/Group/{group}/$export-v4").route(web::to(kickoff::group)))
+        .service(statuses("/bulk-export/jobs/{job}"))
+        .service(statuses("/bulk-api/request/{job}"))
         .service(reads("/bulk-export/files/{job}/{path:.+}", download::file))
+        .service(reads("/bulk-export/files/{file}", download::file))
+        .service(reads("/bulk-api/download/{job}/{file}", download::file))
         .service(reads("/metadata", discovery::metadata))
         .service(reads(
             "/.well-known/smart-configuration",
@@ -50,6 +51,13 @@ fn kickoffs(path: &str, handler: actix_web::Route) -> actix_web::Resource {
     web::resource(path)
         .route(handler.guard(methods))
         .default_service(wrong_method("GET, POST"))
+}
+
+fn statuses(path: &str) -> actix_web::Resource {
+    web::resource(path)
+        .route(web::get().to(status::poll))
+        .route(web::delete().to(status::delete))
+        .default_service(wrong_method("GET, DELETE"))
 }
 
 fn reads<F, Args>(path: &str, handler: F) -> actix_web::Resource

@@ -4,7 +4,8 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use sluice_engine::{Answer, Progress, Standing, Withdrawal};
-use sluice_fhir::Issue;
+use sluice_fhir::rules::ProgressForm;
+use sluice_fhir::{Guide, Issue};
 use sluice_model::{JobRef, Manifest};
 
 use crate::error::{ApiError, outcome, whole_seconds};
@@ -17,6 +18,7 @@ pub(crate) async fn poll(
 ) -> Result<HttpResponse, ApiError> {
     let visit = Visit::of(&gateway, &request).await?;
     let job = visit.job(&request)?;
+    visit.check_headers(&request)?;
     accept::json(&request)?;
     let Standing { answer, form } = gateway.serve.status(&visit.caller, &job).await?;
     let response = match answer {
@@ -25,8 +27,8 @@ pub(crate) async fn poll(
         Answer::Unknown => return Err(ApiError::UnknownJob),
         Answer::Gone => return Err(ApiError::JobGone),
         Answer::TooFast(wait) => return Err(ApiError::TooFast(wait)),
-        Answer::Running(progress) => running(&progress),
-        Answer::Complete(found) => complete(&gateway, &visit, &job, &found).await?,
+        Answer::Running(progress) => running(&progress, visit.rules().progress),
+        Answer::Complete(found) => complete(&gateway, &visit, (&job, form.guide), &found).await?,
         Answer::Failed(issue) if form.separate_status => {
             ApiError::JobFailed(issue).error_response()
         }
@@ -52,14 +54,20 @@ fn separate(mut response: HttpResponse) -> HttpResponse {
 }
 
 /// The percentage stands first: the best-known client reads it with `parseInt` (T-035).
-fn running(progress: &Progress) -> HttpResponse {
+fn running(progress: &Progress, form: ProgressForm) -> HttpResponse {
     let Progress {
         percent,
         resources,
         per_second,
         retry_after,
     } = progress;
-    let text = format!("{percent}% complete, {resources} resources, {per_second} per second");
+    let text = match form {
+        ProgressForm::Numbers => {
+            format!("{percent}% complete, {resources} resources, {per_second} per second")
+        }
+        ProgressForm::Percent => format!("{percent}.0% complete"),
+        ProgressForm::Word => "in-progress".to_owned(),
+    };
     HttpResponse::Accepted()
         .insert_header(("X-Progress", text))
         .insert_header((header::RETRY_AFTER, whole_seconds(*retry_after).to_string()))
@@ -70,17 +78,21 @@ fn running(progress: &Progress) -> HttpResponse {
 async fn complete(
     gateway: &Gateway,
     visit: &Visit<'_>,
-    job: &JobRef,
+    (job, guide): (&JobRef, Guide),
     found: &Manifest,
 ) -> Result<HttpResponse, ApiError> {
     gateway
         .auditing
         .manifest_served(&visit.caller, job, found)
         .await?;
-    let body = manifest::render(gateway, visit, job, found).await?;
+    let body = manifest::render(gateway, visit, (job, guide), found).await?;
     let expires = std::time::UNIX_EPOCH
         + std::time::Duration::from_millis(u64::try_from(found.expires_at.millis()).unwrap_or(0));
-    Ok(HttpResponse::Ok()
+    let mut response = HttpResponse::Ok();
+    if visit.rules().progress == ProgressForm::Word {
+        response.insert_header(("X-Progress", "completed"));
+    }
+    Ok(response
         .insert_header((header::CONTENT_TYPE, "application/json"))
         .insert_header(header::Expires(expires.into()))
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -93,6 +105,7 @@ pub(crate) async fn delete(
 ) -> Result<HttpResponse, ApiError> {
     let visit = Visit::of(&gateway, &request).await?;
     let job = visit.job(&request)?;
+    visit.check_headers(&request)?;
     match gateway.cancel.delete(&visit.caller, &job).await? {
         Withdrawal::NotYours => Err(ApiError::NotYours),
         Withdrawal::Unknown => Err(ApiError::UnknownJob),

@@ -3,11 +3,12 @@
 use actix_web::http::header;
 use actix_web::{HttpMessage, HttpRequest};
 use sluice_engine::{Caller, Origin, Tenant};
+use sluice_fhir::rules::{Headers, Rules};
 use sluice_model::{JobRef, TenantId};
 
 use crate::error::ApiError;
 use crate::request::RequestId;
-use crate::{Gateway, routes};
+use crate::{Gateway, accept, routes};
 
 /// A request that was let in.
 pub(crate) struct Visit<'g> {
@@ -31,6 +32,19 @@ impl<'g> Visit<'g> {
         // For the audit of what comes of it.
         request.extensions_mut().insert(caller.clone());
         Ok(Self { id, tenant, caller })
+    }
+
+    /// The house rules of its tenant.
+    pub(crate) fn rules(&self) -> &'g Rules {
+        &self.tenant.access.rules
+    }
+
+    /// Refuses a request without the headers that its tenant demands.
+    pub(crate) fn check_headers(&self, request: &HttpRequest) -> Result<(), ApiError> {
+        match self.rules().headers {
+            Headers::Any => Ok(()),
+            Headers::Strict => accept::strict(request),
+        }
     }
 
     /// The job of the path. One that cannot exist is as unknown as one that does not.

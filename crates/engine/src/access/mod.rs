@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sluice_auth::{ClientId, ExternalIssuer, KeySecret, LevelName, Registration};
+use sluice_fhir::rules::Rules;
 use sluice_model::TenantId;
 use sluice_ports::KeyFetch;
 
@@ -71,6 +72,8 @@ pub struct TenantAccess {
     pub issuers: Vec<TrustedIssuer>,
     /// Clients that the settings declare.
     pub clients: BTreeMap<ClientId, Registration>,
+    /// What may be asked for and how, and in which form it is answered.
+    pub rules: Rules,
 }
 
 impl Default for TenantAccess {
@@ -81,6 +84,7 @@ impl Default for TenantAccess {
             own_tokens: true,
             issuers: Vec::new(),
             clients: BTreeMap::new(),
+            rules: Rules::default(),
         }
     }
 }

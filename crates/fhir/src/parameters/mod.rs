@@ -5,10 +5,12 @@
 mod check;
 mod files;
 mod raw;
+mod repeats;
 mod selection;
 
 pub use check::check;
 pub use raw::{RawParameter, from_body, from_query};
+pub use repeats::check_repeats;
 
 use crate::elements::Elements;
 use crate::search::Filter;

@@ -9,10 +9,14 @@ use crate::ResourceType;
 const NOT_IN_EXPORTS: &str = "http://hl7.org/fhir/uv/bulkdata/Extension/operation-not-supported";
 const EXPORTS: &str = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data";
 
-/// The parameters that `_typeFilter` answers for a type, and `rest`, those that only its REST API does.
-pub fn listing(kind: ResourceType, rest: &[(&str, &str)]) -> Vec<Value> {
+/// The parameters that `_typeFilter` answers for a type, as far as a site admits them, and `rest`, those that only its REST API does.
+pub fn listing(
+    kind: ResourceType,
+    rest: &[(&str, &str)],
+    is_admitted: impl Fn(&str) -> bool,
+) -> Vec<Value> {
     let answered: Vec<&Definition> = parameters(kind)
-        .filter(|definition| definition.is_searchable())
+        .filter(|definition| definition.is_searchable() && is_admitted(definition.code))
         .collect();
     let in_exports = answered
         .iter()
@@ -34,10 +38,10 @@ mod tests {
 
     #[test]
     fn r_211_only_what_type_filter_answers_is_listed() {
-        let listed = listing("Observation".parse().unwrap(), &[]);
+        let listed = listing("Observation".parse().unwrap(), &[], |code| code != "date");
         let has = |name: &str| listed.iter().any(|entry| entry["name"] == name);
         assert!(has("code") && has("_lastUpdated") && has("value-quantity"));
-        assert!(!has("code-value-quantity") && !has("_text"));
+        assert!(!has("code-value-quantity") && !has("_text") && !has("date"));
     }
 
     #[test]
@@ -45,6 +49,7 @@ mod tests {
         let listed = listing(
             ResourceType::GROUP,
             &[("identifier", "token"), ("name", "string")],
+            |_| true,
         );
         let find = |name: &str| {
             let mut found = listed.iter().filter(|entry| entry["name"] == name);

@@ -5,6 +5,7 @@ mod access;
 mod adapters;
 mod database;
 mod fhir;
+mod rules;
 mod secret;
 
 pub use access::{
@@ -15,6 +16,7 @@ pub use adapters::{
 };
 pub use database::{ColumnsSection, PostgresSection};
 pub use fhir::{FhirAuthSetting, FhirPostSetting, FhirSection, FhirUnsearchableSetting};
+pub use rules::{FilterSection, MethodsSection, PresetSetting, RulesSection};
 pub use secret::Secret;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -286,21 +288,23 @@ pub struct TenantSection {
     /// How long an export may run.
     #[serde(default = "day")]
     pub give_up_hours: NonZeroU32,
-    /// What happens to a request that is the same as one still running.
+    /// What happens to a request that is the same as one still running; unset means as the preset of
+    /// the rules has it, without one "allow".
     #[serde(default)]
-    pub duplicates: DuplicatesSetting,
-    /// Exports that one client may have running at once; 0 for any number.
+    pub duplicates: Option<DuplicatesSetting>,
+    /// Exports that one client may have running at once; 0 for any number, and unset means as the
+    /// preset has it.
     #[serde(default)]
-    pub most_running: u32,
+    pub most_running: Option<u32>,
     /// Exports that one client may start in an hour; 0 for any number.
     #[serde(default)]
     pub kickoffs_per_hour: u32,
     /// The levels that are on.
     #[serde(default = "all_levels")]
     pub levels: BTreeSet<LevelName>,
-    /// How files are fetched.
+    /// How files are fetched; unset means as the preset has it, without one "links".
     #[serde(default)]
-    pub files: FilesSetting,
+    pub files: Option<FilesSetting>,
     /// Whether this server issues access tokens itself.
     #[serde(default = "yes")]
     pub own_tokens: bool,
@@ -319,6 +323,9 @@ pub struct TenantSection {
     /// Per cent of chunks that may be missing from an export that still counts as complete.
     #[serde(default)]
     pub failed_percent: u32,
+    /// What clients may ask for and how, and in which form they are answered.
+    #[serde(default)]
+    pub rules: RulesSection,
 }
 
 impl TenantSection {
@@ -332,18 +339,55 @@ impl TenantSection {
             chunk_mib: chunk(),
             file_mib: chunk(),
             give_up_hours: day(),
-            duplicates: DuplicatesSetting::default(),
-            most_running: 0,
+            duplicates: None,
+            most_running: None,
             kickoffs_per_hour: 0,
             levels: all_levels(),
-            files: FilesSetting::default(),
+            files: None,
             own_tokens: true,
             issuers: Issuers::new(),
             clients: BTreeMap::new(),
             weight: one(),
             gzip: false,
             failed_percent: 0,
+            rules: RulesSection::default(),
         }
+    }
+
+    /// The levels that are on and have a method.
+    pub fn levels_on(&self) -> BTreeSet<LevelName> {
+        let methods = self.rules.rules().methods;
+        let has_method = |level: &LevelName| match level {
+            LevelName::System => !methods.system.is_empty(),
+            LevelName::Patient => !methods.patient.is_empty(),
+            LevelName::Group => !methods.group.is_empty(),
+        };
+        self.levels.iter().copied().filter(has_method).collect()
+    }
+
+    /// What happens to a request that is the same as one still running (C-013).
+    pub fn duplicates(&self) -> DuplicatesSetting {
+        self.duplicates.unwrap_or(match self.rules.preset {
+            PresetSetting::Soarian => DuplicatesSetting::Reject,
+            PresetSetting::None | PresetSetting::Millennium => DuplicatesSetting::Allow,
+        })
+    }
+
+    /// Exports that one client may have running at once; 0 for any number (C-035).
+    pub fn most_running(&self) -> u32 {
+        self.most_running.unwrap_or(match self.rules.preset {
+            PresetSetting::Millennium => 1,
+            PresetSetting::None | PresetSetting::Soarian => 0,
+        })
+    }
+
+    /// How files are fetched (C-022, C-046).
+    pub fn files(&self) -> FilesSetting {
+        self.files.unwrap_or(match self.rules.preset {
+            PresetSetting::None => FilesSetting::Links,
+            PresetSetting::Soarian => FilesSetting::Stream,
+            PresetSetting::Millennium => FilesSetting::Redirect,
+        })
     }
 }
 

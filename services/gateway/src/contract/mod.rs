@@ -1,12 +1,14 @@
 //! The HTTP contract, over the real engine with everything in memory.
 
 mod access;
+mod ballot;
 mod deleted;
 mod discovery;
 mod files;
 mod kickoff;
 mod limits;
 mod live;
+mod presets;
 mod promises;
 mod selection;
 mod status;

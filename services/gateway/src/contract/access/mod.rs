@@ -9,6 +9,7 @@ mod files;
 mod limits;
 mod log;
 mod matrix;
+mod presets;
 mod rotation;
 
 use std::collections::HashMap;
