@@ -238,6 +238,7 @@ impl Kickoff {
             separate_status: request.separate_status,
             minimum_file: request.asked.minimum_file,
             maximum_file: request.asked.maximum_file,
+            partial: request.asked.partial_manifests,
         };
         Ok(JobRecord {
             v: Version::lowest(scope.selection.is_everything() && form.is_plain()),

@@ -14,6 +14,9 @@ pub struct Form {
     /// `_maximumFileSize`, in bytes of NDJSON.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub maximum_file: Option<u64>,
+    /// `allowPartialManifests`: files are offered while the job runs, page by page.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
 }
 
 /// The most that a wish for large files makes of a chunk, which must end well within a worker's time.

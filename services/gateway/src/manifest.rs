@@ -14,12 +14,14 @@ const BYTES: &str = "urn:sluice:bytes";
 const SHA256: &str = "urn:sluice:sha256";
 
 /// The manifest as JSON: every key that versions 1 to 3 of the guide require (T-041). `deleted` is there if
-/// anything was deleted: version 1 does not know it, and the others let it be left out.
+/// anything was deleted: version 1 does not know it, and the others let it be left out. `link` leads to
+/// the next page where there is one.
 pub(crate) async fn render(
     gateway: &Gateway,
     visit: &Visit<'_>,
     job: &JobRef,
     manifest: &Manifest,
+    next: Option<String>,
 ) -> Result<Vec<u8>, PortError> {
     let files = visit.tenant.access.files;
     let maker = Maker {
@@ -37,6 +39,9 @@ pub(crate) async fn render(
     });
     if !manifest.deleted.is_empty() {
         body["deleted"] = maker.list(&manifest.deleted).await?.into();
+    }
+    if let Some(next) = next {
+        body["link"] = json!([{ "relation": "next", "url": next }]);
     }
     serde_json::to_vec(&body).map_err(|error| PortError::permanent("writing a manifest", error))
 }

@@ -1,8 +1,8 @@
-//! Polling and deleting an export (E-04, E-05).
+//! Polling and deleting an export (E-04 to E-06).
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
 use sluice_engine::{Answer, Progress, Standing, Withdrawal};
 use sluice_fhir::Issue;
 use sluice_model::{JobRef, Manifest};
@@ -18,15 +18,39 @@ pub(crate) async fn poll(
     let visit = Visit::of(&gateway, &request).await?;
     let job = visit.job(&request)?;
     accept::json(&request)?;
-    let Standing { answer, form } = gateway.serve.status(&visit.caller, &job).await?;
-    let response = match answer {
+    let asked = page(&request);
+    let standing = match asked {
+        Some(page) => gateway.serve.page(&visit.caller, &job, page).await?,
+        None => gateway.serve.status(&visit.caller, &job).await?,
+    };
+    let Standing { answer, form, .. } = &standing;
+    let form = *form;
+    let told = Told {
+        gateway: &gateway,
+        visit: &visit,
+        job: &job,
+        next: standing.next,
+    };
+    let response = match answer.clone() {
         Answer::NotYours => return Err(ApiError::NotYours),
         Answer::Forbidden => return Err(ApiError::ScopeTooNarrow),
         Answer::Unknown => return Err(ApiError::UnknownJob),
         Answer::Gone => return Err(ApiError::JobGone),
         Answer::TooFast(wait) => return Err(ApiError::TooFast(wait)),
-        Answer::Running(progress) => running(&progress),
-        Answer::Complete(found) => complete(&gateway, &visit, &job, &found).await?,
+        Answer::Running(progress) => match &standing.offered {
+            None => running(&progress).finish(),
+            Some(found) => {
+                let mut response = running(&progress);
+                // A page that was asked for is whole, and its link says that more follows (E-06).
+                if asked.is_some() && !form.separate_status {
+                    response = HttpResponse::Ok();
+                    response.insert_header((header::CACHE_CONTROL, "no-store"));
+                }
+                response.insert_header((header::CONTENT_TYPE, "application/json"));
+                response.body(told.body(found).await?)
+            }
+        },
+        Answer::Complete(found) => complete(&told, &found).await?,
         Answer::Failed(issue) if form.separate_status => {
             ApiError::JobFailed(issue).error_response()
         }
@@ -52,7 +76,7 @@ fn separate(mut response: HttpResponse) -> HttpResponse {
 }
 
 /// The percentage stands first: the best-known client reads it with `parseInt` (T-035).
-fn running(progress: &Progress) -> HttpResponse {
+fn running(progress: &Progress) -> HttpResponseBuilder {
     let Progress {
         percent,
         resources,
@@ -60,24 +84,52 @@ fn running(progress: &Progress) -> HttpResponse {
         retry_after,
     } = progress;
     let text = format!("{percent}% complete, {resources} resources, {per_second} per second");
-    HttpResponse::Accepted()
+    let mut response = HttpResponse::Accepted();
+    response
         .insert_header(("X-Progress", text))
         .insert_header((header::RETRY_AFTER, whole_seconds(*retry_after).to_string()))
-        .insert_header((header::CACHE_CONTROL, "no-store"))
-        .finish()
+        .insert_header((header::CACHE_CONTROL, "no-store"));
+    response
 }
 
-async fn complete(
-    gateway: &Gateway,
-    visit: &Visit<'_>,
-    job: &JobRef,
-    found: &Manifest,
-) -> Result<HttpResponse, ApiError> {
-    gateway
-        .auditing
-        .manifest_served(&visit.caller, job, found)
-        .await?;
-    let body = manifest::render(gateway, visit, job, found).await?;
+/// What is told to whom, and the page that follows it.
+struct Told<'a> {
+    gateway: &'a Gateway,
+    visit: &'a Visit<'a>,
+    job: &'a JobRef,
+    next: Option<u32>,
+}
+
+impl Told<'_> {
+    /// A manifest, which is written down as served.
+    async fn body(&self, found: &Manifest) -> Result<Vec<u8>, ApiError> {
+        let Self {
+            gateway,
+            visit,
+            job,
+            ..
+        } = self;
+        gateway
+            .auditing
+            .manifest_served(&visit.caller, job, found)
+            .await?;
+        let next = self.next.map(|page| {
+            let base = gateway.base(&job.tenant);
+            format!("{base}/bulk-export/jobs/{}?page={page}", job.job)
+        });
+        Ok(manifest::render(gateway, visit, job, found, next).await?)
+    }
+}
+
+/// The page that is asked for; 0, which is none, for what is no number.
+fn page(request: &HttpRequest) -> Option<u32> {
+    let mut pairs = request.query_string().split('&');
+    let number = pairs.find_map(|pair| pair.strip_prefix("page="))?;
+    Some(number.parse().unwrap_or(0))
+}
+
+async fn complete(told: &Told<'_>, found: &Manifest) -> Result<HttpResponse, ApiError> {
+    let body = told.body(found).await?;
     let expires = std::time::UNIX_EPOCH
         + std::time::Duration::from_millis(u64::try_from(found.expires_at.millis()).unwrap_or(0));
     Ok(HttpResponse::Ok()
