@@ -66,4 +66,15 @@ mod tests {
         assert_eq!(serde_json::to_string(&Form::default()).unwrap(), "{}");
         assert!(Form::default().is_plain());
     }
+
+    /// R-088: who would not know of pages must not touch the job.
+    #[test]
+    fn a_job_with_pages_is_none_of_the_first_version() {
+        let partial: Form = serde_json::from_str(r#"{"partial":true}"#).unwrap();
+        assert!(partial.partial);
+        let version = crate::Version::lowest(partial.is_plain());
+        assert_eq!(version, crate::Version::SECOND);
+        let text = serde_json::to_string(&partial).unwrap();
+        assert_eq!(text, r#"{"partial":true}"#);
+    }
 }
