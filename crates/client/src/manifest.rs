@@ -71,6 +71,11 @@ impl Entry {
         self.extension.get("urn:sluice:bytes")?.as_u64()
     }
 
+    fn is_same_file(&self, other: &Self) -> bool {
+        let path = |url: &str| url.split('?').next().map(str::to_owned);
+        path(&self.url) == path(&other.url)
+    }
+
     /// Whether anything tells a right file from a wrong one.
     pub(crate) fn can_be_checked(&self) -> bool {
         self.count.is_some() || self.bytes().is_some() || self.sha256().is_some()
@@ -107,8 +112,14 @@ impl Manifest {
         next.map(|link| link.url.as_str())
     }
 
-    /// Adds what another page lists. Messages are repeated on every page of version 3.
+    /// Adds what another page lists. Messages are repeated on every page of version 3, and the last may have
+    /// more; the links to the same file may differ in their queries.
     pub(crate) fn add_page(&mut self, page: Self) {
+        for entry in page.error {
+            if !self.error.iter().any(|known| known.is_same_file(&entry)) {
+                self.error.push(entry);
+            }
+        }
         self.output.extend(page.output);
         self.deleted.extend(page.deleted);
         self.outcome.extend(page.outcome);
@@ -170,6 +181,23 @@ mod tests {
         assert_eq!(wanted[1].name, "Patient.2.ndjson");
         assert_eq!(wanted[2].name, "deleted/Bundle.1.ndjson");
         assert!(wanted[1].is_data() && !wanted[2].is_data());
+    }
+
+    #[test]
+    fn r_170_messages_that_pages_repeat_are_one_and_no_other_is_lost() {
+        let page = |files: &[&str]| -> Manifest {
+            let entry = |file: &&str| serde_json::json!({ "url": file });
+            let files: Vec<_> = files.iter().map(entry).collect();
+            let page =
+                serde_json::json!({ "transactionTime": "", "output": [files[0]], "error": files });
+            serde_json::from_value(page).unwrap()
+        };
+        let mut whole = page(&["http://h/a?expires=1"]);
+        whole.add_page(page(&["http://h/a?expires=2"]));
+        whole.add_page(page(&["http://h/a?expires=3", "http://h/b?expires=3"]));
+        let names = whole.wanted().unwrap().into_iter().map(|file| file.name);
+        let errors = names.filter(|name| name.starts_with("error/")).count();
+        assert_eq!((whole.output.len(), errors), (3, 2));
     }
 
     #[test]

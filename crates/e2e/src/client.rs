@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use sluice_engine::{
     Answer, Audit, Caller, Journal, Kickoff, KickoffError, KickoffRequest, Origin, PollLimits,
-    Ports, Serve, Tenants,
+    Ports, Serve, Standing, Tenants,
 };
 use sluice_fhir::{Guide, Instant, Issue, Level, parameters};
 use sluice_model::{JobRef, Manifest, ManifestFile};
@@ -60,6 +60,64 @@ impl Client {
             ..parameters::Kickoff::default()
         };
         self.kick_off_asking(asked).await
+    }
+
+    /// Kicks off an export of everything that may offer files while it runs.
+    pub async fn kick_off_partial(&self) -> Result<JobRef, KickoffError> {
+        let asked = parameters::Kickoff {
+            partial_manifests: true,
+            ..parameters::Kickoff::default()
+        };
+        self.kick_off_asking(asked).await
+    }
+
+    /// Reads page after page, waiting for each, as long as one links to the next. `None` when the job
+    /// failed or is gone.
+    pub async fn pages(&self, job: &JobRef) -> Option<Vec<Arc<Manifest>>> {
+        let serve = Serve::new(&self.ports, &self.tenants, PollLimits::default());
+        let (mut pages, mut number) = (Vec::new(), 1);
+        loop {
+            let standing = serve.page(&anyone(), job, number).await;
+            let (page, next) = match standing {
+                Ok(
+                    Standing {
+                        answer: Answer::Complete(page),
+                        next,
+                        ..
+                    }
+                    | Standing {
+                        answer: Answer::Running(_),
+                        offered: Some(page),
+                        next,
+                        ..
+                    },
+                ) => (page, next),
+                Ok(Standing {
+                    answer: Answer::TooFast(wait),
+                    ..
+                }) => {
+                    tokio::time::sleep(wait).await;
+                    continue;
+                }
+                Ok(Standing {
+                    answer: Answer::Running(progress),
+                    ..
+                }) => {
+                    tokio::time::sleep(progress.retry_after).await;
+                    continue;
+                }
+                Ok(_) => return None,
+                Err(_) => {
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+            };
+            pages.push(page);
+            match next {
+                Some(next) => number = next,
+                None => return Some(pages),
+            }
+        }
     }
 
     async fn kick_off_asking(&self, asked: parameters::Kickoff) -> Result<JobRef, KickoffError> {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::{Window, dispatch};
 use crate::expire::{expire_if_due, purge};
+use crate::offer::{Offers, offer};
 use crate::orphans::sweep_orphans;
 use crate::plan::plan_page;
 use crate::share::Shares;
@@ -57,6 +58,7 @@ pub struct Advance {
     rebuild: Rebuild,
     limits: AdvanceLimits,
     shares: Shares,
+    offers: Offers,
 }
 
 impl Advance {
@@ -69,6 +71,7 @@ impl Advance {
             rebuild: Rebuild::new(ports, tenants),
             limits,
             shares: Shares::default(),
+            offers: Offers::default(),
         }
     }
 
@@ -103,6 +106,7 @@ impl Advance {
         }
         let jobs = self.ports.index.jobs().await?;
         self.shares.keep_only(&jobs);
+        self.offers.keep_only(&jobs);
         let stale = self.stale(self.is_queue_empty().await);
         for job in jobs {
             if stop.is_cancelled() {
@@ -241,12 +245,19 @@ impl Advance {
             self.alone("plan", job, self.plan(&record, tenant)).await?;
         }
         self.dispatch(&record, tenant, stale).await?;
-        let status = self.ports.index.get(job).await?;
-        if status.is_some_and(|status| status.state == JobState::Exporting && status.is_settled()) {
-            self.alone("finish", job, self.finish(&record, tenant))
-                .await?;
+        match self.ports.index.get(job).await? {
+            Some(status) if status.state != JobState::Exporting => Ok(()),
+            Some(status) if status.is_settled() => {
+                self.offers.forget(job);
+                self.alone("finish", job, self.finish(&record, tenant))
+                    .await
+            }
+            Some(status) if record.form.partial && self.offers.is_due(job, status.done) => {
+                self.alone("offer", job, self.offer(&record, status.done))
+                    .await
+            }
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     /// Leaves it to another coordinator if one is at it. Both doing it would change nothing.
@@ -316,6 +327,14 @@ impl Advance {
         let taken = dispatch(&self.ports, record, Window { width, stale }).await?;
         self.shares.took(job, width, taken);
         self.pass_on(job, made_room || taken > 0).await;
+        Ok(())
+    }
+
+    /// Offers what is exported already to a client that wants it.
+    async fn offer(&self, record: &JobRecord, done: u32) -> Result<(), PortError> {
+        let more = offer(&self.ports, &self.journal, record).await?;
+        let due = done.saturating_add(more);
+        self.offers.not_before(&record.name, due);
         Ok(())
     }
 

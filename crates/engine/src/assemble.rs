@@ -5,13 +5,14 @@ use futures::{StreamExt, TryStreamExt};
 use sha2::{Digest, Sha256};
 use sluice_fhir::{Guide, Issue, IssueCode, OperationOutcome, ResourceType, Severity};
 use sluice_model::{
-    AttemptId, ChunkId, JobRecord, JobState, Manifest, ManifestFile, Sealed, SeverityCount,
+    AttemptId, ChunkId, Chunks, JobRecord, JobState, Manifest, ManifestFile, Sealed, SeverityCount,
     Version, WrittenFile, layout,
 };
 use sluice_ports::{Creation, PortError, PortKind};
 
 use crate::duplicates::{is_key, release};
-use crate::{Journal, Policy, Ports};
+use crate::offer::Ended;
+use crate::{Journal, Policy, Ports, offer};
 
 /// Receipts read at once.
 const READS: usize = 16;
@@ -35,7 +36,8 @@ pub(crate) async fn finish(
     let (_, sealed) = journal.plan(&record.name).await?;
     let sealed = sealed
         .ok_or_else(|| PortError::new(PortKind::Transient, "finishing a job before its plan"))?;
-    let gathered = gather(journal, record).await?;
+    let offered = offer::end(ports, journal, record).await?;
+    let gathered = gather(journal, record, &offered.held).await?;
     if gathered.chunks < sealed.chunks {
         return Ok(false);
     }
@@ -56,11 +58,16 @@ pub(crate) async fn finish(
         .await
         .map(|()| true);
     }
-    complete(ports, journal, record, policy, (sealed, gathered)).await?;
+    complete(ports, journal, record, policy, (sealed, offered, gathered)).await?;
     Ok(true)
 }
 
-async fn gather(journal: &Journal, record: &JobRecord) -> Result<Gathered, PortError> {
+/// Reads all receipts. The files of some chunks are named already, and left out.
+async fn gather(
+    journal: &Journal,
+    record: &JobRecord,
+    named: &Chunks,
+) -> Result<Gathered, PortError> {
     let (job, mut last) = (&record.name, None);
     let mut gathered = Gathered {
         chunks: 0,
@@ -82,8 +89,10 @@ async fn gather(journal: &Journal, record: &JobRecord) -> Result<Gathered, PortE
         while let Some(receipt) = receipts.try_next().await? {
             let Some(receipt) = receipt else { continue };
             gathered.chunks += 1;
-            gathered.output.extend(receipt.files);
-            gathered.deleted.extend(receipt.deleted);
+            if !named.contains(receipt.chunk) {
+                gathered.output.extend(receipt.files);
+                gathered.deleted.extend(receipt.deleted);
+            }
             gathered.failures.extend(receipt.failure);
             gathered.told.extend(receipt.issues);
         }
@@ -95,12 +104,13 @@ async fn complete(
     journal: &Journal,
     record: &JobRecord,
     policy: &Policy,
-    (sealed, gathered): (Sealed, Gathered),
+    (sealed, offered, gathered): (Sealed, Ended, Gathered),
 ) -> Result<(), PortError> {
-    let remarks: Vec<&Issue> = record
-        .ignored
-        .iter()
-        .chain(&sealed.issues)
+    // What was known from the start is in the files of the pages.
+    let from_the_start = (offered.pages == 0).then(|| record.ignored.iter().chain(&sealed.issues));
+    let remarks: Vec<&Issue> = from_the_start
+        .into_iter()
+        .flatten()
         .chain(&gathered.failures)
         .chain(&gathered.told)
         .collect();
@@ -108,7 +118,9 @@ async fn complete(
     let manifest = Manifest {
         output: gathered.output,
         deleted: gathered.deleted,
-        error: error.iter().cloned().collect(),
+        error: offered.error.into_iter().chain(error.clone()).collect(),
+        v: Version::lowest(offered.pages == 0),
+        pages_before: offered.pages,
         ..ended(ports, record, policy)
     };
     let mine = publish(ports, journal, record, &manifest).await?;
@@ -146,6 +158,7 @@ fn ended(ports: &Ports, record: &JobRecord, policy: &Policy) -> Manifest {
         completed_at: now,
         expires_at: now.plus(policy.retention),
         failure: None,
+        pages_before: 0,
     }
 }
 
@@ -207,7 +220,7 @@ fn severities(record: &JobRecord, issues: &[&Issue]) -> Vec<SeverityCount> {
 }
 
 /// One OperationOutcome a line, as the guide asks for ignored parameters.
-async fn write_outcomes(
+pub(crate) async fn write_outcomes(
     ports: &Ports,
     record: &JobRecord,
     issues: &[&Issue],

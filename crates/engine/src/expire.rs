@@ -60,7 +60,7 @@ async fn write_expiry_down(
     write_down(ports, &expired).await
 }
 
-/// Removes a withdrawn job's objects: the manifest first, so that nobody is promised what is
+/// Removes a withdrawn job's objects: the manifest first, with its pages, so that nobody is promised what is
 /// going. `job.json` and the tombstone stay for `keep`, longer than any worker can still be
 /// writing, and then everything goes, they last.
 pub(crate) async fn purge(
@@ -118,6 +118,7 @@ pub(crate) async fn purge_leftovers(journal: &Journal, job: &JobRef) -> Result<(
 
 async fn remove_objects(journal: &Journal, job: &JobRef) -> Result<(), PortError> {
     journal.delete(layout::manifest(job)).await?;
+    journal.delete_below(&layout::manifest_pages(job)).await?;
     journal.delete_below(&layout::data(job)).await?;
     journal.delete_below(&layout::receipts(job)).await?;
     journal.delete_below(&layout::plan(job)).await

@@ -6,7 +6,8 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sluice_model::{
-    ChunkId, JobRecord, JobRef, Manifest, PlanPage, Receipt, Sealed, Tombstone, layout,
+    ChunkId, JobRecord, JobRef, Manifest, ManifestPage, PlanPage, Receipt, Sealed, Tombstone,
+    layout,
 };
 use sluice_ports::{Blobs, Creation, PortError};
 
@@ -105,6 +106,30 @@ impl Journal {
     pub async fn manifest(&self, job: &JobRef) -> Result<Option<Manifest>, PortError> {
         self.read(&layout::manifest(job), "reading a manifest")
             .await
+    }
+
+    /// One page of what is offered while the job runs, or the end of them.
+    pub async fn manifest_page(
+        &self,
+        job: &JobRef,
+        page: u32,
+    ) -> Result<Option<ManifestPage>, PortError> {
+        let key = layout::manifest_page(job, page);
+        self.read(&key, "reading a page of a manifest").await
+    }
+
+    /// The last of these pages so far, or the end of them.
+    pub async fn last_manifest_page(
+        &self,
+        job: &JobRef,
+    ) -> Result<Option<ManifestPage>, PortError> {
+        // Pages have no gaps, and are far fewer than that.
+        let prefix = layout::manifest_pages(job);
+        let listed = self.blobs.list(&prefix, None, BATCH).await?;
+        match u32::try_from(listed.len()).unwrap_or(u32::MAX) {
+            0 => Ok(None),
+            last => self.manifest_page(job, last).await,
+        }
     }
 
     /// The tombstone, if the job was withdrawn.

@@ -241,6 +241,7 @@ impl Kickoff {
             minimum_file: request.asked.minimum_file,
             maximum_file: request.asked.maximum_file,
             guide: request.guide,
+            partial: request.asked.partial_manifests,
         };
         Ok(JobRecord {
             v: Version::lowest(scope.selection.is_everything() && form.is_plain()),

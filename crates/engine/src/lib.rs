@@ -1,8 +1,8 @@
 //! What the product does, one file a step, in the order in which an export passes through them:
 //!
 //! ```text
-//! kickoff -> advance ( plan -> dispatch ) -> export -> advance ( assemble ) -> serve
-//! gateway    coordinator                     worker    coordinator            gateway
+//! kickoff -> advance ( plan -> dispatch ) -> export -> advance ( offer | assemble ) -> serve
+//! gateway    coordinator                     worker    coordinator                    gateway
 //! ```
 //!
 //! and the ways out: `cancel` and `expire`. `access` says who may do any of it. The journal in object storage is the truth; `rebuild`
@@ -24,7 +24,9 @@ mod export;
 mod journal;
 mod kickoff;
 mod metrics;
+mod offer;
 mod orphans;
+mod pages;
 mod plan;
 mod rebuild;
 mod serve;

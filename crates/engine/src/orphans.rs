@@ -25,7 +25,13 @@ pub(crate) async fn sweep_orphans(
     let Some(manifest) = journal.manifest(job).await? else {
         return Ok(());
     };
-    let named: HashSet<&str> = manifest.files().map(|file| file.key.as_str()).collect();
+    let mut named: HashSet<String> = manifest.files().map(|file| file.key.clone()).collect();
+    let mut number = 1;
+    // A job that failed may have offered files before.
+    while let Some(page) = journal.manifest_page(job, number).await? {
+        named.extend(page.files().map(|file| file.key.clone()));
+        number += 1;
+    }
     let removed = journal
         .delete_below_unless(&layout::data(job), |key| named.contains(key))
         .await?;

@@ -1,4 +1,4 @@
-//! Step 6. Answers a poll and finds the files of a finished job.
+//! Step 6. Answers a poll and finds the files of a job that is finished, or offers them while it runs.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,10 +8,11 @@ use sluice_fhir::{Issue, ResourceType};
 use sluice_model::{Form, JobRef, JobState, Manifest, ManifestFile, Tally, layout};
 use sluice_ports::{JobStatus, PortError, Rate};
 
+use crate::pages::Pages;
 use crate::{Caller, Journal, Ports, Rebuild, Tenants};
 
-/// Manifests kept at hand. They never change, so only memory bounds them.
-const MANIFESTS: usize = 32;
+/// Pages whose reading is counted one by one; no job has more.
+const MOST_COUNTED: u32 = 100;
 /// Jobs whose owners are kept at hand.
 const OWNERS: usize = 10_000;
 
@@ -77,6 +78,22 @@ pub struct Standing {
     pub answer: Answer,
     /// How to tell, of a job that runs or ended; plain of any other.
     pub form: Form,
+    /// The first page of what a running job offers already, or the page that was asked for.
+    pub offered: Option<Arc<Manifest>>,
+    /// The number of the page after the one that is told; it may have to be waited for. Without one, it
+    /// is the last.
+    pub next: Option<u32>,
+}
+
+impl From<Answer> for Standing {
+    fn from(answer: Answer) -> Self {
+        Self {
+            answer,
+            form: Form::default(),
+            offered: None,
+            next: None,
+        }
+    }
 }
 
 /// What a download hears.
@@ -96,11 +113,11 @@ pub enum FileAnswer {
 #[derive(Clone)]
 pub struct Serve {
     ports: Ports,
-    tenants: Tenants,
     journal: Journal,
+    tenants: Tenants,
     rebuild: Rebuild,
     limits: PollLimits,
-    manifests: Arc<Mutex<HashMap<JobRef, Arc<Manifest>>>>,
+    pages: Pages,
     owners: Arc<Mutex<HashMap<JobRef, Arc<Owned>>>>,
 }
 
@@ -131,64 +148,114 @@ impl Owned {
 impl Serve {
     /// Answers for the jobs of these tenants.
     pub fn new(ports: &Ports, tenants: &Tenants, limits: PollLimits) -> Self {
+        let journal = Journal::new(ports.blobs.clone());
         Self {
             ports: ports.clone(),
+            pages: Pages::new(&journal),
+            journal,
             tenants: tenants.clone(),
-            journal: Journal::new(ports.blobs.clone()),
             rebuild: Rebuild::new(ports, tenants),
             limits,
-            manifests: Arc::default(),
             owners: Arc::default(),
         }
     }
 
     /// Where a caller's job stands. Another's is not there.
     pub async fn status(&self, caller: &Caller, job: &JobRef) -> Result<Standing, PortError> {
-        let answer = self.answer(caller, job).await?;
-        let form = match answer {
-            Answer::Running(_) | Answer::Complete(_) | Answer::Failed(_) => {
-                self.owned(job).await?.map(|owned| owned.form)
-            }
-            _ => None,
-        };
-        Ok(Standing {
-            answer,
-            form: form.unwrap_or_default(),
-        })
+        self.standing(caller, job, None).await
     }
 
-    async fn answer(&self, caller: &Caller, job: &JobRef) -> Result<Answer, PortError> {
+    /// The same with a page of its manifest, from 1 (E-06). A job that did not ask for pages has one
+    /// manifest, whatever the number.
+    pub async fn page(
+        &self,
+        caller: &Caller,
+        job: &JobRef,
+        page: u32,
+    ) -> Result<Standing, PortError> {
+        self.standing(caller, job, Some(page)).await
+    }
+
+    async fn standing(
+        &self,
+        caller: &Caller,
+        job: &JobRef,
+        page: Option<u32>,
+    ) -> Result<Standing, PortError> {
         let Some(status) = self.known(job).await? else {
-            return Ok(Answer::Unknown);
+            return Ok(Answer::Unknown.into());
         };
-        match self.owned(job).await? {
-            None => return Ok(Answer::Unknown),
-            Some(owned) if owned.client.as_deref() != caller.id() => return Ok(Answer::NotYours),
-            Some(owned) if self.asks_scopes(job) && !owned.opens_all(caller) => {
-                return Ok(Answer::Forbidden);
+        let form = match self.owned(job).await? {
+            None => return Ok(Answer::Unknown.into()),
+            Some(owned) if owned.client.as_deref() != caller.id() => {
+                return Ok(Answer::NotYours.into());
             }
-            Some(_) => {}
+            Some(owned) if self.asks_scopes(job) && !owned.opens_all(caller) => {
+                return Ok(Answer::Forbidden.into());
+            }
+            Some(owned) => owned.form,
+        };
+        let page = page.filter(|_| form.partial);
+        if page == Some(0) {
+            return Ok(Answer::Unknown.into());
         }
-        match status.state {
+        let standing = match status.state {
             // Nothing is looked up for it, and it must not be taken for a job that may come back.
-            JobState::Cancelled => Ok(Answer::Gone),
+            JobState::Cancelled => return Ok(Answer::Gone.into()),
             JobState::Accepted | JobState::Exporting => {
-                let progress = self.progress(&status);
-                let budget = format!("poll/{job}");
-                match self.too_fast(&budget, progress.retry_after).await? {
-                    Some(wait) => Ok(Answer::TooFast(wait)),
-                    None => Ok(Answer::Running(progress)),
-                }
+                self.running(job, &status, (form, page)).await?
             }
             JobState::Complete | JobState::Failed => {
                 // Of its own: what was polled too fast while it ran is forgiven.
-                let budget = format!("manifest/{job}");
-                match self.too_fast(&budget, self.limits.shortest).await? {
-                    Some(wait) => Ok(Answer::TooFast(wait)),
-                    None => self.ended(job).await,
+                match self
+                    .too_fast(&budget(job, page), self.limits.shortest)
+                    .await?
+                {
+                    Some(wait) => Answer::TooFast(wait).into(),
+                    None => self.ended(job, page).await?,
                 }
             }
+        };
+        Ok(Standing { form, ..standing })
+    }
+
+    async fn running(
+        &self,
+        job: &JobRef,
+        status: &JobStatus,
+        (form, asked): (Form, Option<u32>),
+    ) -> Result<Standing, PortError> {
+        let progress = self.progress(status);
+        let number = asked.unwrap_or(1);
+        let poll = format!("poll/{job}");
+        let (told, shortest) = (progress.retry_after, self.limits.shortest);
+        // One page after another may be read as fast as they come.
+        let mut too_fast = match asked {
+            Some(_) => self.too_fast(&budget(job, asked), shortest).await?,
+            None => self.too_fast(&poll, told).await?,
+        };
+        let page = if form.partial && too_fast.is_none() {
+            self.pages.page(job, number).await?
+        } else {
+            None
+        };
+        if asked.is_some() && page.is_none() && too_fast.is_none() {
+            // Waiting for one is polling.
+            too_fast = self.too_fast(&poll, told).await?;
         }
+        if let Some(wait) = too_fast {
+            return Ok(Answer::TooFast(wait).into());
+        }
+        // Its files stay until some time after a job that has not ended yet.
+        let policy = self.tenants.get(&job.tenant).map(|tenant| tenant.policy);
+        let retention = policy.map_or(Duration::ZERO, |policy| policy.retention);
+        let until = self.ports.clock.now().plus(retention);
+        Ok(Standing {
+            // The manifest follows the last of them, so each has a next.
+            next: page.as_ref().map(|_| number.saturating_add(1)),
+            offered: page.map(|page| Arc::new(page.until(until))),
+            ..Answer::Running(progress).into()
+        })
     }
 
     /// Whether a poll wants scopes; some tenants ask only whose the job is (C-043).
@@ -236,36 +303,30 @@ impl Serve {
         }
     }
 
-    async fn ended(&self, job: &JobRef) -> Result<Answer, PortError> {
-        let Some(manifest) = self.manifest(job).await? else {
-            return Ok(Answer::Gone);
+    async fn ended(&self, job: &JobRef, page: Option<u32>) -> Result<Standing, PortError> {
+        let manifest = self.pages.manifest(job).await?;
+        let now = self.ports.clock.now();
+        let Some(last) = manifest.filter(|manifest| now < manifest.expires_at) else {
+            return Ok(Answer::Gone.into());
         };
-        if self.ports.clock.now() >= manifest.expires_at {
-            return Ok(Answer::Gone);
+        if let Some(failure) = &last.failure {
+            return Ok(Answer::Failed(failure.clone()).into());
         }
-        Ok(match &manifest.failure {
-            Some(failure) => Answer::Failed(failure.clone()),
-            None => Answer::Complete(manifest),
-        })
-    }
-
-    async fn manifest(&self, job: &JobRef) -> Result<Option<Arc<Manifest>>, PortError> {
-        if let Some(kept) = self.kept().get(job) {
-            return Ok(Some(Arc::clone(kept)));
+        let number = page.unwrap_or(1);
+        if number > last.pages_before {
+            let exists = number == last.pages_before + 1;
+            let answer = if exists {
+                Answer::Complete(last)
+            } else {
+                Answer::Unknown
+            };
+            return Ok(answer.into());
         }
-        let Some(read) = self.journal.manifest(job).await? else {
-            return Ok(None);
-        };
-        let (read, mut kept) = (Arc::new(read), self.kept());
-        if kept.len() >= MANIFESTS {
-            kept.clear();
-        }
-        kept.insert(job.clone(), Arc::clone(&read));
-        Ok(Some(read))
-    }
-
-    fn kept(&self) -> MutexGuard<'_, HashMap<JobRef, Arc<Manifest>>> {
-        lock(&self.manifests)
+        let page = self.pages.page(job, number).await?;
+        Ok(page.map_or(Answer::Gone.into(), |page| Standing {
+            next: Some(number + 1),
+            ..Answer::Complete(Arc::new(page.until(last.expires_at))).into()
+        }))
     }
 
     /// Finds a file of a caller's job that the token opens (C-022).
@@ -287,25 +348,32 @@ impl Serve {
         })
     }
 
-    /// Finds a file that the manifest of a finished job names, for who holds a link to it; `path` is its
-    /// key below the job.
+    /// Finds a file that the manifest of a finished job names, or what a running one offers, for who holds a
+    /// link to it; `path` is its key below the job.
     pub async fn file(&self, job: &JobRef, path: &str) -> Result<FileAnswer, PortError> {
-        let complete = self
-            .known(job)
-            .await?
-            .is_some_and(|status| status.state == JobState::Complete);
-        let manifest = if complete {
-            self.manifest(job).await?
-        } else {
-            None
+        let key = format!("{}{path}", layout::job(job));
+        let status = self.known(job).await?;
+        let found = match status.map(|status| status.state) {
+            Some(JobState::Complete) => self.named(job, &key).await?,
+            Some(JobState::Exporting) => match self.owned(job).await? {
+                Some(owned) if owned.form.partial => self.pages.file(job, &key).await?,
+                _ => None,
+            },
+            _ => None,
         };
+        Ok(found.map_or(FileAnswer::Unknown, FileAnswer::Found))
+    }
+
+    async fn named(&self, job: &JobRef, key: &str) -> Result<Option<ManifestFile>, PortError> {
+        let manifest = self.pages.manifest(job).await?;
         let now = self.ports.clock.now();
         let Some(manifest) = manifest.filter(|manifest| now < manifest.expires_at) else {
-            return Ok(FileAnswer::Unknown);
+            return Ok(None);
         };
-        let key = format!("{}{path}", layout::job(job));
-        let found = manifest.files().find(|file| file.key == key);
-        Ok(found.map_or(FileAnswer::Unknown, |file| FileAnswer::Found(file.clone())))
+        match manifest.files().find(|file| file.key == key) {
+            None if manifest.pages_before > 0 => self.pages.file(job, key).await,
+            found => Ok(found.cloned()),
+        }
     }
 
     fn progress(&self, status: &JobStatus) -> Progress {
@@ -331,6 +399,15 @@ impl Serve {
         };
         let seconds = Duration::from_secs((left / 10).as_secs());
         seconds.clamp(self.limits.shortest, self.limits.longest)
+    }
+}
+
+/// What reading a manifest, or a page of one, is counted by.
+fn budget(job: &JobRef, page: Option<u32>) -> String {
+    match page {
+        // Others can be no page: their numbers are the caller's to choose.
+        Some(page @ 1..=MOST_COUNTED) => format!("manifest/{job}/{page}"),
+        _ => format!("manifest/{job}"),
     }
 }
 

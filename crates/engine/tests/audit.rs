@@ -443,6 +443,7 @@ fn manifest(record: &JobRecord, expires_at: sluice_fhir::Instant) -> Manifest {
         completed_at: record.accepted_at,
         expires_at,
         failure: None,
+        pages_before: 0,
     }
 }
 

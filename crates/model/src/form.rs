@@ -18,6 +18,9 @@ pub struct Form {
     /// Whose form the manifest has.
     #[serde(default, skip_serializing_if = "Guide::is_third")]
     pub guide: Guide,
+    /// `allowPartialManifests`: files are offered while the job runs, page by page (R-088).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
 }
 
 /// The most that a wish for large files makes of a chunk, which must end well within a worker's time.
@@ -78,5 +81,16 @@ mod tests {
     fn a_plain_form_takes_no_room() {
         assert_eq!(serde_json::to_string(&Form::default()).unwrap(), "{}");
         assert!(Form::default().is_plain());
+    }
+
+    /// R-088: who would not know of pages must not touch the job.
+    #[test]
+    fn a_job_with_pages_is_none_of_the_first_version() {
+        let partial: Form = serde_json::from_str(r#"{"partial":true}"#).unwrap();
+        assert!(partial.partial);
+        let version = crate::Version::lowest(partial.is_plain());
+        assert_eq!(version, crate::Version::SECOND);
+        let text = serde_json::to_string(&partial).unwrap();
+        assert_eq!(text, r#"{"partial":true}"#);
     }
 }

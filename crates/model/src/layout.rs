@@ -75,6 +75,16 @@ pub fn manifest(job: &JobRef) -> String {
     format!("{job}/manifest.json")
 }
 
+/// The pages of the manifest that are offered while the job runs.
+pub fn manifest_pages(job: &JobRef) -> String {
+    format!("{job}/manifest/")
+}
+
+/// One of them, from 1.
+pub fn manifest_page(job: &JobRef, page: u32) -> String {
+    format!("{job}/manifest/{page:05}.json")
+}
+
 /// The tombstone of a job; the last object to go.
 pub fn cancel(job: &JobRef) -> String {
     format!("{job}/cancel")

@@ -3,6 +3,7 @@
 //! What is written to the journal carries a version `v`; readers refuse what is newer than they
 //! know, so an old process never misreads a new one's document.
 
+mod chunks;
 mod form;
 mod hint;
 mod ids;
@@ -15,11 +16,12 @@ mod scope;
 mod selection;
 mod version;
 
+pub use chunks::Chunks;
 pub use form::Form;
 pub use hint::{Hint, Lane};
 pub use ids::{AttemptId, ChunkId, InvalidId, JobId, JobRef, TenantId};
 pub use job::{JobRecord, JobState, Tombstone, TombstoneReason, WrongState};
-pub use manifest::{Manifest, ManifestFile};
+pub use manifest::{Manifest, ManifestFile, ManifestPage};
 pub use plan::{CHUNKS_PER_PAGE, PlanPage, PlannedChunk, Sealed, Slice};
 pub use receipt::{Packed, Receipt, SeverityCount, WrittenFile};
 pub use scope::{Scope, Snapshot};

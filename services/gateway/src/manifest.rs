@@ -14,12 +14,14 @@ use crate::{Gateway, ballot, urls};
 const BYTES: &str = "urn:sluice:bytes";
 pub(crate) const SHA256: &str = "urn:sluice:sha256";
 
-/// The manifest as JSON, in the form of the guide by which the export was asked for.
+/// The manifest as JSON, in the form of the guide by which the export was asked for. `link` leads to the next page
+/// where there is one.
 pub(crate) async fn render(
     gateway: &Gateway,
     visit: &Visit<'_>,
     (job, guide): (&JobRef, Guide),
     manifest: &Manifest,
+    next: Option<String>,
 ) -> Result<Vec<u8>, PortError> {
     let files = visit.tenant.access.files;
     let maker = Maker {
@@ -34,10 +36,13 @@ pub(crate) async fn render(
     let deleted = maker.list(&manifest.deleted).await?;
     let error = maker.list(&manifest.error).await?;
     let requires_token = files != Files::Links;
-    let body = match guide {
+    let mut body = match guide {
         Guide::Third => third(manifest, requires_token, [output, deleted, error]),
         Guide::Ballot => ballot::manifest(manifest, requires_token, [output, deleted, error]),
     };
+    if let Some(next) = next {
+        body["link"] = json!([{ "relation": "next", "url": next }]);
+    }
     serde_json::to_vec(&body).map_err(|error| PortError::permanent("writing a manifest", error))
 }
 

@@ -7,11 +7,7 @@ use super::{Context, Kickoff, RawParameter};
 use crate::{Instant, Issue, IssueCode, Reference, ResourceType, compartment};
 
 /// Parameters of the guide that this server knows and does not implement yet.
-const NOT_YET: [&str; 3] = [
-    "includeAssociatedData",
-    "organizeOutputBy",
-    "allowPartialManifests",
-];
+const NOT_YET: [&str; 2] = ["includeAssociatedData", "organizeOutputBy"];
 
 /// Checks a request; the error holds every problem found.
 pub fn check(raw: &[RawParameter], context: &Context<'_>) -> Result<Kickoff, Vec<Issue>> {
@@ -28,6 +24,7 @@ pub fn check(raw: &[RawParameter], context: &Context<'_>) -> Result<Kickoff, Vec
     checker.filters(raw);
     checker.elements(raw);
     checker.file_sizes(raw);
+    checker.partial_manifests(raw);
     checker.others(raw);
     if checker.problems.is_empty() {
         Ok(checker.kickoff)
@@ -195,7 +192,7 @@ impl Checker<'_> {
     }
 
     fn others(&mut self, raw: &[RawParameter]) {
-        const KNOWN: [&str; 9] = [
+        const KNOWN: [&str; 10] = [
             "_elements",
             "_maximumFileSize",
             "_minimumFileSize",
@@ -204,6 +201,7 @@ impl Checker<'_> {
             "_type",
             "_typeFilter",
             "_until",
+            "allowPartialManifests",
             "patient",
         ];
         let names: BTreeSet<&str> = raw

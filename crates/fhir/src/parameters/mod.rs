@@ -4,6 +4,7 @@
 
 mod check;
 mod files;
+mod partial;
 mod raw;
 mod repeats;
 mod selection;
@@ -46,6 +47,8 @@ pub struct Kickoff {
     pub minimum_file: Option<u64>,
     /// `_maximumFileSize`, in bytes.
     pub maximum_file: Option<u64>,
+    /// `allowPartialManifests`: files may be offered while others are still written.
+    pub partial_manifests: bool,
     /// What lenient handling let pass, for the `error` files.
     pub ignored: Vec<Issue>,
 }

@@ -49,7 +49,7 @@ async fn what_is_wrong_with_a_kickoff_is_told() {
             "not-supported",
         ),
         ("organizeOutputBy=Patient", "not-supported"),
-        ("allowPartialManifests=true", "not-supported"),
+        ("allowPartialManifests=maybe", "invalid"),
         ("colour=red", "not-supported"),
         ("_type=%ff", "structure"),
     ] {

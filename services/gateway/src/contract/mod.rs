@@ -8,6 +8,7 @@ mod files;
 mod kickoff;
 mod limits;
 mod live;
+mod pages;
 mod presets;
 mod promises;
 mod selection;
@@ -31,6 +32,7 @@ use sluice_engine::{
     Policy, PollLimits, Ports, Rebuild, Relay, Tenant, TenantAccess, Tenants,
 };
 use sluice_local::{MemoryBlobs, MemoryIndex, MemoryQueue};
+use sluice_model::Lane;
 use sluice_ports::{Blobs, Index, Queue};
 use sluice_runtime::ServerSection;
 use sluice_testkit::{Faults, Faulty, ManualClock, SeededEntropy, SmallSource};
@@ -207,6 +209,24 @@ impl Site {
             grace: Duration::ZERO,
         };
         tokio::spawn(sluice_worker::run(export, ports, pace, stop));
+    }
+
+    /// Hands out one chunk of each job and exports it, instead of [`Site::work`].
+    async fn one_step(&self) {
+        let limits = AdvanceLimits {
+            window: 1,
+            ..AdvanceLimits::default()
+        };
+        let advance = Advance::new(&self.ports, &self.tenants, limits);
+        advance.sweep(&self.stop).await.unwrap();
+        let export = Export::new(&self.ports, &self.tenants, ExportLimits::default());
+        let queue = &self.ports.queue;
+        while queue.waiting(Lane::Chunks).await.unwrap() > 0 {
+            let delivery = queue.receive(Lane::Chunks).await.unwrap();
+            let settle = export.run(delivery.hint().clone(), delivery.attempt());
+            let settle = settle.await;
+            delivery.settle(settle).await.unwrap();
+        }
     }
 
     async fn send(&self, request: TestRequest) -> Got {

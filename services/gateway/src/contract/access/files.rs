@@ -1,5 +1,7 @@
 //! Files that go with the token (R-179, C-022, C-046).
 
+use std::time::Duration;
+
 use actix_web::http::{StatusCode, header};
 use actix_web::test::TestRequest;
 use sluice_engine::Files;
@@ -103,4 +105,42 @@ async fn deletions_need_a_token_that_opens_all_of_the_export() {
     let stranger = secured.token("default", "stranger", "system/*.rs").await;
     let got = secured.get(url, &stranger).await;
     assert_eq!(got.status, StatusCode::NOT_FOUND);
+}
+
+/// What is offered while the export runs opens to the same tokens as what is finished (C-022, E-06).
+#[tokio::test]
+async fn early_files_and_pages_need_the_token_of_their_client_and_type() {
+    let secured = Secured::with(&Faults::default(), |access| access.files = Files::Stream);
+    let token = secured.token("default", "owner", "system/*.rs").await;
+    let path = format!("{EXPORT}?allowPartialManifests=true");
+    let started = secured.get(&path, &token).await;
+    let status = started.header("content-location").to_owned();
+    let page = loop {
+        let got = secured.get(&status, &token).await;
+        assert_eq!(got.status, StatusCode::ACCEPTED);
+        if !got.body.is_empty() {
+            break got.json();
+        }
+        secured.site.clock.pass(Duration::from_secs(1));
+        secured.site.one_step().await;
+    };
+    assert_eq!(page["requiresAccessToken"], true);
+    let observations = page["output"][0]["url"].as_str().unwrap();
+    let next = page["link"][0]["url"].as_str().unwrap();
+    let first = format!("{status}?page=1");
+    let expect = async |url: &str, token: Option<&str>, status| {
+        let request = TestRequest::get().uri(local(url));
+        assert_eq!(secured.send(request, token).await.status, status, "{url}");
+    };
+    for url in [observations, &first] {
+        expect(url, Some(&token), StatusCode::OK).await;
+    }
+    expect(next, Some(&token), StatusCode::ACCEPTED).await;
+    let part = secured.token("default", "owner", "system/Patient.rs").await;
+    let stranger = secured.token("default", "stranger", "system/*.rs").await;
+    for url in [observations, &first, next] {
+        expect(url, None, StatusCode::UNAUTHORIZED).await;
+        expect(url, Some(&part), StatusCode::FORBIDDEN).await;
+        expect(url, Some(&stranger), StatusCode::NOT_FOUND).await;
+    }
 }
