@@ -79,17 +79,19 @@ impl Client {
         loop {
             let standing = serve.page(&anyone(), job, number).await;
             let (page, next) = match standing {
-                Ok(Standing {
-                    answer: Answer::Complete(page),
-                    next,
-                    ..
-                }) => (page, next),
-                Ok(Standing {
-                    answer: Answer::Running(_),
-                    offered: Some(page),
-                    next,
-                    ..
-                }) => (page, next),
+                Ok(
+                    Standing {
+                        answer: Answer::Complete(page),
+                        next,
+                        ..
+                    }
+                    | Standing {
+                        answer: Answer::Running(_),
+                        offered: Some(page),
+                        next,
+                        ..
+                    },
+                ) => (page, next),
                 Ok(Standing {
                     answer: Answer::TooFast(wait),
                     ..

@@ -78,12 +78,11 @@ pub(crate) async fn offer(
     if found < needed {
         return Ok(needed - found);
     }
-    let (error, mine) = match &last {
-        Some(last) => (last.error.clone(), None),
-        None => {
-            let error = known_from_the_start(ports, journal, record).await?;
-            (error.iter().cloned().collect(), error)
-        }
+    let (error, mine) = if let Some(last) = &last {
+        (last.error.clone(), None)
+    } else {
+        let error = known_from_the_start(ports, journal, record).await?;
+        (error.iter().cloned().collect(), error)
     };
     let mut page = ManifestPage {
         held: held.with(fresh.iter().map(|receipt| receipt.chunk)),

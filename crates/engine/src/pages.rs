@@ -17,7 +17,7 @@ const KEPT: usize = 32;
 pub(crate) struct Pages {
     journal: Journal,
     manifests: Kept<JobRef, Manifest>,
-    pages: Kept<(JobRef, u32), ManifestPage>,
+    early: Kept<(JobRef, u32), ManifestPage>,
 }
 
 impl Pages {
@@ -25,7 +25,7 @@ impl Pages {
         Self {
             journal: journal.clone(),
             manifests: Kept::default(),
-            pages: Kept::default(),
+            early: Kept::default(),
         }
     }
 
@@ -45,12 +45,12 @@ impl Pages {
         page: u32,
     ) -> Result<Option<Arc<ManifestPage>>, PortError> {
         let name = (job.clone(), page);
-        if let Some(kept) = self.pages.get(&name) {
+        if let Some(kept) = self.early.get(&name) {
             return Ok(Some(kept));
         }
         let read = self.journal.manifest_page(job, page).await?;
         let read = read.filter(|read| !read.is_end);
-        Ok(read.map(|read| self.pages.keep(name, read)))
+        Ok(read.map(|read| self.early.keep(name, read)))
     }
 
     /// A file that one of the pages so far names.

@@ -151,8 +151,8 @@ async fn no_page_comes_behind_the_manifest() {
         assert_eq!(named.len(), written.len(), "seed {seed}: each once");
         let all_named = named.iter().all(|key| written.contains(*key));
         assert!(all_named, "seed {seed}");
-        let mut sizes = pages.iter().map(|page| page.held.len());
-        assert!(sizes.by_ref().is_sorted(), "seed {seed}");
+        let mut held = pages.iter().map(|page| page.held.len());
+        assert!(held.by_ref().is_sorted(), "seed {seed}");
     }
     assert!(offered > 150, "only {offered} pages");
 }
