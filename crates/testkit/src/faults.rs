@@ -3,9 +3,12 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use sluice_ports::PortError;
 use tokio_util::sync::CancellationToken;
+
+use crate::SeededEntropy;
 
 /// When a call goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +33,7 @@ enum Fault {
 pub struct Faults {
     calls: Arc<AtomicU64>,
     chosen: Option<(u64, When, Fault)>,
+    slow: Option<Arc<SeededEntropy>>,
 }
 
 impl Faults {
@@ -38,6 +42,7 @@ impl Faults {
         Self {
             calls: Arc::default(),
             chosen: Some((n, when, Fault::Fails)),
+            slow: None,
         }
     }
 
@@ -47,6 +52,15 @@ impl Faults {
         Self {
             calls: Arc::default(),
             chosen: Some((n, when, Fault::Kills(CancellationToken::new()))),
+            slow: None,
+        }
+    }
+
+    /// Nothing fails, and every call takes up to a second: others come in between.
+    pub fn slow(seed: u64) -> Self {
+        Self {
+            slow: Some(Arc::new(SeededEntropy::new(seed))),
+            ..Self::default()
         }
     }
 
@@ -69,6 +83,9 @@ impl Faults {
         call: impl Future<Output = Result<T, PortError>>,
     ) -> Result<T, PortError> {
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
+        if let Some(dice) = &self.slow {
+            tokio::time::sleep(Duration::from_millis(dice.number() % 1000)).await;
+        }
         let chosen = self.chosen.as_ref().filter(|(n, ..)| *n == number);
         let Some((_, when, fault)) = chosen else {
             return call.await;
