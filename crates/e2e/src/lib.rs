@@ -15,7 +15,17 @@ use sluice_engine::{Policy, Rebuild};
 use sluice_local::{Habits, MemoryBlobs, MemoryQueue};
 use sluice_model::TenantId;
 use sluice_ports::{PortError, Source};
-use sluice_testkit::Faults;
+use sluice_testkit::{Faults, SeededEntropy};
+
+/// Lets a random while pass: moments at which everyone waits, and moments at which everyone works.
+pub async fn some_time(dice: &SeededEntropy) {
+    if dice.number().is_multiple_of(3) {
+        tokio::time::sleep(Duration::from_millis(dice.number() % 90_000)).await;
+    }
+    for _ in 0..dice.number() % 3_000 {
+        tokio::task::yield_now().await;
+    }
+}
 
 /// How a world differs from a quiet one.
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_e2e::{Client, Conditions, Disk, Ended, Process, Role, Servers, World};
+use sluice_e2e::{Client, Conditions, Disk, Ended, Process, Role, Servers, World, some_time};
 use sluice_engine::{Answer, Caller, Cancel, Origin, PollLimits, Ports, Serve, Standing, Tenants};
 use sluice_fhir::Issue;
 use sluice_local::Habits;
@@ -284,12 +284,7 @@ async fn dying_at_any_moment_changes_no_page() {
             if life == 0 {
                 job = Some(world.kick_off_partial().await.unwrap());
             }
-            if dice.number().is_multiple_of(3) {
-                tokio::time::sleep(Duration::from_millis(dice.number() % 90_000)).await;
-            }
-            for _ in 0..dice.number() % 3_000 {
-                tokio::task::yield_now().await;
-            }
+            some_time(&dice).await;
             if let Some(job) = &job {
                 seen.look(&world, job, &context).await;
             }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_e2e::{Conditions, Disk, Ended, World};
+use sluice_e2e::{Conditions, Disk, Ended, World, some_time};
 use sluice_engine::{Caller, Cancel, Origin, Withdrawal};
 use sluice_fhir::{Issue, IssueCode};
 use sluice_local::Habits;
@@ -58,13 +58,7 @@ async fn dying_at_any_moment_loses_and_doubles_nothing() {
             if life == 0 {
                 job = Some(world.kick_off().await.unwrap());
             }
-            // Moments at which everyone waits, and moments at which everyone works.
-            if dice.number().is_multiple_of(3) {
-                tokio::time::sleep(Duration::from_millis(dice.number() % 90_000)).await;
-            }
-            for _ in 0..dice.number() % 3_000 {
-                tokio::task::yield_now().await;
-            }
+            some_time(&dice).await;
             if let Some(job) = &job {
                 let journal = world.journal();
                 let half_done = journal.ended_chunks(job, None).await.unwrap().len();

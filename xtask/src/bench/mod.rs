@@ -36,7 +36,7 @@ pub(crate) fn run(words: &[&str]) -> anyhow::Result<()> {
 fn memory() -> anyhow::Result<()> {
     cargo(&["build", "--release", "--locked", "-p", "sluice"])?;
     let home = root().join("target/bench");
-    let data = data(&home)?;
+    let data = sample(&home, ("sample-with-giants", PATIENTS), giants)?;
     for left in ["server", "export"] {
         remove(&home.join(left))?;
     }
@@ -75,19 +75,28 @@ pub(crate) fn sluice() -> String {
     path.to_string_lossy().into_owned()
 }
 
-/// Sample data and a few documents with scanned attachments, made once.
-fn data(home: &Path) -> anyhow::Result<PathBuf> {
-    let data = home.join(format!("sample-{PATIENTS}"));
-    let made = data.join("README.txt");
-    if made.exists() {
-        return Ok(data);
+/// A folder of sample data below `home`, made once; `more` adds to it.
+fn sample(
+    home: &Path,
+    (name, patients): (&str, &str),
+    more: impl FnOnce(&Path) -> anyhow::Result<()>,
+) -> anyhow::Result<PathBuf> {
+    let (data, made) = (home.join(name), home.join(format!("{name}.made")));
+    if !made.exists() {
+        remove(&data)?;
+        let out = data.to_string_lossy().into_owned();
+        program(
+            &sluice(),
+            &["sample", "--patients", patients, "--out", &out],
+        )?;
+        more(&data)?;
+        fs::write(made, "made by cargo xtask bench\n")?;
     }
-    remove(&data)?;
-    let out = data.to_string_lossy().into_owned();
-    program(
-        &sluice(),
-        &["sample", "--patients", PATIENTS, "--out", &out],
-    )?;
+    Ok(data)
+}
+
+/// A few documents with scanned attachments.
+fn giants(data: &Path) -> anyhow::Result<()> {
     let mut file = BufWriter::new(File::create(data.join("giants.ndjson"))?);
     let mebibyte = "QUJD".repeat(256 * 1024);
     for id in GIANTS {
@@ -100,9 +109,7 @@ fn data(home: &Path) -> anyhow::Result<PathBuf> {
         }
         file.write_all(b"\"}}]}\n")?;
     }
-    file.flush()?;
-    fs::write(made, "made by cargo xtask bench\n")?;
-    Ok(data)
+    Ok(file.flush()?)
 }
 
 pub(crate) fn remove(folder: &Path) -> anyhow::Result<()> {

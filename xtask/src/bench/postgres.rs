@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use super::{peak_mib, remove, size, sluice};
+use super::{peak_mib, remove, sample, size, sluice};
 use crate::run::{cargo, program, root, say};
 use crate::stack;
 
@@ -25,7 +25,7 @@ pub(crate) fn run(folder: Option<&str>) -> anyhow::Result<()> {
     fs::create_dir_all(&home)?;
     let data = match folder {
         Some(folder) => PathBuf::from(folder),
-        None => sample(&home)?,
+        None => sample(&home, ("patients-5000", PATIENTS), |_| Ok(()))?,
     };
     let was_up = stack::is_up();
     stack::up()?;
@@ -34,21 +34,6 @@ pub(crate) fn run(folder: Option<&str>) -> anyhow::Result<()> {
         stack::down()?;
     }
     measured
-}
-
-fn sample(home: &Path) -> anyhow::Result<PathBuf> {
-    let data = home.join(format!("patients-{PATIENTS}"));
-    let made = home.join(format!("patients-{PATIENTS}.made"));
-    if !made.exists() {
-        remove(&data)?;
-        let out = data.to_string_lossy().into_owned();
-        program(
-            &sluice(),
-            &["sample", "--patients", PATIENTS, "--out", &out],
-        )?;
-        fs::write(made, "made by cargo xtask bench\n")?;
-    }
-    Ok(data)
 }
 
 fn measure(home: &Path, data: &Path) -> anyhow::Result<()> {

@@ -3,14 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
-use super::{Serving, remove, sluice};
-use crate::run::{cargo, program, root, say};
+use super::{Serving, remove, sample};
+use crate::run::{cargo, root, say};
 
 /// Sample patients: about 500 MB, more than half of them Observations.
 const PATIENTS: &str = "1200";
@@ -40,7 +39,8 @@ const CASES: [(&str, &str); 5] = [
 pub(super) fn run() -> anyhow::Result<()> {
     cargo(&["build", "--release", "--locked", "-p", "sluice"])?;
     let home = root().join("target/bench");
-    let data = data(&home)?;
+    fs::create_dir_all(&home)?;
+    let data = sample(&home, ("selection", PATIENTS), |_| Ok(()))?;
     remove(&home.join("server"))?;
     let bytes = fs::metadata(data.join("Observation.ndjson"))?.len();
     let mut server = Serving::start(&data, &home.join("server"), "off")?;
@@ -76,20 +76,6 @@ pub(super) fn run() -> anyhow::Result<()> {
 #[expect(clippy::cast_precision_loss, reason = "a figure to be read")]
 fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / 1e6
-}
-
-fn data(home: &std::path::Path) -> anyhow::Result<PathBuf> {
-    let data = home.join(format!("selection-{PATIENTS}"));
-    if !data.join("README.txt").exists() {
-        remove(&data)?;
-        let out = data.to_string_lossy().into_owned();
-        program(
-            &sluice(),
-            &["sample", "--patients", PATIENTS, "--out", &out],
-        )?;
-        fs::write(data.join("README.txt"), "made by cargo xtask bench\n")?;
-    }
-    Ok(data)
 }
 
 /// Exports without a download; how much processor and how long the server took until the manifest was there.

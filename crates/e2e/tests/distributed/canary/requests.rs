@@ -39,7 +39,7 @@ pub(super) const PARAMETERS: &[Request] = &[
     &[
         "-H",
         "{all}",
-        "{base}/Patient/$export?_typeFilter=Patient%3Fname%3D@filter@",
+        "{base}/Patient/$export?_typeFilter=Observation%3Fdate%3D@filter@",
     ],
     &["-H", "{all}", "{base}/Patient/$export?_elements=@elements@"],
     &["-H", "{all}", "{base}/$export?x=%zz@percent@"],
