@@ -149,7 +149,7 @@ pub(crate) async fn fail(
 fn ended(ports: &Ports, record: &JobRecord, policy: &Policy) -> Manifest {
     let now = ports.clock.now();
     Manifest {
-        v: Version::default(),
+        v: Version::lowest(!record.form.partial),
         transaction_time: record.scope.snapshot.time,
         request: record.url.clone(),
         output: Vec::new(),

@@ -21,6 +21,8 @@ const LEVEL: u32 = 1;
 pub(crate) struct FileForm {
     /// Bytes of NDJSON after which a file ends at the next line.
     pub(crate) limit: u64,
+    /// Whether the limit was asked for, so that a line whose length is not known yet begins a file of its own.
+    pub(crate) strict: bool,
     /// Whether they are stored as gzip.
     pub(crate) gzip: bool,
 }
@@ -143,7 +145,7 @@ impl ChunkFiles {
         let (kind, mut rest, mut lines) = (block.kind, block.bytes, 0);
         while !rest.is_empty() {
             let piece = match &self.open {
-                Some(open) => open.piece(kind, &rest, self.form.limit),
+                Some(open) => open.piece(kind, &rest, self.form),
                 None => first_piece(&rest, self.form.limit),
             };
             if piece == 0 {
@@ -232,14 +234,17 @@ impl ChunkFiles {
 
 impl OpenFile {
     /// How many of these bytes go into it: whole lines up to the limit, or the rest of one that has begun.
-    fn piece(&self, kind: ResourceType, bytes: &Bytes, limit: u64) -> usize {
+    fn piece(&self, kind: ResourceType, bytes: &Bytes, form: FileForm) -> usize {
         if !self.between_lines {
             return memchr::memchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
         }
         if self.file.kind != kind {
             return 0;
         }
-        whole_lines(bytes, limit.saturating_sub(self.file.bytes))
+        if form.strict && bytes.last() != Some(&b'\n') {
+            return 0;
+        }
+        whole_lines(bytes, form.limit.saturating_sub(self.file.bytes))
     }
 
     /// Another thread counts, hashes and packs; a plain block is written meanwhile.

@@ -45,7 +45,9 @@ struct Canonical<'a> {
     since: Option<Instant>,
     until: Option<Instant>,
     patients: &'a Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Selection::is_everything")]
     selection: &'a Selection,
+    #[serde(skip_serializing_if = "Form::is_plain")]
     form: Form,
 }
 

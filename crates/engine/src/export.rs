@@ -147,6 +147,7 @@ impl Export {
         let attempt = AttemptId::from_bytes(id);
         let form = FileForm {
             limit: task.record.form.file_bytes(task.tenant.policy.file_bytes),
+            strict: task.record.form.maximum_file.is_some(),
             gzip: task.tenant.policy.gzip,
         };
         let folder = layout::attempt(job, task.chunk, attempt);
@@ -301,7 +302,7 @@ impl Export {
             (files, Vec::new())
         };
         let receipt = Receipt {
-            v: Version::lowest(deleted.is_empty()),
+            v: Version::default(),
             chunk: task.chunk,
             attempt,
             files,

@@ -2,7 +2,7 @@
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderName, HeaderValue};
-use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, ResponseError, web};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 use sluice_engine::{Answer, Progress, Standing, Withdrawal};
 use sluice_fhir::rules::ProgressForm;
 use sluice_fhir::{Guide, Issue};
@@ -55,7 +55,7 @@ pub(crate) async fn poll(
         },
         Answer::Complete(found) => complete(&told, &found).await?,
         Answer::Failed(issue) if form.separate_status => {
-            ApiError::JobFailed(issue).error_response()
+            ApiError::JobFailed(issue).told(visit.rules().errors)
         }
         Answer::Failed(issue) => return Err(ApiError::JobFailed(issue)),
     };

@@ -170,6 +170,10 @@ mod tests {
             trimmed(&["id"], &line).replace(TAG, "TAG")
         };
         let want = |meta: &str| format!(r#"{{"resourceType":"Patient","meta":{meta},"id":"p"}}"#);
+        assert_eq!(
+            with("null"),
+            r#"{"resourceType":"Patient","id":"p","meta":{"tag":[TAG]}}"#
+        );
         assert_eq!(with("{}"), want(r#"{"tag":[TAG]}"#));
         assert_eq!(
             with(r#"{"versionId":"1"}"#),

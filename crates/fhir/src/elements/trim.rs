@@ -59,6 +59,9 @@ impl Trim {
         for member in &scratch.0 {
             let name = &self.names[member.name];
             let value = &line[member.value.clone()];
+            if !is_tagged && name == "meta" && !member.is_about && value == "null" {
+                continue;
+            }
             begin(out, start, name, member.is_about);
             if is_tagged || name != "meta" || member.is_about || !value.starts_with('{') {
                 out.extend_from_slice(value.as_bytes());

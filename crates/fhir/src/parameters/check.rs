@@ -45,7 +45,20 @@ pub(super) fn values<'r>(raw: &'r [RawParameter], name: &str) -> impl Iterator<I
         .map(|raw| raw.value.as_str())
 }
 
+/// Bytes of all values of a parameter that is a list; each entry costs far more than it takes to write.
+const LONGEST_LIST: usize = 64 << 10;
+
 impl Checker<'_> {
+    /// Whether a list is not longer than can be looked at; refuses it if it is.
+    pub(super) fn is_short(&mut self, raw: &[RawParameter], name: &str) -> bool {
+        let bytes: usize = values(raw, name).map(str::len).sum();
+        if bytes > LONGEST_LIST {
+            let text = format!("{name} may have {LONGEST_LIST} bytes in all; ask for less at once");
+            self.refuse(IssueCode::TooLong, name, text);
+        }
+        bytes <= LONGEST_LIST
+    }
+
     pub(super) fn refuse(&mut self, code: IssueCode, name: &str, text: impl Into<String>) {
         self.problems.push(Issue::error(code, text).about(name));
     }
@@ -115,6 +128,9 @@ impl Checker<'_> {
     /// so does a list without any type of the compartment.
     fn types(&mut self, raw: &[RawParameter]) {
         const NAME: &str = "_type";
+        if !self.is_short(raw, NAME) {
+            return;
+        }
         let names: Vec<&str> = values(raw, NAME)
             .flat_map(|value| value.split(','))
             .map(str::trim)

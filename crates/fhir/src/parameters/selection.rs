@@ -15,6 +15,9 @@ impl Checker<'_> {
     /// resources that are missing without a word (T-004).
     pub(super) fn filters(&mut self, raw: &[RawParameter]) {
         const NAME: &str = "_typeFilter";
+        if !self.is_short(raw, NAME) {
+            return;
+        }
         let queries: Vec<&str> = values(raw, NAME).flat_map(split).collect();
         if queries.len() > MOST_FILTERS {
             let text =
@@ -65,6 +68,9 @@ impl Checker<'_> {
     /// An entry that is ignored asks for nothing; if all are, resources stay whole.
     pub(super) fn elements(&mut self, raw: &[RawParameter]) {
         const NAME: &str = "_elements";
+        if !self.is_short(raw, NAME) {
+            return;
+        }
         let entries = values(raw, NAME).flat_map(|value| value.split(','));
         for entry in entries.map(str::trim).filter(|entry| !entry.is_empty()) {
             if let Err(problem) = self.kickoff.elements.add(entry) {
@@ -139,6 +145,15 @@ mod tests {
                 .text
                 .contains("no _typeFilter of Patient is applied")
         );
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_looked_at_is_refused_before_it_is() {
+        let long = ",".repeat(1 << 20);
+        for name in ["_typeFilter", "_elements", "_type"] {
+            let refused = ask(&format!("{name}=a{long}"), true).unwrap_err();
+            assert_eq!(refused[0].code, IssueCode::TooLong, "{name}");
+        }
     }
 
     #[test]

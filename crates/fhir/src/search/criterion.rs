@@ -12,7 +12,7 @@ use super::reference::ReferenceTest;
 use super::text::{How, TextTest};
 use super::token::{TokenTest, text_matches, text_test};
 use super::uri::{self, UriTest};
-use crate::ResourceType;
+use crate::{Reference, ResourceType};
 
 /// A condition that a resource meets or does not.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,6 +70,18 @@ impl Criterion {
         &self.code
     }
 
+    /// Whether it asks for tokens that stand there with their systems, or for ids, by nothing but their codes.
+    pub(super) fn is_plain_token(&self) -> bool {
+        let has_system = |place: &Place| {
+            matches!(
+                place.datatype,
+                Datatype::CodeableConcept | Datatype::Coding | Datatype::Identifier
+            )
+        };
+        let is_token = matches!(self.test, Test::Token(_)) && !self.negated;
+        is_token && (self.code == "_id" || self.places.iter().all(has_system))
+    }
+
     pub(super) fn places(&self) -> &[Place] {
         &self.places
     }
@@ -81,7 +93,7 @@ impl Criterion {
         any: impl FnOnce(&mut dyn FnMut(&Place, &str) -> bool) -> bool,
     ) -> bool {
         let met = match &self.test {
-            Test::Missing(missing) => any(&mut |_, _| true) != *missing,
+            Test::Missing(missing) => any(&mut leads_where_it_may) != *missing,
             Test::Exists(wanted) => {
                 let exists = any(&mut |_, json| json != "false");
                 wanted.contains(&exists)
@@ -107,6 +119,19 @@ impl Test {
             Self::Uri(tests) => tests.iter().any(|test| test.matches(datatype, json)),
         }
     }
+}
+
+/// Of references only to some types, others are none.
+fn leads_where_it_may(place: &Place, json: &str) -> bool {
+    if place.targets.is_empty() {
+        return true;
+    }
+    let found = leaf::read::<leaf::Reference<'_>>(json);
+    let text = found
+        .as_ref()
+        .and_then(|found| leaf::text(found.reference.as_ref()));
+    let target = text.and_then(Reference::parse);
+    target.is_some_and(|target| place.targets.contains(&target.resource_type))
 }
 
 /// The test, and whether it is to fail.

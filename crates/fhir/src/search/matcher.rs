@@ -308,6 +308,15 @@ mod tests {
     }
 
     #[test]
+    fn a_reference_to_another_type_is_missing_where_only_some_count() {
+        let of_group = r#"{"subject":{"reference":"Group/1"}}"#;
+        assert!(meets(&["Observation?patient:missing=true"], of_group));
+        assert!(meets(&["Observation?subject:missing=false"], of_group));
+        let of_patient = r#"{"subject":{"reference":"Patient/1"}}"#;
+        assert!(meets(&["Observation?patient:missing=false"], of_patient));
+    }
+
+    #[test]
     fn every_type_has_some_parameters() {
         for query in [
             "_id=p",

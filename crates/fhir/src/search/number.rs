@@ -159,11 +159,15 @@ impl QuantityTest {
             }
             Datatype::Range => {
                 let range: leaf::Range<'_> = leaf::read(json)?;
-                let ends = [range.low, range.high].map(|end| end.and_then(|end| self.end(&end)));
-                if ends.iter().all(Option::is_none) {
+                if range.low.is_none() && range.high.is_none() {
                     return None;
                 }
-                let [low, high] = ends;
+                // An end in another unit is not one that is open.
+                let end = |end: Option<leaf::Quantity<'_>>| match end {
+                    Some(end) => self.end(&end).map(Some),
+                    None => Some(None),
+                };
+                let (low, high) = (end(range.low)?, end(range.high)?);
                 self.number.fits(Between { low, high })
             }
             _ => {
@@ -244,6 +248,8 @@ mod tests {
         let range = r#"{"low":{"value":5},"high":{"value":9}}"#;
         assert!(is("gt8", Datatype::Range, range) && is("sa4", Datatype::Range, range));
         assert!(!is("7", Datatype::Range, range));
+        let mixed = r#"{"low":{"value":5,"code":"mg"},"high":{"value":9,"code":"g"}}"#;
+        assert!(!is("gt100||mg", Datatype::Range, mixed));
     }
 
     #[test]

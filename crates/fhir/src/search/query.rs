@@ -25,6 +25,9 @@ const OF_RESULTS: [&str; 14] = [
     "_total",
 ];
 
+/// More than the name of any type.
+const LONGEST_NAME: usize = 64;
+
 /// A query of one type, compiled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
@@ -57,9 +60,10 @@ impl Filter {
                 "each _typeFilter begins with one resource type of FHIR R4 and a question mark";
             return Err(wrong(text.to_owned()));
         };
-        let pairs = pairs(query);
+        let pairs = query.split('&').filter(|pair| !pair.is_empty());
         let criteria = pairs.map(|pair| criterion(known, pair, base).map_err(wrong));
-        let criteria: Vec<Criterion> = criteria.collect::<Result<_, _>>()?;
+        let criteria: Vec<Option<Criterion>> = criteria.collect::<Result<_, _>>()?;
+        let criteria: Vec<Criterion> = criteria.into_iter().flatten().collect();
         if criteria.is_empty() {
             return Err(wrong(format!(
                 "a _typeFilter of {known} has no search parameter"
@@ -72,13 +76,18 @@ impl Filter {
         })
     }
 
-    /// Its parts that have no modifier, decoded: names and values.
+    /// Its parts that any server understands as we do, decoded: names and values of plain codes with their systems,
+    /// and ids.
     pub fn plain(&self) -> impl Iterator<Item = (String, String)> {
-        let parts = pairs(&self.query).filter_map(|pair| {
+        let parts = self.query.split('&').filter_map(|pair| {
             let (name, value) = pair.split_once('=')?;
             Some((decode(name)?, decode(value)?))
         });
-        parts.filter(|(name, _)| !name.contains(':'))
+        parts.filter(|(name, value)| {
+            let mut asked = self.criteria.iter().filter(|one| one.code() == name);
+            let is_plain = asked.next().is_some_and(Criterion::is_plain_token);
+            is_plain && !value.is_empty() && !value.contains('\\')
+        })
     }
 
     /// Its conditions; all must be met.
@@ -87,16 +96,8 @@ impl Filter {
     }
 }
 
-/// A parameter without a value is as good as none, as elsewhere (T-008).
-fn pairs(query: &str) -> impl Iterator<Item = &str> {
-    let has_value = |pair: &&str| {
-        pair.split_once('=')
-            .is_some_and(|(_, value)| !value.is_empty())
-    };
-    query.split('&').filter(has_value)
-}
-
-fn criterion(kind: ResourceType, pair: &str, base: &str) -> Result<Criterion, String> {
+/// A parameter without a value is as good as none, once it is one that could have a value (T-008).
+fn criterion(kind: ResourceType, pair: &str, base: &str) -> Result<Option<Criterion>, String> {
     let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
     let (name, value) = (decode(name), decode(value));
     let (Some(name), Some(value)) = (name, value) else {
@@ -125,13 +126,18 @@ fn criterion(kind: ResourceType, pair: &str, base: &str) -> Result<Criterion, St
     if !Definition::is_searchable(definition) {
         return refuse("is a search parameter that this server does not answer");
     }
+    if value.is_empty() {
+        return Ok(None);
+    }
     let asked = Asked {
         definition,
         modifier,
         value: &value,
         base,
     };
-    Criterion::compile(&asked).or_else(|why| refuse(&why))
+    Criterion::compile(&asked)
+        .map(Some)
+        .or_else(|why| refuse(&why))
 }
 
 fn decode(text: &str) -> Option<String> {
@@ -145,7 +151,12 @@ pub fn split(value: &str) -> Vec<&str> {
     let (mut queries, mut start) = (Vec::new(), 0);
     for (at, _) in value.match_indices(',') {
         let next = &value[at + 1..];
-        let name = next
+        // No type has a longer name, so no comma makes the whole rest be looked through.
+        let near = next
+            .char_indices()
+            .nth(LONGEST_NAME)
+            .map_or(next, |(end, _)| &next[..end]);
+        let name = near
             .split_once('?')
             .map_or("", |(name, _)| name.trim_start());
         if name.parse::<ResourceType>().is_ok() {
@@ -229,6 +240,8 @@ mod tests {
             ),
             ("Patient?_sort=secret", "result"),
             ("Patient?_count=5", "result"),
+            ("Patient?_sort=&gender=male", "result"),
+            ("Patient?colour&gender=male", "not a search parameter"),
             ("Patient?colour=secret", "not a search parameter"),
             ("Observation?code-value-quantity=secret", "does not answer"),
             ("Observation?code:in=secret", "modifier in"),

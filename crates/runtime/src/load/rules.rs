@@ -6,7 +6,7 @@ use sluice_fhir::rules::PARAMETERS;
 use sluice_model::TenantId;
 
 use super::{SettingsError, conflict};
-use crate::TenantSection;
+use crate::{FilesSetting, TenantSection};
 
 /// Refuses names that nothing has, and rules that leave nothing.
 pub(super) fn check(name: &TenantId, tenant: &TenantSection) -> Result<(), SettingsError> {
@@ -25,6 +25,11 @@ pub(super) fn check(name: &TenantId, tenant: &TenantSection) -> Result<(), Setti
     }
     if rules.types.as_ref().is_some_and(BTreeSet::is_empty) {
         return conflict(format!("{place}.types is empty: nothing could be exported"));
+    }
+    if !rules.scopes_at_status && tenant.files() == FilesSetting::Links {
+        return conflict(format!(
+            "{place}.scopes_at_status is off, so files must ask: set tenants.{name}.files to \"redirect\" or \"stream\""
+        ));
     }
     if tenant.levels_on().is_empty() {
         return conflict(format!(
@@ -56,6 +61,7 @@ mod tests {
             ),
             ("types = [\"Binary\"]", "Binary, which is never exported"),
             ("types = []", "types is empty"),
+            ("scopes_at_status = false", "so files must ask"),
             (
                 "methods = { system = [], patient = [], group = [] }",
                 "no level",
