@@ -15,6 +15,13 @@ use crate::server::{Site, export, said};
 
 const DEATHS: usize = 10;
 
+/// So many of them are to fall in the middle of an export; where the machine is slow or busy, more
+/// deaths are died until they do.
+const IN_THE_MIDDLE: usize = 6;
+
+/// And so many are too many: then something else is wrong.
+const ENOUGH: usize = 60;
+
 /// Starts an export; answers its status URL.
 fn kick_off(site: &Site) -> String {
     let mut stream = TcpStream::connect(("127.0.0.1", site.port)).unwrap();
@@ -63,17 +70,25 @@ fn kill_9_ten_times_loses_and_doubles_nothing() {
     server.kill();
 
     let (mut jobs, mut in_the_middle) = (Vec::new(), 0);
-    for _ in 0..DEATHS {
+    while jobs.len() < DEATHS || in_the_middle < IN_THE_MIDDLE {
+        let deaths = jobs.len();
+        assert!(
+            deaths < ENOUGH,
+            "only {in_the_middle} of {deaths} deaths fell in the middle of an export"
+        );
         let server = site.start();
         jobs.push(kick_off(&site));
-        // Some moment after the first receipt of some export, and mostly before the last.
+        // Some moment after the first receipt of some export: every other time at once, else by
+        // chance, before its last one or after it.
         let is_open = || jobs.iter().any(|job| is_in_the_middle(home.path(), job));
         let begun = Instant::now();
         while !is_open() && begun.elapsed() < length * 4 {
             sleep(Duration::from_millis(2));
         }
-        let share = u32::try_from(number(1000)).unwrap();
-        sleep(length * share / 2000);
+        if deaths % 2 == 1 {
+            let share = u32::try_from(number(1000)).unwrap();
+            sleep(length * share / 2000);
+        }
         server.kill();
         in_the_middle += usize::from(is_open());
     }
@@ -89,12 +104,9 @@ fn kill_9_ten_times_loses_and_doubles_nothing() {
     }
     assert!(server.stop());
     println!(
-        "{DEATHS} deaths, {in_the_middle} in the middle of an export, {} lines each",
+        "{} deaths, {in_the_middle} in the middle of an export, {} lines each",
+        jobs.len(),
         expected.len()
-    );
-    assert!(
-        in_the_middle > DEATHS / 2,
-        "only {in_the_middle} deaths fell in the middle of an export"
     );
 }
 
