@@ -21,7 +21,7 @@ pub use compact::{Compactor, compact};
 pub use guide::Guide;
 pub use instant::{Instant, InvalidInstant};
 pub use level::Level;
-pub use outcome::{Issue, IssueCode, OperationOutcome, Severity};
+pub use outcome::{Issue, IssueCode, OperationOutcome, Severity, shown};
 pub use prefer::Prefer;
 pub use reference::{Reference, is_id};
 pub use resource_type::{ResourceType, UnknownResourceType};

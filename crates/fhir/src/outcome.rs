@@ -112,6 +112,14 @@ impl Issue {
     }
 }
 
+/// Characters of what a client chose that are told back to it.
+const SHOWN: usize = 64;
+
+/// The beginning of a name that a client chose, for an issue to tell of it.
+pub fn shown(name: &str) -> String {
+    name.chars().take(SHOWN).collect()
+}
+
 /// A list of issues as a resource. Its JSON is FHIR's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperationOutcome {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use sluice_auth::{Client, Permissions};
 use sluice_fhir::parameters::{RawParameter, from_query};
-use sluice_fhir::{Issue, IssueCode, ResourceType};
+use sluice_fhir::{Issue, IssueCode, ResourceType, shown};
 use sluice_ports::{GroupPage, GroupQuery, PortError};
 
 use crate::error::{ApiError, FHIR_JSON};
@@ -96,7 +96,7 @@ fn query(raw: &[RawParameter]) -> Result<GroupQuery, ApiError> {
             "_offset" => query.offset = number(name, value)?,
             "_format" => {}
             _ => {
-                let shown: String = name.chars().take(64).collect();
+                let shown = shown(name);
                 let text = format!(
                     "{shown:?} is no search parameter here; use _id, identifier, name or _count"
                 );

@@ -15,6 +15,8 @@ use super::structures::Structures;
 
 /// The pseudo type of what every resource can be searched by.
 const EVERY: &str = "Resource";
+/// Matches by how a text sounds, which R4 leaves to each server: its places do not say what it finds.
+const SOUND: &str = "phonetic";
 
 /// HL7's `SearchParameter`, as far as it counts here.
 #[derive(Deserialize)]
@@ -86,6 +88,9 @@ impl Table {
         types: &Structures,
     ) -> Vec<String> {
         let SearchParameter { code, r#type, .. } = parameter;
+        if code == SOUND {
+            return vec!["?".to_owned()];
+        }
         let mut alternatives: Vec<String> = Vec::new();
         let mut whole = true;
         for part in expression::parts(&parameter.expression) {
@@ -224,6 +229,13 @@ mod tests {
         let table = made(json!([parameter(&["Observation"], "odd", "token", odd)])).unwrap();
         assert_eq!(lines(&table), ["odd token ?"]);
         assert!(table.notes[0].contains("odd token does not reduce"));
+    }
+
+    #[test]
+    fn what_matches_by_sound_is_left_open() {
+        let sound = parameter(&["Observation"], "phonetic", "string", "Observation.status");
+        let table = made(json!([sound])).unwrap();
+        assert_eq!(lines(&table), ["phonetic string ?"]);
     }
 
     #[test]

@@ -43,6 +43,13 @@ fn element(text: &'static str) -> Element {
     }
 }
 
+/// A name with its first letter as a capital.
+fn capital(name: &str) -> impl Iterator<Item = char> {
+    let mut letters = name.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters)
+}
+
 /// The root elements of a type.
 pub(super) fn of(kind: ResourceType) -> &'static [Element] {
     TABLE.get(kind.name()).map_or(&[], Vec::as_slice)
@@ -51,7 +58,11 @@ pub(super) fn of(kind: ResourceType) -> &'static [Element] {
 impl Element {
     /// Whether this is what it, or one of its choices, is called.
     pub(super) fn is_called(&self, name: &str) -> bool {
-        self.name == name || self.json_names().iter().any(|own| own == name)
+        let is_choice = |rest: &str| {
+            let mut choices = self.choices.iter();
+            choices.any(|choice| capital(choice).eq(rest.chars()))
+        };
+        name == self.name || name.strip_prefix(self.name).is_some_and(is_choice)
     }
 
     /// What JSON calls it.
@@ -60,10 +71,7 @@ impl Element {
             return vec![self.name.to_owned()];
         }
         { self.choices.iter() }
-            .map(|choice| {
-                let (first, rest) = choice.split_at(1);
-                format!("{}{}{rest}", self.name, first.to_ascii_uppercase())
-            })
+            .map(|choice| self.name.chars().chain(capital(choice)).collect())
             .collect()
     }
 

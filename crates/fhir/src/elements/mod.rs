@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::ResourceType;
+use crate::{ResourceType, shown};
 
 pub use trim::{Trim, TrimScratch};
 
@@ -51,7 +51,7 @@ impl Elements {
 
     /// Adds `Type.element` or `element`.
     pub fn add(&mut self, entry: &str) -> Result<(), UnknownElement> {
-        let shown: String = entry.chars().take(64).collect();
+        let shown = shown(entry);
         let wrong = |why: &str| {
             Err(UnknownElement(format!(
                 "_elements contains {shown:?}, {why}"

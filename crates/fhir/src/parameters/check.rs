@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use super::{Context, Kickoff, RawParameter};
-use crate::{Instant, Issue, IssueCode, Reference, ResourceType, compartment};
+use super::raw::{entries, values};
+use super::{Context, Kickoff, PARAMETERS, RawParameter};
+use crate::{Instant, Issue, IssueCode, Reference, ResourceType, compartment, shown};
 
 /// Parameters of the guide that this server knows and does not implement yet.
 const NOT_YET: [&str; 2] = ["includeAssociatedData", "organizeOutputBy"];
@@ -39,26 +40,13 @@ pub(super) struct Checker<'a> {
     pub(super) kickoff: Kickoff,
 }
 
-pub(super) fn values<'r>(raw: &'r [RawParameter], name: &str) -> impl Iterator<Item = &'r str> {
-    raw.iter()
-        .filter(move |parameter| parameter.name == name)
-        .map(|raw| raw.value.as_str())
+/// What lenient handling lets pass, for the `error` files.
+pub(crate) fn ignored(name: &str, text: &str) -> Issue {
+    let text = format!("ignored, because handling=lenient was preferred: {text}");
+    Issue::warning(IssueCode::NotSupported, text).about(name)
 }
 
-/// Bytes of all values of a parameter that is a list; each entry costs far more than it takes to write.
-const LONGEST_LIST: usize = 64 << 10;
-
 impl Checker<'_> {
-    /// Whether a list is not longer than can be looked at; refuses it if it is.
-    pub(super) fn is_short(&mut self, raw: &[RawParameter], name: &str) -> bool {
-        let bytes: usize = values(raw, name).map(str::len).sum();
-        if bytes > LONGEST_LIST {
-            let text = format!("{name} may have {LONGEST_LIST} bytes in all; ask for less at once");
-            self.refuse(IssueCode::TooLong, name, text);
-        }
-        bytes <= LONGEST_LIST
-    }
-
     pub(super) fn refuse(&mut self, code: IssueCode, name: &str, text: impl Into<String>) {
         self.problems.push(Issue::error(code, text).about(name));
     }
@@ -66,8 +54,7 @@ impl Checker<'_> {
     /// Refuses, or under lenient handling notes what is ignored.
     pub(super) fn ignore_or_refuse(&mut self, name: &str, text: &str) {
         if self.context.lenient {
-            let text = format!("ignored, because handling=lenient was preferred: {text}");
-            let issue = Issue::warning(IssueCode::NotSupported, text).about(name);
+            let issue = ignored(name, text);
             if !self.kickoff.ignored.contains(&issue) {
                 self.kickoff.ignored.push(issue);
             }
@@ -128,14 +115,7 @@ impl Checker<'_> {
     /// so does a list without any type of the compartment.
     fn types(&mut self, raw: &[RawParameter]) {
         const NAME: &str = "_type";
-        if !self.is_short(raw, NAME) {
-            return;
-        }
-        let names: Vec<&str> = values(raw, NAME)
-            .flat_map(|value| value.split(','))
-            .map(str::trim)
-            .filter(|name| !name.is_empty())
-            .collect();
+        let names: Vec<&str> = entries(raw, NAME).collect();
         if names.is_empty() {
             return;
         }
@@ -149,7 +129,7 @@ impl Checker<'_> {
                     types.insert(kind);
                 }
                 _ => {
-                    let name: String = name.chars().take(64).collect();
+                    let name = shown(name);
                     self.ignore_or_refuse(NAME, &format!("_type contains {name:?}, which this server does not export"));
                 }
             }
@@ -208,18 +188,6 @@ impl Checker<'_> {
     }
 
     fn others(&mut self, raw: &[RawParameter]) {
-        const KNOWN: [&str; 10] = [
-            "_elements",
-            "_maximumFileSize",
-            "_minimumFileSize",
-            "_outputFormat",
-            "_since",
-            "_type",
-            "_typeFilter",
-            "_until",
-            "allowPartialManifests",
-            "patient",
-        ];
         let names: BTreeSet<&str> = raw
             .iter()
             .map(|parameter| parameter.name.as_str())
@@ -230,8 +198,8 @@ impl Checker<'_> {
                     name,
                     &format!("{name} is not supported by this server; leave it out"),
                 );
-            } else if !KNOWN.contains(&name) {
-                let shown: String = name.chars().take(64).collect();
+            } else if !PARAMETERS.contains(&name) {
+                let shown = shown(name);
                 self.ignore_or_refuse(
                     &shown,
                     &format!("{shown:?} is not a parameter of $export; leave it out"),

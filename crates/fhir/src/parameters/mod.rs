@@ -10,12 +10,30 @@ mod repeats;
 mod selection;
 
 pub use check::check;
+pub(crate) use check::ignored;
+pub(crate) use raw::entries;
 pub use raw::{RawParameter, from_body, from_query};
 pub use repeats::check_repeats;
 
 use crate::elements::Elements;
 use crate::search::Filter;
 use crate::{Instant, Issue, Level, ResourceType};
+
+/// Every parameter of `$export` that the guide names, in any of its versions.
+pub const PARAMETERS: [&str; 12] = [
+    "_elements",
+    "_maximumFileSize",
+    "_minimumFileSize",
+    "_outputFormat",
+    "_since",
+    "_type",
+    "_typeFilter",
+    "_until",
+    "allowPartialManifests",
+    "includeAssociatedData",
+    "organizeOutputBy",
+    "patient",
+];
 
 /// Where the parameters came from and what the request may say.
 #[derive(Clone, Debug)]

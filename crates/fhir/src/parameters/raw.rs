@@ -16,6 +16,36 @@ pub struct RawParameter {
     pub in_body: bool,
 }
 
+/// Parameters whose values are lists, of which each entry costs far more than it takes to write.
+const LISTS: [&str; 3] = ["_elements", "_type", "_typeFilter"];
+/// Bytes of all values of such a parameter.
+const LONGEST_LIST: usize = 64 << 10;
+
+/// The values of a parameter.
+pub(super) fn values<'r>(raw: &'r [RawParameter], name: &str) -> impl Iterator<Item = &'r str> {
+    raw.iter()
+        .filter(move |parameter| parameter.name == name)
+        .map(|raw| raw.value.as_str())
+}
+
+/// The values of a parameter that is a list; commas and repeats are the same (R-021).
+pub(crate) fn entries<'r>(raw: &'r [RawParameter], name: &str) -> impl Iterator<Item = &'r str> {
+    let entries = values(raw, name).flat_map(|value| value.split(','));
+    entries.map(str::trim).filter(|entry| !entry.is_empty())
+}
+
+/// Refuses lists that are longer than can be looked at, before anybody looks at them.
+fn bounded(raw: Vec<RawParameter>) -> Result<Vec<RawParameter>, Issue> {
+    let is_long = |name: &&str| values(&raw, name).map(str::len).sum::<usize>() > LONGEST_LIST;
+    match LISTS.into_iter().find(|name| is_long(name)) {
+        None => Ok(raw),
+        Some(name) => {
+            let text = format!("{name} may have {LONGEST_LIST} bytes in all; ask for less at once");
+            Err(Issue::error(IssueCode::TooLong, text).about(name))
+        }
+    }
+}
+
 /// Reads a query string, decoding each name and value once (T-011). Empty values count as absent
 /// (T-008).
 pub fn from_query(query: &str) -> Result<Vec<RawParameter>, Issue> {
@@ -32,7 +62,7 @@ pub fn from_query(query: &str) -> Result<Vec<RawParameter>, Issue> {
             });
         }
     }
-    Ok(parameters)
+    bounded(parameters)
 }
 
 fn decode(text: &str) -> Result<String, Issue> {
@@ -70,7 +100,7 @@ pub fn from_body(body: &[u8]) -> Result<Vec<RawParameter>, Issue> {
         .map(|(at, entry)| from_entry(at, entry));
     let mut parameters: Vec<_> = read.collect::<Result<_, _>>()?;
     parameters.retain(|parameter| !parameter.value.is_empty());
-    Ok(parameters)
+    bounded(parameters)
 }
 
 fn from_entry(at: usize, entry: &Value) -> Result<RawParameter, Issue> {
@@ -128,6 +158,20 @@ mod tests {
         let read = from_query("_type=Patient%2CObservation&_since=&x=%252B").unwrap();
         let want = [("_type", "Patient,Observation"), ("x", "%2B")];
         assert_eq!(pairs(read), want.map(|(a, b)| (a.to_owned(), b.to_owned())));
+    }
+
+    #[test]
+    fn what_is_too_long_to_be_looked_at_is_refused_before_it_is() {
+        let long = ",".repeat(1 << 20);
+        for name in ["_typeFilter", "_elements", "_type"] {
+            let refused = from_query(&format!("{name}=a{long}")).unwrap_err();
+            assert_eq!(refused.code, IssueCode::TooLong, "{name}");
+            let body = format!(
+                r#"{{"resourceType":"Parameters","parameter":[{{"name":"{name}","valueString":"a{long}"}}]}}"#
+            );
+            let refused = from_body(body.as_bytes()).unwrap_err();
+            assert_eq!(refused.code, IssueCode::TooLong, "{name}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::RawParameter;
 use crate::search::split;
-use crate::{Issue, IssueCode};
+use crate::{Issue, IssueCode, shown};
 
 /// Parameters whose values hold no comma, so that one stands between two values.
 const LISTS: [&str; 3] = ["_type", "_elements", "includeAssociatedData"];
@@ -18,7 +18,7 @@ pub fn check_repeats(raw: &[RawParameter]) -> Result<(), Vec<Issue>> {
 }
 
 fn problem(raw: &RawParameter) -> Option<Issue> {
-    let name: String = raw.name.chars().take(64).collect();
+    let name = shown(&raw.name);
     let text = if !raw.in_body {
         format!("{name} is in the URL; this operation takes it in a Parameters body")
     } else if is_list(raw) {

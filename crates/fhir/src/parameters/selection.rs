@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::RawParameter;
-use super::check::{Checker, values};
+use super::check::Checker;
+use super::raw::{entries, values};
 use crate::search::{Filter, split};
 use crate::{IssueCode, ResourceType};
 
@@ -15,9 +16,6 @@ impl Checker<'_> {
     /// resources that are missing without a word (T-004).
     pub(super) fn filters(&mut self, raw: &[RawParameter]) {
         const NAME: &str = "_typeFilter";
-        if !self.is_short(raw, NAME) {
-            return;
-        }
         let queries: Vec<&str> = values(raw, NAME).flat_map(split).collect();
         if queries.len() > MOST_FILTERS {
             let text =
@@ -68,11 +66,7 @@ impl Checker<'_> {
     /// An entry that is ignored asks for nothing; if all are, resources stay whole.
     pub(super) fn elements(&mut self, raw: &[RawParameter]) {
         const NAME: &str = "_elements";
-        if !self.is_short(raw, NAME) {
-            return;
-        }
-        let entries = values(raw, NAME).flat_map(|value| value.split(','));
-        for entry in entries.map(str::trim).filter(|entry| !entry.is_empty()) {
+        for entry in entries(raw, NAME) {
             if let Err(problem) = self.kickoff.elements.add(entry) {
                 self.ignore_or_refuse(NAME, &problem.to_string());
             }
@@ -145,15 +139,6 @@ mod tests {
                 .text
                 .contains("no _typeFilter of Patient is applied")
         );
-    }
-
-    #[test]
-    fn what_is_too_long_to_be_looked_at_is_refused_before_it_is() {
-        let long = ",".repeat(1 << 20);
-        for name in ["_typeFilter", "_elements", "_type"] {
-            let refused = ask(&format!("{name}=a{long}"), true).unwrap_err();
-            assert_eq!(refused[0].code, IssueCode::TooLong, "{name}");
-        }
     }
 
     #[test]

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use percent_encoding::percent_decode_str;
 
 use super::Rules;
-use crate::parameters::RawParameter;
+use crate::parameters::{RawParameter, entries, ignored};
 use crate::search::split;
-use crate::{Issue, IssueCode, Level, ResourceType};
+use crate::{Issue, IssueCode, Level, ResourceType, shown};
 
 const TYPE: &str = "_type";
 const FILTER: &str = "_typeFilter";
@@ -84,7 +84,7 @@ impl Rules {
         let sent = held.raw.iter().map(|raw| raw.name.clone());
         let unknown: BTreeSet<String> = sent.filter(|name| !self.admits_parameter(name)).collect();
         let told = |name: &String| {
-            let name: String = name.chars().take(64).collect();
+            let name = shown(name);
             let text = format!("{name:?} is not a parameter of $export at this site; leave it out");
             (name, text)
         };
@@ -104,7 +104,7 @@ impl Rules {
         held.raw.retain(|raw| !unknown.contains(&raw.name));
         for name in &unknown {
             let (name, text) = told(name);
-            held.ignored.push(ignored(&text).about(name));
+            held.ignored.push(ignored(&name, &text));
         }
         Ok(())
     }
@@ -125,7 +125,7 @@ impl Rules {
                         refer to it";
                     remark = Some(Issue::information(text).about(TYPE));
                 }
-                _ => others.push(name.chars().take(64).collect::<String>()),
+                _ => others.push(shown(name)),
             }
         }
         let told =
@@ -147,7 +147,7 @@ impl Rules {
                 text,
             ));
         }
-        let dropped = others.iter().map(|name| ignored(&told(name)).about(TYPE));
+        let dropped = others.iter().map(|name| ignored(TYPE, &told(name)));
         held.ignored.extend(dropped);
         held.notes.extend(remark);
         if kept.len() < asked.len() {
@@ -217,16 +217,8 @@ impl Rules {
     }
 }
 
-fn ignored(text: &str) -> Issue {
-    let text = format!("ignored, because handling=lenient was preferred: {text}");
-    Issue::warning(IssueCode::NotSupported, text)
-}
-
 fn asked_types(raw: &[RawParameter]) -> Vec<String> {
-    let lists = raw.iter().filter(|raw| raw.name == TYPE);
-    let names = lists.flat_map(|raw| raw.value.split(',')).map(str::trim);
-    let names = names.filter(|name| !name.is_empty());
-    names.map(str::to_owned).collect()
+    entries(raw, TYPE).map(str::to_owned).collect()
 }
 
 /// Leaves these in `_type`.

@@ -14,22 +14,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Level, ResourceType};
 
-/// Every parameter of `$export` that the guide names, in any of its versions.
-pub const PARAMETERS: [&str; 12] = [
-    "_elements",
-    "_maximumFileSize",
-    "_minimumFileSize",
-    "_outputFormat",
-    "_since",
-    "_type",
-    "_typeFilter",
-    "_until",
-    "allowPartialManifests",
-    "includeAssociatedData",
-    "organizeOutputBy",
-    "patient",
-];
-
 /// The rules of one site.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(

@@ -131,8 +131,8 @@ fn types(list: &[&str]) -> BTreeSet<ResourceType> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::PARAMETERS;
     use super::*;
+    use crate::parameters::PARAMETERS;
 
     #[test]
     fn every_name_in_the_presets_is_known() {

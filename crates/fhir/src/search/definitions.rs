@@ -11,9 +11,6 @@ const TEXT: &str = include_str!("parameters.txt");
 /// What the table calls parameters that every type has.
 const EVERY_TYPE: &str = "Resource";
 
-/// A parameter that matches by how a text sounds, which R4 leaves to each server.
-const SOUND: &str = "phonetic";
-
 /// The kinds of search parameters that R4 knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ParameterType {
@@ -111,9 +108,6 @@ fn definition(line: &'static str) -> Option<Definition> {
         None => (kind, None),
     };
     let targets = targets.map(|targets| targets.split(',').flat_map(str::parse).collect());
-    if code == SOUND {
-        words = "".split(' ');
-    }
     Some(Definition {
         code,
         kind: ParameterType::named(kind)?,
@@ -146,9 +140,6 @@ mod tests {
                 continue;
             };
             let definition = definition(rest).unwrap_or_else(|| panic!("{kind} {rest}"));
-            if rest.starts_with(SOUND) {
-                continue;
-            }
             let places = rest
                 .split(' ')
                 .skip(2)

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::criterion::{Asked, Criterion};
 use super::definitions::{Definition, parameters};
-use crate::ResourceType;
+use crate::{ResourceType, shown};
 
 /// Parameters that order, page or shape a search's result; they do not choose.
 const OF_RESULTS: [&str; 14] = [
@@ -109,7 +109,7 @@ fn criterion(kind: ResourceType, pair: &str, base: &str) -> Result<Option<Criter
         Some((code, modifier)) => (code, Some(modifier)),
         None => (&*name, None),
     };
-    let shown: String = name.chars().take(64).collect();
+    let shown = shown(&name);
     let refuse = |why: &str| Err(format!("{kind}?{shown} {why}"));
     if OF_RESULTS.contains(&code) {
         return refuse("is about a search's result; a _typeFilter only chooses resources");

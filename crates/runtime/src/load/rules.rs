@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sluice_fhir::rules::PARAMETERS;
+use sluice_fhir::parameters::PARAMETERS;
 use sluice_model::TenantId;
 
 use super::{SettingsError, conflict};
