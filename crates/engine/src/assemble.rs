@@ -1,21 +1,20 @@
 //! Step 5. Ends a job: gathers its receipts into a manifest, or says why there is none.
 
+use std::pin::pin;
+
 use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
 use sluice_fhir::{Guide, Issue, IssueCode, OperationOutcome, ResourceType, Severity};
 use sluice_model::{
-    AttemptId, ChunkId, Chunks, JobRecord, JobState, Manifest, ManifestFile, Sealed, SeverityCount,
-    Version, WrittenFile, layout,
+    AttemptId, Chunks, JobRecord, JobState, Manifest, ManifestFile, Sealed, SeverityCount, Version,
+    WrittenFile, layout,
 };
 use sluice_ports::{Creation, PortError, PortKind};
 
 use crate::duplicates::{is_key, release};
 use crate::offer::Ended;
 use crate::{Journal, Policy, Ports, offer};
-
-/// Receipts read at once.
-const READS: usize = 16;
 
 /// What the receipts of a job say together.
 struct Gathered {
@@ -68,7 +67,6 @@ async fn gather(
     record: &JobRecord,
     named: &Chunks,
 ) -> Result<Gathered, PortError> {
-    let (job, mut last) = (&record.name, None);
     let mut gathered = Gathered {
         chunks: 0,
         output: Vec::new(),
@@ -76,27 +74,17 @@ async fn gather(
         failures: Vec::new(),
         told: Vec::new(),
     };
-    loop {
-        let chunks: Vec<ChunkId> = journal.ended_chunks(job, last).await?;
-        let Some(end) = chunks.last() else {
-            return Ok(gathered);
-        };
-        last = Some(*end);
-        let reads = chunks
-            .into_iter()
-            .map(|chunk| async move { journal.receipt(job, chunk).await });
-        let mut receipts = futures::stream::iter(reads).buffered(READS);
-        while let Some(receipt) = receipts.try_next().await? {
-            let Some(receipt) = receipt else { continue };
-            gathered.chunks += 1;
-            if !named.contains(receipt.chunk) {
-                gathered.output.extend(receipt.files);
-                gathered.deleted.extend(receipt.deleted);
-            }
-            gathered.failures.extend(receipt.failure);
-            gathered.told.extend(receipt.issues);
+    let mut receipts = pin!(journal.receipts(&record.name, |_| true));
+    while let Some(receipt) = receipts.try_next().await? {
+        gathered.chunks += 1;
+        if !named.contains(receipt.chunk) {
+            gathered.output.extend(receipt.files);
+            gathered.deleted.extend(receipt.deleted);
         }
+        gathered.failures.extend(receipt.failure);
+        gathered.told.extend(receipt.issues);
     }
+    Ok(gathered)
 }
 
 async fn complete(

@@ -1,8 +1,10 @@
 //! The journal: typed reading and writing of a job's documents in object storage.
 
+use std::future::ready;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::{Stream, StreamExt, TryStreamExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sluice_model::{
@@ -15,6 +17,8 @@ use sluice_ports::{Blobs, Creation, PortError};
 const WRITES: u32 = 3;
 /// Keys listed or deleted at a time.
 const BATCH: usize = 1000;
+/// Receipts read at once.
+const READS: usize = 16;
 
 /// Reads and writes the documents of jobs.
 #[derive(Clone)]
@@ -100,6 +104,27 @@ impl Journal {
             .iter()
             .filter_map(|info| layout::receipt_chunk(&info.key))
             .collect())
+    }
+
+    /// How each chunk ended that has and that is wanted, in plan order.
+    pub fn receipts<'j>(
+        &'j self,
+        job: &'j JobRef,
+        is_wanted: impl Fn(ChunkId) -> bool + 'j,
+    ) -> impl Stream<Item = Result<Receipt, PortError>> + 'j {
+        let batches = futures::stream::try_unfold(None, move |after| async move {
+            let chunks = self.ended_chunks(job, after).await?;
+            let last = chunks.last().copied();
+            Ok::<_, PortError>(last.map(|last| (chunks, Some(last))))
+        });
+        let chunks = batches.map_ok(|chunks| futures::stream::iter(chunks).map(Ok));
+        let wanted = chunks
+            .try_flatten()
+            .try_filter(move |chunk| ready(is_wanted(*chunk)));
+        let reads = wanted.map_ok(move |chunk| self.receipt(job, chunk));
+        reads
+            .try_buffered(READS)
+            .try_filter_map(|receipt| ready(Ok(receipt)))
     }
 
     /// The manifest, if the job has ended.

@@ -6,12 +6,13 @@
 //! end of the pages is created in the same way: who finishes the job knows that none will follow.
 
 use std::collections::HashMap;
+use std::future::ready;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use sluice_fhir::Issue;
 use sluice_model::{
-    ChunkId, Chunks, JobRecord, JobRef, ManifestFile, ManifestPage, Receipt, Version, layout,
+    Chunks, JobRecord, JobRef, ManifestFile, ManifestPage, Receipt, Version, layout,
 };
 use sluice_ports::{Creation, PortError, PortKind};
 
@@ -20,8 +21,6 @@ use crate::{Journal, Ports};
 
 /// The fewest chunks of a page.
 const FEWEST: u32 = 4;
-/// Receipts read at once.
-const READS: usize = 16;
 
 /// Chunks that a page after so many others must have: half of them, so that there are few pages however
 /// large the job is.
@@ -174,22 +173,9 @@ async fn unnamed(
     job: &JobRef,
     held: &Chunks,
 ) -> Result<Vec<Receipt>, PortError> {
-    let (mut fresh, mut last) = (Vec::new(), None);
-    loop {
-        let chunks: Vec<ChunkId> = journal.ended_chunks(job, last).await?;
-        let Some(end) = chunks.last() else {
-            return Ok(fresh);
-        };
-        last = Some(*end);
-        let reads = chunks
-            .into_iter()
-            .filter(|chunk| !held.contains(*chunk))
-            .map(|chunk| async move { journal.receipt(job, chunk).await });
-        let mut receipts = futures::stream::iter(reads).buffered(READS);
-        while let Some(receipt) = receipts.try_next().await? {
-            fresh.extend(receipt.filter(|receipt| receipt.failure.is_none()));
-        }
-    }
+    let receipts = journal.receipts(job, |chunk| !held.contains(chunk));
+    let with_files = receipts.try_filter(|receipt| ready(receipt.failure.is_none()));
+    with_files.try_collect().await
 }
 
 /// What is known before anything is exported: what was ignored, and what the source remarks.

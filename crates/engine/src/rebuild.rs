@@ -1,6 +1,7 @@
 //! Fills the index from the journal: at start, when the index was lost, and for a single job that
 //! is asked for and not known.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
@@ -13,7 +14,7 @@ use crate::expire::purge_leftovers;
 use crate::plan::planned_by;
 use crate::{Journal, Ports, Tenants};
 
-/// Jobs or receipts read at once.
+/// Jobs read at once.
 const READS: usize = 16;
 
 /// No chunk is written for so long.
@@ -145,24 +146,12 @@ impl Rebuild {
             (None, None) => Planned::default(),
         };
         self.ports.index.planned(job, planned).await?;
-        let mut after = None;
-        loop {
-            let chunks = self.journal.ended_chunks(job, after).await?;
-            let Some(end) = chunks.last() else {
-                return Ok(());
-            };
-            after = Some(*end);
-            let reads = chunks
-                .into_iter()
-                .map(|chunk| async move { self.journal.receipt(job, chunk).await });
-            let mut receipts = futures::stream::iter(reads).buffered(READS);
-            while let Some(receipt) = receipts.try_next().await? {
-                if let Some(receipt) = receipt {
-                    let (chunk, tally) = (receipt.chunk.ordinal(), receipt.tally());
-                    self.ports.index.chunk_done(job, chunk, tally).await?;
-                }
-            }
+        let mut receipts = pin!(self.journal.receipts(job, |_| true));
+        while let Some(receipt) = receipts.try_next().await? {
+            let (chunk, tally) = (receipt.chunk.ordinal(), receipt.tally());
+            self.ports.index.chunk_done(job, chunk, tally).await?;
         }
+        Ok(())
     }
 }
 

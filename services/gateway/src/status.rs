@@ -25,22 +25,26 @@ pub(crate) async fn poll(
         Some(page) => gateway.serve.page(&visit.caller, &job, page).await?,
         None => gateway.serve.status(&visit.caller, &job).await?,
     };
-    let Standing { answer, form, .. } = &standing;
-    let form = *form;
+    let Standing {
+        answer,
+        form,
+        offered,
+        next,
+    } = standing;
     let told = Told {
         gateway: &gateway,
         visit: &visit,
         job: &job,
         guide: form.guide,
-        next: standing.next,
+        next,
     };
-    let response = match answer.clone() {
+    let response = match answer {
         Answer::NotYours => return Err(ApiError::NotYours),
         Answer::Forbidden => return Err(ApiError::ScopeTooNarrow),
         Answer::Unknown => return Err(ApiError::UnknownJob),
         Answer::Gone => return Err(ApiError::JobGone),
         Answer::TooFast(wait) => return Err(ApiError::TooFast(wait)),
-        Answer::Running(progress) => match &standing.offered {
+        Answer::Running(progress) => match offered {
             None => running(&progress, visit.rules().progress).finish(),
             Some(found) => {
                 let mut response = running(&progress, visit.rules().progress);
@@ -50,7 +54,7 @@ pub(crate) async fn poll(
                     response.insert_header((header::CACHE_CONTROL, "no-store"));
                 }
                 response.insert_header((header::CONTENT_TYPE, "application/json"));
-                response.body(told.body(found).await?)
+                response.body(told.body(&found).await?)
             }
         },
         Answer::Complete(found) => complete(&told, &found).await?,

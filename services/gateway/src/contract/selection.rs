@@ -1,11 +1,13 @@
 //! What is chosen by `_typeFilter` and `_elements`, how large files are, and where a job's own status stands.
 
+use std::time::Duration;
+
 use actix_web::http::StatusCode;
 use actix_web::test::TestRequest;
 use serde_json::{Value, json};
 use sluice_testkit::{Reading, SmallSource};
 
-use super::{EXPORT, Site, parameters};
+use super::{EXPORT, Got, Site, parameters};
 
 /// The lines of all files of a type.
 async fn lines(site: &Site, manifest: &Value, kind: &str) -> Vec<Value> {
@@ -153,6 +155,19 @@ async fn separate(site: &Site) -> String {
     started.header("content-location").to_owned()
 }
 
+/// Polls, each time with 200, until the job has ended.
+async fn ended(site: &Site, status: &str) -> Got {
+    loop {
+        site.clock.pass(Duration::from_mins(5));
+        let got = site.get(status).await;
+        assert_eq!(got.status, StatusCode::OK);
+        if got.header("x-export-status") != "202 Accepted" {
+            return got;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
 /// remembered for the job, since polls do not repeat it (T-038).
 #[actix_web::test]
 async fn r_108_the_status_of_the_job_has_a_header_of_its_own() {
@@ -163,15 +178,7 @@ async fn r_108_the_status_of_the_job_has_a_header_of_its_own() {
     assert_eq!(running.header("x-export-status"), "202 Accepted");
     assert!(running.body.is_empty() && !running.header("x-progress").is_empty());
     site.work();
-    let ended = loop {
-        site.clock.pass(std::time::Duration::from_mins(1));
-        let got = site.get(&status).await;
-        assert_eq!(got.status, StatusCode::OK);
-        if got.header("x-export-status") != "202 Accepted" {
-            break got;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-    };
+    let ended = ended(&site, &status).await;
     assert_eq!(ended.header("x-export-status"), "200 OK");
     assert!(ended.json()["output"].is_array());
     let plain = site.get(EXPORT).await;
@@ -193,15 +200,7 @@ async fn r_108_a_failed_job_is_told_apart_from_a_failed_poll() {
     site.serve(SmallSource::of(1, 1).reading(Reading::Fails));
     let status = separate(&site).await;
     site.work();
-    let failed = loop {
-        site.clock.pass(std::time::Duration::from_mins(5));
-        let got = site.get(&status).await;
-        assert_eq!(got.status, StatusCode::OK);
-        if got.header("x-export-status") != "202 Accepted" {
-            break got;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-    };
+    let failed = ended(&site, &status).await;
     assert_eq!(
         failed.header("x-export-status"),
         "500 Internal Server Error"
