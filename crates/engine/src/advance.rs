@@ -14,7 +14,8 @@ use crate::dispatch::{Window, dispatch};
 use crate::expire::{expire_if_due, purge};
 use crate::offer::{Offers, offer};
 use crate::orphans::sweep_orphans;
-use crate::plan::plan_page;
+use crate::parts::has_barriers;
+use crate::plan::{Plan, plan_page};
 use crate::share::Shares;
 use crate::{Export, Journal, LiveJobs, Ports, Rebuild, Tenant, Tenants, assemble};
 
@@ -241,7 +242,7 @@ impl Advance {
             let why = Issue::error(IssueCode::Incomplete, text);
             return assemble::fail(&self.ports, &self.journal, &record, &tenant.policy, why).await;
         }
-        if status.state == JobState::Accepted {
+        if status.state == JobState::Accepted && !is_waiting(&record, status) {
             self.alone("plan", job, self.plan(&record, tenant)).await?;
         }
         self.dispatch(&record, tenant, stale).await?;
@@ -280,13 +281,14 @@ impl Advance {
     async fn plan(&self, record: &JobRecord, tenant: &Tenant) -> Result<(), PortError> {
         let job = &record.name;
         loop {
-            let planned = match plan_page(&self.journal, record, tenant).await {
-                Ok(planned) => planned,
+            let plan = match plan_page(&self.journal, record, tenant).await {
+                Ok(plan) => plan,
                 Err(error) if error.is_transient() => return Err(error),
                 Err(error) => return self.give_up(record, tenant, &error).await,
             };
-            self.ports.index.planned(job, planned).await?;
-            if planned.sealed {
+            let due = plan.due(self.ended(job, &plan).await?);
+            self.ports.index.planned(job, due).await?;
+            if plan.is_sealed() {
                 return Ok(());
             }
             self.dispatch(record, tenant, self.stale(false)).await?;
@@ -295,6 +297,15 @@ impl Advance {
                 return Ok(());
             }
         }
+    }
+
+    /// How many of the first chunks have all ended, for a plan that asks: what waits for them reads their
+    /// receipts, so the journal is counted and not the index.
+    async fn ended(&self, job: &JobRef, plan: &Plan) -> Result<u32, PortError> {
+        if !plan.has_barriers() {
+            return Ok(0);
+        }
+        self.journal.ended_in_a_row(job).await
     }
 
     async fn give_up(
@@ -348,4 +359,11 @@ impl Advance {
         self.ports.index.remove(&record.name).await?;
         self.rebuild.job(&record.name).await.map(|_| ())
     }
+}
+
+/// Whether all that may begin is known, and what waits for its end is not due: asking the journal for more
+/// after each chunk would be for nothing.
+fn is_waiting(record: &JobRecord, status: &JobStatus) -> bool {
+    let planned = status.planned.chunks;
+    has_barriers(record) && planned > 0 && status.done < planned
 }

@@ -106,6 +106,24 @@ impl Journal {
             .collect())
     }
 
+    /// How many of the first chunks of a plan have all ended.
+    pub(crate) async fn ended_in_a_row(&self, job: &JobRef) -> Result<u32, PortError> {
+        let (mut row, mut after) = (0, None);
+        loop {
+            let chunks = self.ended_chunks(job, after).await?;
+            for chunk in &chunks {
+                if chunk.ordinal() != row {
+                    return Ok(row);
+                }
+                row += 1;
+            }
+            match chunks.last() {
+                Some(last) => after = Some(*last),
+                None => return Ok(row),
+            }
+        }
+    }
+
     /// How each chunk ended that has and that is wanted, in plan order.
     pub fn receipts<'j>(
         &'j self,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use sluice_auth::LevelName;
 use sluice_fhir::{Guide, Level, ResourceType, compartment, parameters};
 use sluice_model::{
-    Form, Hint, JobId, JobRecord, JobRef, Scope, Selection, TenantId, Version, layout,
+    Associated, Form, Hint, JobId, JobRecord, JobRef, Scope, Selection, TenantId, Version, layout,
 };
 use sluice_ports::{Creation, JobStatus, Message, PopulationError, PortError, PortKind, Rate};
 
@@ -223,8 +223,10 @@ impl Kickoff {
         tenant: &Tenant,
         job: &JobRef,
     ) -> Result<JobRecord, KickoffError> {
+        let mut types = types(&request, tenant)?;
+        let associated = associated(&request, &mut types)?;
         let scope = Scope {
-            types: types(&request, tenant)?,
+            types,
             level: request.level,
             since: request.asked.since,
             until: request.asked.until,
@@ -232,6 +234,7 @@ impl Kickoff {
             selection: Selection {
                 filters: request.asked.filters,
                 elements: request.asked.elements,
+                associated,
             },
             snapshot: tenant.source.snapshot().await?,
         };
@@ -369,6 +372,29 @@ fn types(request: &KickoffRequest, tenant: &Tenant) -> Result<Vec<ResourceType>,
         return Err(KickoffError::NothingGranted);
     }
     Ok(types)
+}
+
+/// The Provenances that come along, if the token opens them: from here on they are of the export's types.
+fn associated(
+    request: &KickoffRequest,
+    types: &mut Vec<ResourceType>,
+) -> Result<Option<Associated>, KickoffError> {
+    const PROVENANCE: ResourceType = ResourceType::PROVENANCE;
+    let Some(provenances) = request.asked.associated else {
+        return Ok(None);
+    };
+    let besides = types.contains(&PROVENANCE);
+    if !request.caller.may_export_type(PROVENANCE) {
+        return Err(KickoffError::NotGranted(vec![PROVENANCE]));
+    }
+    if !besides {
+        types.push(PROVENANCE);
+        types.sort_unstable();
+    }
+    Ok(Some(Associated {
+        provenances,
+        besides,
+    }))
 }
 
 /// What an export without `_type` contains. Groups go with the system level only.

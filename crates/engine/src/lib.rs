@@ -12,6 +12,7 @@
 mod access;
 mod advance;
 mod assemble;
+mod associated;
 mod audit;
 mod cancel;
 mod chooser;
@@ -27,6 +28,7 @@ mod metrics;
 mod offer;
 mod orphans;
 mod pages;
+mod parts;
 mod plan;
 mod rebuild;
 mod serve;

@@ -6,44 +6,100 @@
 use sluice_model::{CHUNKS_PER_PAGE, JobRecord, PlanPage, Sealed, Tally, Version, layout};
 use sluice_ports::{Creation, Planned, PortError};
 
+use crate::parts::{parts, step};
 use crate::{Journal, Tenant};
+
+/// The plan of a job as far as there is one.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    planned: Planned,
+    barriers: Vec<u32>,
+}
+
+impl Plan {
+    /// Whether nothing will be added.
+    pub(crate) fn is_sealed(&self) -> bool {
+        self.planned.sealed
+    }
+
+    /// The chunks that may begin once so many of the first have ended: all before the first barrier that is
+    /// not reached. More than may begin are not told to the index, which hands out what it knows.
+    pub(crate) fn due(&self, ended: u32) -> Planned {
+        let mut closed = self.barriers.iter().copied();
+        match closed.find(|barrier| *barrier > ended) {
+            Some(barrier) if barrier < self.planned.chunks => Planned {
+                chunks: barrier,
+                sealed: false,
+                ..self.planned
+            },
+            _ => self.planned,
+        }
+    }
+
+    /// Whether some chunks wait for others to end.
+    pub(crate) fn has_barriers(&self) -> bool {
+        !self.barriers.is_empty()
+    }
+
+    /// As the journal has it.
+    pub(crate) fn of(last: Option<&PlanPage>, sealed: Option<&Sealed>) -> Self {
+        match (sealed, last) {
+            (Some(sealed), _) => Self {
+                planned: Planned {
+                    chunks: sealed.chunks,
+                    expected: sealed.expected,
+                    sealed: true,
+                },
+                barriers: sealed.barriers.clone(),
+            },
+            (None, Some(last)) => Self {
+                planned: Planned {
+                    chunks: last.chunks_so_far(),
+                    expected: last.expected_so_far,
+                    sealed: false,
+                },
+                barriers: last.barriers.clone(),
+            },
+            (None, None) => Self::default(),
+        }
+    }
+}
 
 /// One step of planning: what is planned after it.
 pub(crate) async fn plan_page(
     journal: &Journal,
     record: &JobRecord,
     tenant: &Tenant,
-) -> Result<Planned, PortError> {
+) -> Result<Plan, PortError> {
     let job = &record.name;
     let (last, sealed) = journal.plan(job).await?;
     if let Some(sealed) = sealed {
-        return Ok(planned_by(&sealed));
+        return Ok(Plan::of(None, Some(&sealed)));
     }
     if let Some(last) = last.as_ref().filter(|last| last.next.is_none()) {
         return seal(journal, record, tenant, Some(last)).await;
     }
     let cursor = last.as_ref().and_then(|last| last.next.as_deref());
     let limit = usize::try_from(CHUNKS_PER_PAGE).unwrap_or(64);
-    let target = record.form.chunk_bytes(tenant.policy.chunk_bytes);
-    let step = tenant
-        .source
-        .plan(&record.scope, target, limit, cursor)
-        .await?;
-    if step.chunks.is_empty() && step.next.is_none() {
+    let parts = parts(record, tenant.policy.chunk_bytes);
+    let step = step(&*tenant.source, &parts, limit, cursor).await?;
+    let (chunks, next) = (step.planned.chunks, step.planned.next);
+    if chunks.is_empty() && next.is_none() {
         return seal(journal, record, tenant, last.as_ref()).await;
     }
     let mut expected_so_far = last
         .as_ref()
         .map_or(Tally::default(), |last| last.expected_so_far);
-    for chunk in &step.chunks {
+    for chunk in &chunks {
         expected_so_far += chunk.expected;
     }
     let page = PlanPage {
-        v: Version::default(),
+        v: Version::lowest(parts.len() == 1),
         page: last.map_or(1, |last| last.page + 1),
-        chunks: step.chunks,
-        next: step.next,
+        chunks,
+        next,
         expected_so_far,
+        barriers: step.barriers,
     };
     // Exists means that another coordinator wrote the same page.
     journal
@@ -52,11 +108,7 @@ pub(crate) async fn plan_page(
     if page.next.is_none() {
         return seal(journal, record, tenant, Some(&page)).await;
     }
-    Ok(Planned {
-        chunks: page.chunks_so_far(),
-        expected: page.expected_so_far,
-        sealed: false,
-    })
+    Ok(Plan::of(Some(&page), None))
 }
 
 async fn seal(
@@ -64,26 +116,53 @@ async fn seal(
     record: &JobRecord,
     tenant: &Tenant,
     last: Option<&PlanPage>,
-) -> Result<Planned, PortError> {
+) -> Result<Plan, PortError> {
+    let barriers = last.map_or(Vec::new(), |page| page.barriers.clone());
     let sealed = Sealed {
-        v: Version::default(),
+        v: Version::lowest(barriers.is_empty()),
         pages: last.map_or(0, |page| page.page),
         chunks: last.map_or(0, PlanPage::chunks_so_far),
         expected: last.map_or(Tally::default(), |page| page.expected_so_far),
+        barriers,
         issues: tenant.source.remarks(&record.scope).await?,
     };
     let key = layout::sealed(&record.name);
     if journal.create(&key, &sealed).await? == Creation::Created {
         tracing::info!(job = %record.name, chunks = sealed.chunks, bytes = sealed.expected.bytes, "plan sealed");
     }
-    Ok(planned_by(&sealed))
+    Ok(Plan::of(None, Some(&sealed)))
 }
 
-/// What a sealed plan amounts to.
-pub(crate) fn planned_by(sealed: &Sealed) -> Planned {
-    Planned {
-        chunks: sealed.chunks,
-        expected: sealed.expected,
-        sealed: true,
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_is_due_when_all_before_it_have_ended() {
+        let plan = |sealed| Plan {
+            planned: Planned {
+                chunks: 10,
+                expected: Tally::default(),
+                sealed,
+            },
+            barriers: vec![4, 7],
+        };
+        for (ended, chunks, all) in [
+            (0, 4, false),
+            (3, 4, false),
+            (4, 7, false),
+            (6, 7, false),
+            (7, 10, true),
+        ] {
+            let due = plan(true).due(ended);
+            assert_eq!((due.chunks, due.sealed), (chunks, all), "{ended}");
+            assert!(!plan(false).due(ended).sealed);
+        }
+        // Nothing comes behind it.
+        let plan = Plan {
+            barriers: vec![4, 10],
+            ..plan(true)
+        };
+        assert!(plan.due(4).sealed);
     }
 }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use sluice_model::{JobRecord, JobRef, JobState, TenantId, layout};
-use sluice_ports::{JobStatus, Planned, PortError};
+use sluice_ports::{JobStatus, PortError};
 
 use crate::assemble::state_of;
 use crate::duplicates::{is_key, keep};
 use crate::expire::purge_leftovers;
-use crate::plan::planned_by;
+use crate::plan::Plan;
 use crate::{Journal, Ports, Tenants};
 
 /// Jobs read at once.
@@ -136,16 +136,13 @@ impl Rebuild {
 
     async fn progress(&self, job: &JobRef) -> Result<(), PortError> {
         let (last, sealed) = self.journal.plan(job).await?;
-        let planned = match (&sealed, &last) {
-            (Some(sealed), _) => planned_by(sealed),
-            (None, Some(last)) => Planned {
-                chunks: last.chunks_so_far(),
-                expected: last.expected_so_far,
-                sealed: false,
-            },
-            (None, None) => Planned::default(),
+        let plan = Plan::of(last.as_ref(), sealed.as_ref());
+        let ended = if plan.has_barriers() {
+            self.journal.ended_in_a_row(job).await?
+        } else {
+            0
         };
-        self.ports.index.planned(job, planned).await?;
+        self.ports.index.planned(job, plan.due(ended)).await?;
         let mut receipts = pin!(self.journal.receipts(job, |_| true));
         while let Some(receipt) = receipts.try_next().await? {
             let (chunk, tally) = (receipt.chunk.ordinal(), receipt.tally());

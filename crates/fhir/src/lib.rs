@@ -22,6 +22,7 @@ pub use guide::Guide;
 pub use instant::{Instant, InvalidInstant};
 pub use level::Level;
 pub use outcome::{Issue, IssueCode, OperationOutcome, Severity, shown};
+pub use parameters::Provenances;
 pub use prefer::Prefer;
 pub use reference::{Reference, is_id};
 pub use resource_type::{ResourceType, UnknownResourceType};

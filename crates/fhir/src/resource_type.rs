@@ -59,6 +59,8 @@ impl ResourceType {
     pub const GROUP: Self = Self::known("Group");
     /// `Bundle`.
     pub const BUNDLE: Self = Self::known("Bundle");
+    /// `Provenance`.
+    pub const PROVENANCE: Self = Self::known("Provenance");
     /// `OperationOutcome`.
     pub const OPERATION_OUTCOME: Self = Self::known("OperationOutcome");
 

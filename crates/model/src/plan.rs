@@ -21,11 +21,47 @@ pub struct Slice {
     pub deleted: bool,
 }
 
+/// What a chunk does with its slice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Work {
+    /// Exports its resources as they come.
+    #[default]
+    Read,
+    /// Exports each of its Patients together with what is in the Patient's compartment.
+    Organize,
+    /// Writes nothing but notes: what its Provenances are about.
+    Survey,
+    /// Reads nothing of the source: holds what was exported against what surveys noted, for all whose hashes
+    /// begin with numbers from one up to before another.
+    Match {
+        /// The first.
+        from: u32,
+        /// The first that is not.
+        to: u32,
+    },
+    /// Exports those of its Provenances that were matched.
+    Attach {
+        /// Which survey read the same slice, counted from the first one.
+        survey: u32,
+    },
+}
+
+impl Work {
+    /// Whether it is the one that needs no word.
+    pub fn is_read(&self) -> bool {
+        *self == Self::Read
+    }
+}
+
 /// One chunk of a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedChunk {
     /// What it reads.
     pub slice: Slice,
+    /// What it does with that. Sources plan reading only.
+    #[serde(default, skip_serializing_if = "Work::is_read")]
+    pub work: Work,
     /// How much the source expects; for progress only.
     pub expected: Tally,
 }
@@ -43,6 +79,9 @@ pub struct PlanPage {
     pub next: Option<String>,
     /// Expected by this page and all before it.
     pub expected_so_far: Tally,
+    /// Chunks before which all earlier ones must have ended, by their numbers, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub barriers: Vec<u32>,
 }
 
 impl PlanPage {
@@ -70,6 +109,9 @@ pub struct Sealed {
     pub chunks: u32,
     /// What they are expected to yield.
     pub expected: Tally,
+    /// Chunks before which all earlier ones must have ended, by their numbers, ascending.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub barriers: Vec<u32>,
     /// The source's remarks on this export, for the `error` files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub issues: Vec<Issue>,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use sluice_fhir::ResourceType;
-use sluice_model::{PlannedChunk, Slice, Tally};
+use sluice_model::{PlannedChunk, Slice, Tally, Work};
 
 use crate::{PortError, PortKind};
 
@@ -15,6 +15,7 @@ pub fn chunk_of<S: Serialize>(
     let spans: Vec<&S> = pack.iter().map(|(_, span)| span).collect();
     let range = serde_json::to_string(&spans).map_err(|_| foreign("range"))?;
     Ok(PlannedChunk {
+        work: Work::Read,
         slice: Slice {
             types: pack.iter().map(|(kind, _)| *kind).collect(),
             range,
@@ -27,6 +28,7 @@ pub fn chunk_of<S: Serialize>(
 /// A chunk of what was deleted of some types; it is expected to yield no resources.
 pub fn deletions_of(types: Vec<ResourceType>) -> PlannedChunk {
     PlannedChunk {
+        work: Work::Read,
         slice: Slice {
             types,
             range: String::new(),

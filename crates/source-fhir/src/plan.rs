@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use sluice_fhir::ResourceType;
-use sluice_model::{PlannedChunk, Scope, Slice, Tally};
+use sluice_model::{PlannedChunk, Scope, Slice, Tally, Work};
 use sluice_ports::{PlanStep, PortError, foreign};
 
 use crate::cohort::Cohort;
@@ -126,7 +126,11 @@ impl Upstream {
                         let expected = guess(some.patients.len());
                         let range = Range::Of(some.patients, cohort.stamp.clone());
                         let slice = range.slice(parts.searched.clone())?;
-                        chunks.push(PlannedChunk { slice, expected });
+                        chunks.push(PlannedChunk {
+                            work: Work::Read,
+                            slice,
+                            expected,
+                        });
                     }
                     next = some.next.map_or(Cursor::After(0), Cursor::At);
                 }
@@ -135,6 +139,7 @@ impl Upstream {
                         break;
                     };
                     chunks.push(PlannedChunk {
+                        work: Work::Read,
                         slice: range.slice(types.clone())?,
                         expected: self.expected(types, range).await?,
                     });

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use sluice_fhir::{Instant, Issue, IssueCode, Level, OperationOutcome, Reference, ResourceType};
-use sluice_model::{PlannedChunk, Scope, Slice, Snapshot, Tally};
+use sluice_model::{PlannedChunk, Scope, Slice, Snapshot, Tally, Work};
 use sluice_ports::{
     Block, BlockStream, ByteStream, DeletedBundles, GroupPage, GroupQuery, PlanStep,
     PopulationError, PortError, PortKind, Source,
@@ -149,7 +149,14 @@ impl SmallSource {
             range: format!("{start}-{end}"),
             deleted: false,
         };
-        Some((end, PlannedChunk { slice, expected }))
+        Some((
+            end,
+            PlannedChunk {
+                work: Work::Read,
+                slice,
+                expected,
+            },
+        ))
     }
 
     fn deletions(&self, scope: &Scope) -> Option<PlannedChunk> {
@@ -159,6 +166,7 @@ impl SmallSource {
         types.retain(|kind| scope.types.contains(kind));
         let length = bundles(&self.deleted, &types)?.bytes.len();
         Some(PlannedChunk {
+            work: Work::Read,
             slice: Slice {
                 types,
                 range: "deleted".to_owned(),

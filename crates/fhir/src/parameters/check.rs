@@ -8,7 +8,7 @@ use super::{Context, Kickoff, PARAMETERS, RawParameter};
 use crate::{Instant, Issue, IssueCode, Reference, ResourceType, compartment, shown};
 
 /// Parameters of the guide that this server knows and does not implement yet.
-const NOT_YET: [&str; 2] = ["includeAssociatedData", "organizeOutputBy"];
+const NOT_YET: [&str; 1] = ["organizeOutputBy"];
 
 /// Checks a request; the error holds every problem found.
 pub fn check(raw: &[RawParameter], context: &Context<'_>) -> Result<Kickoff, Vec<Issue>> {
@@ -24,6 +24,7 @@ pub fn check(raw: &[RawParameter], context: &Context<'_>) -> Result<Kickoff, Vec
     checker.patients(raw);
     checker.filters(raw);
     checker.elements(raw);
+    checker.associated(raw);
     checker.file_sizes(raw);
     checker.partial_manifests(raw);
     checker.others(raw);

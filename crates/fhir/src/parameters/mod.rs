@@ -2,6 +2,7 @@
 //!
 //! Every problem of a request is found in one go, so a client is told all of them at once.
 
+mod associated;
 mod check;
 mod files;
 mod partial;
@@ -9,6 +10,7 @@ mod raw;
 mod repeats;
 mod selection;
 
+pub use associated::Provenances;
 pub use check::check;
 pub(crate) use check::ignored;
 pub(crate) use raw::entries;
@@ -61,6 +63,8 @@ pub struct Kickoff {
     pub filters: Vec<Filter>,
     /// What `_elements` asks for.
     pub elements: Elements,
+    /// What `includeAssociatedData` asks for.
+    pub associated: Option<Provenances>,
     /// `_minimumFileSize`, in bytes.
     pub minimum_file: Option<u64>,
     /// `_maximumFileSize`, in bytes.

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use sluice_model::{PlannedChunk, Slice};
+use sluice_model::{PlannedChunk, Slice, Work};
 use sluice_ports::{PlanStep, PortError, foreign};
 
 use super::view::{Part, View};
@@ -61,6 +61,7 @@ fn after(view: &View, part: &Part, row: u64) -> Option<Place> {
 
 fn chunk(view: &View, part: &Part, rows: &Range<u64>) -> PlannedChunk {
     PlannedChunk {
+        work: Work::Read,
         slice: Slice {
             types: vec![part.name],
             range: format!("{}-{}", rows.start, rows.end),

@@ -1,0 +1,86 @@
+//! Provenances that come along with what they are about (`includeAssociatedData`, R-067 to R-071).
+//!
+//! Which these are is known only when everything else is exported, so such a job has parts, and each waits for
+//! those before it as far as it must:
+//!
+//! ```text
+//! read    every chunk of data notes what it exported
+//! survey  every chunk of Provenances notes what they are about
+//! match   (all have ended) the two are held against each other, a share of all hashes at a time
+//! attach  (all have ended) every chunk of Provenances is read again, and those that were matched are exported
+//! ```
+//!
+//! Notes are hashes in order, so each match reads a piece of each, and nobody ever holds them all.
+
+use std::borrow::Cow;
+
+use sluice_fhir::{Provenances, ResourceType};
+use sluice_model::{Associated, JobRecord, Scope, Selection, Work};
+
+use crate::parts::{Cuts, Part};
+
+/// Into how many shares hashes are cut, by their first 12 bits.
+pub(crate) const BUCKETS: u32 = 1 << 12;
+
+/// The parts of a job that asks for associated data; `None` if that is no more than it exports anyway.
+pub(crate) fn parts(record: &JobRecord, target: u64) -> Option<Vec<Part<'_>>> {
+    let scope = &record.scope;
+    let associated = scope.selection.associated?;
+    if is_exported_anyway(scope, associated) {
+        return None;
+    }
+    let part = |scope, cuts, work, waits| Part {
+        scope,
+        cuts,
+        work,
+        target,
+        waits,
+    };
+    let others = Cow::<Scope>::Owned(Scope {
+        types: without_provenance(scope),
+        ..scope.clone()
+    });
+    let named = if associated.besides {
+        Cow::Borrowed(scope)
+    } else {
+        others.clone()
+    };
+    let provenances = Cow::<Scope>::Owned(Scope {
+        types: vec![ResourceType::PROVENANCE],
+        since: None,
+        until: None,
+        selection: Selection::default(),
+        ..scope.clone()
+    });
+    let mut parts = Vec::new();
+    if !others.types.is_empty() {
+        parts.push(part(others, Cuts::Data, Work::Read, false));
+    }
+    if scope.since.is_some() && !named.types.is_empty() {
+        parts.push(part(named, Cuts::Deletions, Work::Read, false));
+    }
+    let survey = (Cuts::Data, Work::Survey, false);
+    let matching = (Cuts::Matches, Work::Match { from: 0, to: 0 }, true);
+    let attach = (Cuts::Data, Work::Attach { survey: 0 }, true);
+    for (cuts, work, waits) in [survey, matching, attach] {
+        parts.push(part(provenances.clone(), cuts, work, waits));
+    }
+    Some(parts)
+}
+
+fn without_provenance(scope: &Scope) -> Vec<ResourceType> {
+    let types = scope.types.iter().copied();
+    types
+        .filter(|kind| *kind != ResourceType::PROVENANCE)
+        .collect()
+}
+
+/// All Provenances of the population are exported, so all that are about anything exported are among them.
+fn is_exported_anyway(scope: &Scope, associated: Associated) -> bool {
+    let mut filters = scope.selection.filters_of(ResourceType::PROVENANCE);
+    associated.provenances == Provenances::Relevant
+        && associated.besides
+        && scope.since.is_none()
+        && scope.until.is_none()
+        && filters.next().is_none()
+}
