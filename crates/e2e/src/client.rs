@@ -120,7 +120,11 @@ impl Client {
         }
     }
 
-    async fn kick_off_asking(&self, asked: parameters::Kickoff) -> Result<JobRef, KickoffError> {
+    /// Kicks off an export of what is asked, at Patient level.
+    pub async fn kick_off_asking(
+        &self,
+        asked: parameters::Kickoff,
+    ) -> Result<JobRef, KickoffError> {
         let request = KickoffRequest {
             tenant: tenant_id()?,
             url: "http://test/default/fhir/Patient/$export".to_owned(),

@@ -3,12 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use sluice_fhir::ResourceType;
 use sluice_fhir::elements::{Trim, TrimScratch};
 use sluice_fhir::search::{Matcher, Scratch};
 use sluice_model::Selection;
 use sluice_ports::{Block, PortError};
+
+use crate::associated::{Attached, Taken};
+use crate::whole_lines::WholeLines;
 
 const ACTION: &str = "reading a resource to choose by";
 
@@ -16,8 +19,7 @@ const ACTION: &str = "reading a resource to choose by";
 #[derive(Debug)]
 pub(crate) struct Chooser {
     rules: BTreeMap<ResourceType, Rules>,
-    /// What is there of a line that spans blocks.
-    begun: BytesMut,
+    lines: WholeLines,
     scratch: (Scratch, TrimScratch),
 }
 
@@ -25,6 +27,8 @@ pub(crate) struct Chooser {
 #[derive(Debug)]
 struct Rules {
     matcher: Option<Matcher>,
+    /// Provenances that are there whatever they meet.
+    attached: Option<Attached>,
     trim: Option<Trim>,
 }
 
@@ -38,6 +42,7 @@ impl Chooser {
             let is_filtered = selection.filters_of(*kind).next().is_some();
             let rules = Rules {
                 matcher: is_filtered.then(|| Matcher::new(selection.filters_of(*kind))),
+                attached: None,
                 trim: selection.elements.of(*kind),
             };
             let is_needed = rules.matcher.is_some() || rules.trim.is_some();
@@ -46,9 +51,25 @@ impl Chooser {
         let rules: BTreeMap<_, _> = rules.collect();
         (!rules.is_empty()).then(|| Self {
             rules,
-            begun: BytesMut::new(),
+            lines: WholeLines::default(),
             scratch: Default::default(),
         })
+    }
+
+    /// For slices of Provenances, of which those that were matched are exported.
+    pub(crate) fn attaching(selection: &Selection, attached: Attached) -> Self {
+        const PROVENANCE: ResourceType = ResourceType::PROVENANCE;
+        let is_filtered = selection.filters_of(PROVENANCE).next().is_some();
+        let rules = Rules {
+            matcher: is_filtered.then(|| Matcher::new(selection.filters_of(PROVENANCE))),
+            attached: Some(attached),
+            trim: selection.elements.of(PROVENANCE),
+        };
+        Self {
+            rules: BTreeMap::from([(PROVENANCE, rules)]),
+            lines: WholeLines::default(),
+            scratch: Default::default(),
+        }
     }
 
     /// Whether blocks of a type have to be looked at.
@@ -61,14 +82,8 @@ impl Chooser {
         let Some(rules) = self.rules.get(&block.kind) else {
             return Ok(Some(block));
         };
-        let bytes = if block.bytes.last() == Some(&b'\n') && self.begun.is_empty() {
-            block.bytes
-        } else {
-            self.begun.extend_from_slice(&block.bytes);
-            if block.bytes.last() != Some(&b'\n') {
-                return Ok(None);
-            }
-            self.begun.split().freeze()
+        let Some(bytes) = self.lines.of(block.bytes) else {
+            return Ok(None);
         };
         let (bytes, lines) = rules.apply(&bytes, &mut self.scratch)?;
         Ok((lines > 0).then_some(Block {
@@ -80,15 +95,25 @@ impl Chooser {
 
     /// Fails if the last line did not end.
     pub(crate) fn finish(&self) -> Result<(), PortError> {
-        if self.begun.is_empty() {
-            return Ok(());
-        }
-        let action = "ending a slice in the middle of a line";
-        Err(PortError::new(sluice_ports::PortKind::Permanent, action))
+        self.lines.finish()
     }
 }
 
 impl Rules {
+    fn chooses(&self, json: &str, found: &mut Scratch) -> Result<bool, PortError> {
+        if let Some(attached) = &self.attached {
+            match attached.takes(json).map_err(wrong)? {
+                Taken::Yes => return Ok(true),
+                Taken::No => return Ok(false),
+                Taken::IfChosen => {}
+            }
+        }
+        match &self.matcher {
+            Some(matcher) => matcher.matches(json, found).map_err(wrong),
+            None => Ok(true),
+        }
+    }
+
     /// What is left of whole lines, and how many. A block that stays whole is not copied.
     fn apply(
         &self,
@@ -99,9 +124,7 @@ impl Rules {
         let (mut out, mut lines, mut same) = (Vec::new(), 0, 0);
         for line in text.split_inclusive('\n') {
             let json = line.trim_end_matches('\n');
-            if let Some(matcher) = &self.matcher
-                && !matcher.matches(json, found).map_err(wrong)?
-            {
+            if !self.chooses(json, found)? {
                 continue;
             }
             lines += 1;

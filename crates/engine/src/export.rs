@@ -3,19 +3,22 @@
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::{FutureExt, StreamExt};
 use sluice_fhir::{Issue, IssueCode, ResourceType};
 use sluice_model::{
-    AttemptId, ChunkId, Hint, JobRecord, JobRef, PlannedChunk, Receipt, Tally, Version,
-    WrittenFile, layout,
+    AttemptId, ChunkId, Hint, JobRecord, JobRef, Notes, NotesOf, PlannedChunk, Receipt, Tally,
+    Version, Work, WrittenFile, layout,
 };
 use sluice_ports::{Block, Creation, Lease, Message, PortError, PortKind, Settle};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
+use crate::associated::{Notebook, Shelf};
 use crate::chooser::Chooser;
 use crate::chunk_files::{ChunkFiles, FileForm};
 use crate::metrics::ChunkOutcome;
+use crate::parts::scope_of;
 use crate::settled::{admits, check};
 use crate::{Journal, Ports, Tenant, Tenants, told};
 
@@ -60,8 +63,34 @@ struct Task<'a> {
     tenant: &'a Tenant,
     chunk: ChunkId,
     planned: PlannedChunk,
+    /// Chunks before which all earlier ones have ended.
+    barriers: Vec<u32>,
     /// Absent when the index could not be asked for one.
     lease: Mutex<Option<Lease>>,
+}
+
+/// What becomes of a chunk beside its files.
+#[derive(Default)]
+struct Beside {
+    /// What its source told.
+    told: Vec<Issue>,
+    /// What it noted for chunks that wait for it.
+    notes: Option<(NotesOf, Bytes)>,
+}
+
+/// What is there of a chunk when it has been written.
+struct Written {
+    files: Vec<WrittenFile>,
+    notes: Option<Notes>,
+    issues: Vec<Issue>,
+}
+
+/// How a chunk begins.
+enum Prepared {
+    /// It is read, and this chooses.
+    Reading(Option<Chooser>),
+    /// It is done, for it reads nothing of the source.
+    Matched(Option<(NotesOf, Bytes)>),
 }
 
 /// What a worker keeps in sight while it writes.
@@ -107,8 +136,9 @@ impl Export {
             self.report(&record, &receipt).await;
             return Ok(ChunkOutcome::Pointless);
         }
-        let planned = self.journal.page(job, chunk.page).await?;
-        let planned = planned.and_then(|page| page.chunk(chunk).cloned());
+        let page = self.journal.page(job, chunk.page).await?;
+        let page = page.ok_or_else(|| missing("finding a chunk's plan"))?;
+        let planned = page.chunk(chunk).cloned();
         let planned = planned.ok_or_else(|| missing("finding a chunk in its plan"))?;
         let tenant = self.tenants.get(&job.tenant);
         let tenant = tenant.ok_or_else(|| missing("finding a chunk's tenant"))?;
@@ -128,6 +158,7 @@ impl Export {
             tenant,
             chunk,
             planned,
+            barriers: page.barriers,
             lease: Mutex::new(lease),
         };
         // A panic is a failed try like any other, and must not keep the lease (C11).
@@ -151,23 +182,34 @@ impl Export {
             gzip: task.tenant.policy.gzip,
         };
         let folder = layout::attempt(job, task.chunk, attempt);
+        let notes_key = layout::notes(&folder);
         let mut files = ChunkFiles::new(self.ports.blobs.clone(), folder, form);
-        let mut told = Vec::new();
-        let write = self.write(task, &mut files, &mut told);
+        let mut beside = Beside::default();
+        let write = self.write(task, &mut files, &mut beside);
         let write = tokio::time::timeout(self.limits.deadline, write);
         let written = match write.await {
             Ok(written) => written,
             Err(late) => Err(PortError::transient("exporting a chunk in time", late)),
         };
         let finished = match written {
-            Ok(true) => files.finish().await.map(Some),
+            Ok(true) => self
+                .put_down(&mut files, &mut beside, notes_key)
+                .await
+                .map(Some),
             Ok(false) => Ok(None),
             Err(error) => Err(error),
         };
         // Once a receipt may be on its way the files stay, even if nothing was heard of it: what
         // no receipt names goes with the job.
         let committed = match finished {
-            Ok(Some(files)) => self.commit(task, attempt, (files, told)).await,
+            Ok(Some((files, notes))) => {
+                let written = Written {
+                    files,
+                    notes,
+                    issues: beside.told,
+                };
+                self.commit(task, attempt, written).await
+            }
             Ok(None) => Ok(ChunkOutcome::Pointless),
             Err(error) => {
                 let _goes_with_the_job = files.discard().await;
@@ -180,17 +222,34 @@ impl Export {
         committed
     }
 
+    /// Ends the files, and writes the notes beside them.
+    async fn put_down(
+        &self,
+        files: &mut ChunkFiles,
+        beside: &mut Beside,
+        key: String,
+    ) -> Result<(Vec<WrittenFile>, Option<Notes>), PortError> {
+        let written = files.finish().await?;
+        let Some((of, bytes)) = beside.notes.take() else {
+            return Ok((written, None));
+        };
+        let mut writer = self.ports.blobs.start(&key).await?;
+        writer.write(bytes).await?;
+        // Nobody else has this attempt's name.
+        writer.finish().await?;
+        Ok((written, Some(Notes { key, of })))
+    }
+
     /// Copies blocks to files; false when the job was withdrawn meanwhile, or another has the chunk.
     async fn write(
         &self,
         task: &Task<'_>,
         files: &mut ChunkFiles,
-        told: &mut Vec<Issue>,
+        out: &mut Beside,
     ) -> Result<bool, PortError> {
         let (source, slice) = (&task.tenant.source, &task.planned.slice);
         let scope = &task.record.scope;
         check(scope, slice)?;
-        let mut blocks = source.read(scope, slice).await?;
         let every = self.limits.progress_every;
         let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -198,12 +257,22 @@ impl Export {
             ticks,
             so_far: Tally::default(),
         };
-        let mut chooser = if slice.deleted {
-            // Of what is gone nobody can tell whether it would be chosen (T-033).
-            None
-        } else {
-            Chooser::new(&scope.selection, &slice.types)
+        let Some(prepared) = self.beside(task, &mut watch, self.prepare(task)).await else {
+            return Ok(false);
         };
+        let mut chooser = match prepared? {
+            Prepared::Reading(chooser) => chooser,
+            Prepared::Matched(notes) => {
+                out.notes = notes;
+                return Ok(true);
+            }
+        };
+        let is_survey = matches!(task.planned.work, Work::Survey { .. });
+        let mut notebook = Notebook::of(&task.record, &task.planned);
+        let read = source
+            .read(&scope_of(&task.record, &task.planned), slice)
+            .await;
+        let mut blocks = read?;
         loop {
             let Some(next) = self.beside(task, &mut watch, blocks.next()).await else {
                 return Ok(false);
@@ -212,11 +281,12 @@ impl Export {
                 if let Some(chooser) = &chooser {
                     chooser.finish()?;
                 }
+                out.notes = notebook.map_or(Ok(None), Notebook::finish)?;
                 return Ok(true);
             };
             let mut block = block?;
             if block.kind == ResourceType::OPERATION_OUTCOME {
-                told::listen(&block, told)?;
+                told::listen(&block, &mut out.told)?;
                 continue;
             }
             admits(scope, slice, block.kind)?;
@@ -227,12 +297,41 @@ impl Export {
                 let Some(left) = left else { continue };
                 block = left;
             }
+            if let Some(writing) = notebook.take() {
+                notebook = Some(note(writing, block.clone()).await?);
+            }
+            if is_survey {
+                continue;
+            }
             let Some(added) = self.beside(task, &mut watch, files.add(block)).await else {
                 return Ok(false);
             };
             added?;
             watch.so_far.resources = files.resources();
         }
+    }
+
+    /// Whatever has to be there before a chunk is read, or instead of reading it.
+    async fn prepare(&self, task: &Task<'_>) -> Result<Prepared, PortError> {
+        let selection = &task.record.scope.selection;
+        let slice = &task.planned.slice;
+        let shelf = Shelf {
+            blobs: &*self.ports.blobs,
+            journal: &self.journal,
+            record: &task.record,
+            barriers: &task.barriers,
+        };
+        Ok(match task.planned.work {
+            Work::Match { from, to } => Prepared::Matched(shelf.matched(from..to).await?),
+            Work::Attach { survey } => {
+                let attached = shelf.attached(survey).await?;
+                Prepared::Reading(Some(Chooser::attaching(selection, attached)))
+            }
+            Work::Survey { .. } => Prepared::Reading(None),
+            // Of what is gone nobody can tell whether it would be chosen (T-033).
+            _ if slice.deleted => Prepared::Reading(None),
+            _ => Prepared::Reading(Chooser::new(selection, &slice.types)),
+        })
     }
 
     /// Works, and says so now and then however long the work takes; `None` when there is no more
@@ -294,20 +393,21 @@ impl Export {
         &self,
         task: &Task<'_>,
         attempt: AttemptId,
-        (files, issues): (Vec<WrittenFile>, Vec<Issue>),
+        written: Written,
     ) -> Result<ChunkOutcome, PortError> {
         let (files, deleted) = if task.planned.slice.deleted {
-            (Vec::new(), files)
+            (Vec::new(), written.files)
         } else {
-            (files, Vec::new())
+            (written.files, Vec::new())
         };
         let receipt = Receipt {
-            v: Version::default(),
+            v: Version::lowest(written.notes.is_none()),
             chunk: task.chunk,
             attempt,
             files,
             deleted,
-            issues,
+            issues: written.issues,
+            notes: written.notes,
             failure: None,
         };
         let job = &task.record.name;
@@ -397,6 +497,7 @@ impl Export {
             files: Vec::new(),
             deleted: Vec::new(),
             issues: Vec::new(),
+            notes: None,
             failure: Some(Issue::error(IssueCode::Incomplete, text)),
         };
         let key = layout::receipt(job, chunk);
@@ -415,6 +516,13 @@ async fn choose(mut chooser: Chooser, block: Block) -> Result<(Chooser, Option<B
     let work = move || chooser.block(block).map(|left| (chooser, left));
     let done = tokio::task::spawn_blocking(work).await;
     done.map_err(|error| PortError::transient("choosing among resources", error))?
+}
+
+/// So does the taking of notes.
+async fn note(mut notebook: Notebook, block: Block) -> Result<Notebook, PortError> {
+    let work = move || notebook.block(block).map(|()| notebook);
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| PortError::transient("noting what a chunk holds", error))?
 }
 
 fn missing(action: &str) -> PortError {

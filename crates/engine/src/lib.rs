@@ -36,6 +36,7 @@ mod settled;
 mod share;
 mod tenant;
 mod told;
+mod whole_lines;
 
 pub use access::{
     AccessOptions, Authorization, Bearer, BearerError, Caller, ClientError, ClientView, Clients,

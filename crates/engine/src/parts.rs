@@ -140,6 +140,7 @@ pub(crate) async fn step(
         });
         for chunk in kept {
             let work = match part.work {
+                Work::Survey { .. } => Work::Survey { survey: at.chunks },
                 Work::Attach { .. } => Work::Attach { survey: at.chunks },
                 Work::Match { .. } => chunk.work,
                 other => other,

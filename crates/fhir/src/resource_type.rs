@@ -79,6 +79,11 @@ impl ResourceType {
         Self(0)
     }
 
+    /// Its place among the types of R4, which are what they are.
+    pub fn number(self) -> u16 {
+        self.0
+    }
+
     /// Its name.
     pub fn name(self) -> &'static str {
         NAMES[usize::from(self.0)]

@@ -50,6 +50,11 @@ pub fn data_file(folder: &str, kind: ResourceType, n: u32, gzip: bool) -> String
     format!("{folder}{kind}.{n}.ndjson{packed}")
 }
 
+/// What one try at a chunk noted for others; `folder` is its own.
+pub fn notes(folder: &str) -> String {
+    format!("{folder}notes")
+}
+
 /// The file of outcomes that one try at a manifest writes.
 pub fn outcome_file(job: &JobRef, tried: AttemptId) -> String {
     format!("{job}/data/outcome/{tried}/OperationOutcome.1.ndjson")

@@ -23,7 +23,7 @@ pub use ids::{AttemptId, ChunkId, InvalidId, JobId, JobRef, TenantId};
 pub use job::{JobRecord, JobState, Tombstone, TombstoneReason, WrongState};
 pub use manifest::{Manifest, ManifestFile, ManifestPage};
 pub use plan::{CHUNKS_PER_PAGE, PlanPage, PlannedChunk, Sealed, Slice, Work};
-pub use receipt::{Packed, Receipt, SeverityCount, WrittenFile};
+pub use receipt::{Notes, NotesOf, Packed, Receipt, SeverityCount, WrittenFile};
 pub use scope::{Scope, Snapshot};
 pub use selection::{Associated, Selection};
 pub use version::{DOCUMENT_VERSION, Version};

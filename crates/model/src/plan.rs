@@ -31,7 +31,10 @@ pub enum Work {
     /// Exports each of its Patients together with what is in the Patient's compartment.
     Organize,
     /// Writes nothing but notes: what its Provenances are about.
-    Survey,
+    Survey {
+        /// Its number among those that do, from 0.
+        survey: u32,
+    },
     /// Reads nothing of the source: holds what was exported against what surveys noted, for all whose hashes
     /// begin with numbers from one up to before another.
     Match {
@@ -42,7 +45,7 @@ pub enum Work {
     },
     /// Exports those of its Provenances that were matched.
     Attach {
-        /// Which survey read the same slice, counted from the first one.
+        /// Which survey read the same slice.
         survey: u32,
     },
 }

@@ -45,6 +45,33 @@ pub struct Packed {
     pub sha256: String,
 }
 
+/// An object that only other chunks read; it goes when the job has ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Notes {
+    /// Its key.
+    pub key: String,
+    /// What it tells.
+    pub of: NotesOf,
+}
+
+/// What notes tell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NotesOf {
+    /// Which resources the chunk exported.
+    Exported,
+    /// What its Provenances are about.
+    About {
+        /// The number of the survey.
+        survey: u32,
+    },
+    /// Which Provenances come along, by survey.
+    Matched {
+        /// How many surveys it tells of, from the first.
+        surveys: u32,
+    },
+}
+
 /// `receipt/{chunk}`: which files hold the chunk, or why none do.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
@@ -63,6 +90,9 @@ pub struct Receipt {
     /// What its source told while it was read, for the `error` files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub issues: Vec<Issue>,
+    /// What it noted for chunks that wait for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notes: Option<Notes>,
     /// Why the chunk was given up; it then has no files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Issue>,

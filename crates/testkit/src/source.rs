@@ -85,6 +85,14 @@ impl SmallSource {
         }
     }
 
+    /// With more lines, of a type that it has none of and whose name comes after those that it has.
+    #[must_use]
+    pub fn with(mut self, kind: ResourceType, lines: impl IntoIterator<Item = String>) -> Self {
+        self.lines
+            .extend(lines.into_iter().map(|line| (kind, line)));
+        self
+    }
+
     /// Whose slices are read like this.
     #[must_use]
     pub fn reading(mut self, reading: Reading) -> Self {

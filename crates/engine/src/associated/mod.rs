@@ -12,6 +12,16 @@
 //!
 //! Notes are hashes in order, so each match reads a piece of each, and nobody ever holds them all.
 
+mod attach;
+mod matching;
+mod notebook;
+mod notes;
+mod shelf;
+
+pub(crate) use attach::{Attached, Taken};
+pub(crate) use notebook::Notebook;
+pub(crate) use shelf::Shelf;
+
 use std::borrow::Cow;
 
 use sluice_fhir::{Provenances, ResourceType};
@@ -59,7 +69,7 @@ pub(crate) fn parts(record: &JobRecord, target: u64) -> Option<Vec<Part<'_>>> {
     if scope.since.is_some() && !named.types.is_empty() {
         parts.push(part(named, Cuts::Deletions, Work::Read, false));
     }
-    let survey = (Cuts::Data, Work::Survey, false);
+    let survey = (Cuts::Data, Work::Survey { survey: 0 }, false);
     let matching = (Cuts::Matches, Work::Match { from: 0, to: 0 }, true);
     let attach = (Cuts::Data, Work::Attach { survey: 0 }, true);
     for (cuts, work, waits) in [survey, matching, attach] {

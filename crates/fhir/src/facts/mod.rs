@@ -2,12 +2,14 @@
 //! changed, whose it is, what it refers to.
 
 mod group;
+mod provenance;
 mod reason;
 mod scan;
 mod shortened;
 mod walk;
 
 pub use group::{GroupFacts, Member, contains};
+pub use provenance::{NoResource, ProvenanceFacts, identity, provenance};
 pub use reason::Reason;
 pub use scan::{Facts, Target, scan, target};
 pub use shortened::without_members;

@@ -1,0 +1,194 @@
+//! Reads notes: a share of those that data and surveys left, and what was matched of one survey.
+
+use std::collections::HashSet;
+use std::future::ready;
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
+use futures::{FutureExt, StreamExt, TryStreamExt};
+use sluice_fhir::Provenances;
+use sluice_model::{Associated, JobRecord, Notes, NotesOf, Receipt, Scope};
+use sluice_ports::{Blobs, PortError, PortKind};
+
+use super::BUCKETS;
+use super::attach::Attached;
+use super::matching::{matched, written};
+use super::notes::{About, Record, Resource, records, table};
+use crate::Journal;
+
+/// Notes read at once.
+const READS: usize = 16;
+
+/// The notes of a job.
+pub(crate) struct Shelf<'j> {
+    pub(crate) blobs: &'j dyn Blobs,
+    pub(crate) journal: &'j Journal,
+    pub(crate) record: &'j JobRecord,
+    /// Chunks before which all earlier ones have ended: the first that matches, and the first that attaches.
+    pub(crate) barriers: &'j [u32],
+}
+
+/// A piece of what data and surveys left.
+enum Piece {
+    Exported(Vec<Resource>),
+    About(Vec<(About, u32)>),
+}
+
+impl Shelf<'_> {
+    fn associated(&self) -> Result<Associated, PortError> {
+        let associated = self.record.scope.selection.associated;
+        associated.ok_or_else(|| broken("matching Provenances that nobody asked for"))
+    }
+
+    /// The first chunk that matches, and the first that attaches.
+    fn bounds(&self) -> Result<(u32, u32), PortError> {
+        match self.barriers {
+            [matches] => Ok((*matches, u32::MAX)),
+            [matches, attaches, ..] => Ok((*matches, *attaches)),
+            [] => Err(broken("matching Provenances that nothing was planned for")),
+        }
+    }
+
+    /// The Provenances that come along with what is noted in these buckets; `None` if there are none.
+    pub(crate) async fn matched(
+        &self,
+        buckets: Range<u32>,
+    ) -> Result<Option<(NotesOf, Bytes)>, PortError> {
+        let which = self.associated()?.provenances;
+        let (end, _) = self.bounds()?;
+        let receipts = self
+            .journal
+            .receipts(&self.record.name, |chunk| chunk.ordinal() < end);
+        let notes = receipts.try_filter_map(|receipt| ready(Ok(receipt.notes)));
+        let pieces = notes.map_ok(move |notes| self.piece(notes, buckets.clone()).boxed());
+        let mut pieces = std::pin::pin!(pieces.try_buffer_unordered(READS));
+        let (mut exported, mut about, mut surveys) = (Vec::new(), Vec::new(), 0);
+        while let Some(piece) = pieces.try_next().await? {
+            match piece {
+                Some(Piece::Exported(some)) => exported.extend(some),
+                Some(Piece::About(some)) => {
+                    let last = some.iter().map(|(_, survey)| survey + 1).max();
+                    surveys = surveys.max(last.unwrap_or(0));
+                    about.extend(some);
+                }
+                None => {}
+            }
+        }
+        let found =
+            tokio::task::spawn_blocking(move || written_of(which, exported, about, surveys));
+        let found = found
+            .await
+            .map_err(|error| PortError::transient("matching Provenances", error))?;
+        Ok(found.map(|bytes| (NotesOf::Matched { surveys }, bytes.into())))
+    }
+
+    async fn piece(&self, notes: Notes, buckets: Range<u32>) -> Result<Option<Piece>, PortError> {
+        Ok(match notes.of {
+            NotesOf::Exported => Some(Piece::Exported(self.share(&notes.key, buckets).await?)),
+            NotesOf::About { survey } => {
+                let about = self.share(&notes.key, buckets).await?;
+                let about = about.into_iter().map(|note| (note, survey));
+                Some(Piece::About(about.collect()))
+            }
+            NotesOf::Matched { .. } => None,
+        })
+    }
+
+    /// The records of these buckets.
+    async fn share<R: Record>(&self, key: &str, buckets: Range<u32>) -> Result<Vec<R>, PortError> {
+        let size = u64::try_from(R::BYTES).unwrap_or(1);
+        let bytes = self.between(key, BUCKETS, buckets, size).await?;
+        Ok(records(&bytes).collect())
+    }
+
+    /// What lies between two places of a table, of things of one size.
+    async fn between(
+        &self,
+        key: &str,
+        places: u32,
+        of: Range<u32>,
+        size: u64,
+    ) -> Result<Bytes, PortError> {
+        let begin = self.number(key, of.start).await?;
+        let end = self.number(key, of.end).await?;
+        let at = |count: u64| table(places) + count * size;
+        self.bytes(key, at(begin)..at(end)).await
+    }
+
+    async fn number(&self, key: &str, place: u32) -> Result<u64, PortError> {
+        let at = 4 * u64::from(place);
+        let bytes = self.bytes(key, at..at + 4).await?;
+        let bytes = bytes
+            .first_chunk()
+            .ok_or_else(|| broken("reading where notes begin"))?;
+        Ok(u32::from_le_bytes(*bytes).into())
+    }
+
+    async fn bytes(&self, key: &str, range: Range<u64>) -> Result<Bytes, PortError> {
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let wanted = range.end - range.start;
+        let mut body = self.blobs.read(key, range).await?;
+        let mut bytes = BytesMut::new();
+        while let Some(some) = body.next().await {
+            bytes.extend_from_slice(&some?);
+        }
+        if u64::try_from(bytes.len()) != Ok(wanted) {
+            return Err(broken("reading notes to their end"));
+        }
+        Ok(bytes.freeze())
+    }
+
+    /// What one match found of a survey.
+    async fn list(&self, receipt: Receipt, survey: u32) -> Result<Bytes, PortError> {
+        if receipt.failure.is_some() {
+            return Err(broken(
+                "attaching Provenances of which some could not be matched",
+            ));
+        }
+        match receipt.notes {
+            Some(Notes {
+                key,
+                of: NotesOf::Matched { surveys },
+            }) if survey < surveys => self.between(&key, surveys, survey..survey + 1, 8).await,
+            _ => Ok(Bytes::new()),
+        }
+    }
+
+    /// The Provenances of one survey that come along.
+    pub(crate) async fn attached(&self, survey: u32) -> Result<Attached, PortError> {
+        let associated = self.associated()?;
+        let (first, end) = self.bounds()?;
+        let receipts = self.journal.receipts(&self.record.name, |chunk| {
+            (first..end).contains(&chunk.ordinal())
+        });
+        let lists = receipts.map_ok(move |receipt| self.list(receipt, survey).boxed());
+        let mut lists = std::pin::pin!(lists.try_buffer_unordered(READS));
+        let mut matched = HashSet::new();
+        while let Some(list) = lists.try_next().await? {
+            let (numbers, _) = list.as_chunks();
+            matched.extend(numbers.iter().copied().map(u64::from_le_bytes));
+        }
+        let widens = associated.besides && associated.provenances == Provenances::Relevant;
+        let besides = widens.then(|| Scope {
+            selection: sluice_model::Selection::default(),
+            ..self.record.scope.clone()
+        });
+        Ok(Attached::new(matched, besides))
+    }
+}
+
+fn written_of(
+    which: Provenances,
+    exported: Vec<Resource>,
+    about: Vec<(About, u32)>,
+    surveys: u32,
+) -> Option<Vec<u8>> {
+    let found = matched(which, exported, about);
+    (!found.is_empty()).then(|| written(&found, surveys))
+}
+
+fn broken(action: &'static str) -> PortError {
+    PortError::new(PortKind::Permanent, action)
+}
