@@ -263,6 +263,7 @@ fn parameters(server: &Server<'_>, level: &Level) -> Vec<Value> {
         ),
     ];
     list.extend(choosing());
+    list.extend(associating());
     if level.is_patient_based() && rules.methods.of(level).contains(&KickoffMethod::Post) {
         let documentation = "Only these patients. By POST only.";
         let mut patient = input("patient", "*", "Reference", documentation);
@@ -277,6 +278,24 @@ fn parameters(server: &Server<'_>, level: &Level) -> Vec<Value> {
             .is_some_and(|name| rules.admits_parameter(name))
     });
     list
+}
+
+fn associating() -> [Value; 2] {
+    [
+        input(
+            "includeAssociatedData",
+            "*",
+            "code",
+            "LatestProvenanceResources or RelevantProvenanceResources: the newest Provenance about each exported \
+             resource, or all of them.",
+        ),
+        input(
+            "allowPartialManifests",
+            "1",
+            "boolean",
+            "Files may be offered while the export runs, on linked pages of the manifest.",
+        ),
+    ]
 }
 
 fn choosing() -> [Value; 4] {

@@ -12,6 +12,7 @@ mod clients;
 mod collector;
 mod data;
 mod database;
+mod everything;
 mod faults;
 mod flow;
 mod kills;

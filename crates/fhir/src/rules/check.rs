@@ -10,6 +10,7 @@ use crate::search::split;
 use crate::{Issue, IssueCode, Level, ResourceType, shown};
 
 const TYPE: &str = "_type";
+const ASSOCIATED: &str = "includeAssociatedData";
 const FILTER: &str = "_typeFilter";
 const PATIENT: &str = "patient";
 
@@ -26,6 +27,8 @@ pub enum Broken {
     Query,
     /// Queries and types do not go together.
     Filters,
+    /// Associated data and types do not go together.
+    Associated,
     /// Too few patients are named, or too many.
     Patients,
 }
@@ -74,6 +77,7 @@ impl Rules {
         self.parameters(&mut held, lenient)?;
         self.types(&mut held, lenient)?;
         self.filters(&held)?;
+        self.associated(&held)?;
         self.patients(&held, level)?;
         Ok(held)
     }
@@ -186,6 +190,22 @@ impl Rules {
             }
         }
         Ok(())
+    }
+
+    fn associated(&self, held: &Held) -> Result<(), Refusal> {
+        let types = asked_types(&held.raw);
+        let is_asked = entries(&held.raw, ASSOCIATED).next().is_some();
+        let names_it = types.iter().any(|kind| kind == "Provenance");
+        if !self.associated_needs_type || !is_asked || types.is_empty() || names_it {
+            return Ok(());
+        }
+        let text = "includeAssociatedData wants Provenance in _type at this site; add it there, or leave _type out";
+        Err(refusal(
+            Broken::Associated,
+            IssueCode::Invalid,
+            ASSOCIATED,
+            text,
+        ))
     }
 
     fn patients(&self, held: &Held, level: &Level) -> Result<(), Refusal> {
@@ -348,5 +368,20 @@ mod tests {
         assert_eq!(refused.broken, Broken::Parameter, "T-004");
         let nothing = hold(&rules, "_type=Device", &group, true).unwrap_err();
         assert_eq!(nothing.broken, Broken::Companions);
+    }
+
+    #[test]
+    fn c_040_associated_data_beside_types_wants_provenance_among_them() {
+        let (query, rules) = (
+            "includeAssociatedData=LatestProvenanceResources",
+            millennium(),
+        );
+        let with = |types: &str| format!("{query}&_type={types}");
+        assert_eq!(broken(&rules, &with("Patient")), Broken::Associated);
+        let group = Level::Group("g".to_owned());
+        for fine in [query.to_owned(), with("Patient,Provenance")] {
+            assert!(hold(&rules, &fine, &group, false).is_ok(), "{fine}");
+        }
+        assert!(hold(&Rules::default(), &with("Patient"), &group, false).is_ok());
     }
 }

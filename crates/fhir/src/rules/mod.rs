@@ -41,6 +41,8 @@ pub struct Rules {
     pub most_patients: Option<u32>,
     /// What a `_typeFilter` may be.
     pub filters: FilterRules,
+    /// Whether `includeAssociatedData` beside `_type` wants Provenance in it (C-040).
+    pub associated_needs_type: bool,
     /// Whether polls want a token whose scopes open all that is exported, as R-004 does.
     pub scopes_at_status: bool,
     /// Which URLs clients are told.
@@ -68,6 +70,7 @@ impl Default for Rules {
             patients_required: false,
             most_patients: None,
             filters: FilterRules::default(),
+            associated_needs_type: false,
             scopes_at_status: true,
             paths: Paths::default(),
             progress: ProgressForm::default(),

@@ -111,6 +111,7 @@ pub fn millennium() -> Rules {
             excluded_types: types(&UNFILTERED),
             excluded_parameters: names(&UNSEARCHED),
         },
+        associated_needs_type: true,
         scopes_at_status: false,
         paths: Paths::Millennium,
         progress: ProgressForm::Word,

@@ -34,6 +34,8 @@ pub struct RulesSection {
     pub most_patients: Option<u32>,
     /// What a `_typeFilter` may be.
     pub type_filter: FilterSection,
+    /// Whether `includeAssociatedData` beside `_type` wants Provenance in it.
+    pub associated_needs_type: Option<bool>,
     /// Whether polls want a token that opens all that is exported.
     pub scopes_at_status: Option<bool>,
     /// Which URLs clients are told.
@@ -116,6 +118,10 @@ impl RulesSection {
             rules.most_patients = (most > 0).then_some(most);
         }
         self.type_filter.lay_over(&mut rules.filters);
+        lay_over(
+            &mut rules.associated_needs_type,
+            self.associated_needs_type.as_ref(),
+        );
         lay_over(&mut rules.scopes_at_status, self.scopes_at_status.as_ref());
         lay_over(&mut rules.paths, self.paths.as_ref());
         lay_over(&mut rules.progress, self.progress.as_ref());

@@ -44,10 +44,7 @@ async fn what_is_wrong_with_a_kickoff_is_told() {
         ("_outputFormat=text/csv", "invalid"),
         ("patient=Patient/1", "not-supported"),
         ("_typeFilter=Patient%3Fx%3D1", "not-supported"),
-        (
-            "includeAssociatedData=LatestProvenanceResources",
-            "not-supported",
-        ),
+        ("includeAssociatedData=_own", "not-supported"),
         ("organizeOutputBy=Patient", "not-supported"),
         ("allowPartialManifests=maybe", "invalid"),
         ("colour=red", "not-supported"),

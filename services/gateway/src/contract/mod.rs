@@ -1,6 +1,7 @@
 //! The HTTP contract, over the real engine with everything in memory.
 
 mod access;
+mod associated;
 mod ballot;
 mod deleted;
 mod discovery;

@@ -4,7 +4,7 @@ use actix_web::http::{Method, StatusCode};
 use serde_json::{Value, json};
 use sluice_runtime::PresetSetting;
 
-use super::super::{EXPORT, PUBLIC, Site, parameters};
+use super::super::{EXPORT, PUBLIC, Site, associated, parameters};
 use super::{asking, refused};
 
 const GROUP: &str = "/default/fhir/Group/everyone/$export";
@@ -74,6 +74,32 @@ async fn c_038_c_049_what_is_not_known_is_400_invalid() {
     let request = asking(Method::GET, GROUP).insert_header(("Accept", "text/csv"));
     let got = site.send(request).await;
     assert_eq!(refused(&got), (406, "invalid".to_owned()));
+}
+
+#[actix_web::test]
+async fn c_038_c_040_provenances_come_along_where_they_are_asked_for() {
+    let mut site = millennium();
+    site.serve(associated::source());
+    site.work();
+    let latest = "includeAssociatedData=LatestProvenanceResources";
+    let got = site.get(&format!("{GROUP}?_type=Patient&{latest}")).await;
+    assert_eq!(refused(&got), (400, "invalid".to_owned()));
+    for (query, ids) in [
+        (latest.to_owned(), &["new", "other"][..]),
+        (format!("_type=Patient,Provenance&{latest}"), &["new"]),
+        (
+            "_type=Patient,Provenance".to_owned(),
+            &["new", "old", "other", "stray"],
+        ),
+        ("_type=Patient".to_owned(), &[]),
+    ] {
+        let (_, manifest) = site.export(&format!("{GROUP}?{query}")).await;
+        assert_eq!(
+            associated::provenances(&site, &manifest).await.0,
+            ids,
+            "{query}"
+        );
+    }
 }
 
 #[actix_web::test]

@@ -1,0 +1,347 @@
+//! Every parameter of `$export` at once, by the three services, while workers are killed; held against a plain reading of
+//! the guide that shares no code with what chooses, trims and matches.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt};
+use serde_json::{Value, json};
+use sluice_fhir::{Instant, Level, ResourceType};
+use sluice_local::SystemClock;
+use sluice_local::ndjson::{NdjsonOptions, NdjsonSource};
+use sluice_model::{Scope, Selection};
+use sluice_ports::Source;
+
+use crate::clients::ask;
+use crate::data::sample;
+use crate::moments::{Moment, assert_unended, reached};
+use crate::site::{Service, Site, curl};
+
+const GROUP: &str = "diabetes-registry";
+const SINCE: &str = "2018-06-01T00:00:00.000Z";
+const UNTIL: &str = "2024-06-01T00:00:00.000Z";
+const TYPES: [&str; 4] = ["Condition", "Encounter", "Observation", "Patient"];
+const FILTERS: [&str; 3] = [
+    "Observation?category=laboratory&status=final",
+    "Observation?code=http://loinc.org|85354-9",
+    "Encounter?class=AMB",
+];
+const ELEMENTS: &str =
+    "Observation.subject,Observation.valueQuantity,Encounter.period,Patient.name,Patient.gender";
+
+/// Resources by `Type/id`.
+type Resources = BTreeMap<String, Value>;
+
+fn name(resource: &Value) -> String {
+    let text = |member: &str| resource[member].as_str().unwrap();
+    format!("{}/{}", text("resourceType"), text("id"))
+}
+
+/// What the population has of some types, as its files say it.
+async fn population(folder: &Path, patients: &[String], types: &[&str], window: bool) -> Resources {
+    let options = NdjsonOptions::new(folder);
+    let opened = tokio::task::spawn_blocking(|| {
+        NdjsonSource::open(options, Arc::new(SystemClock), |_| {}).unwrap()
+    });
+    let source = opened.await.unwrap();
+    let time = |text: &str| window.then(|| text.parse::<Instant>().unwrap());
+    let mut kinds: Vec<ResourceType> = types.iter().map(|kind| kind.parse().unwrap()).collect();
+    kinds.sort_unstable();
+    let scope = Scope {
+        selection: Selection::default(),
+        types: kinds,
+        level: Level::Group(GROUP.to_owned()),
+        since: time(SINCE),
+        until: time(UNTIL),
+        patients: Some(patients.to_vec()),
+        snapshot: source.snapshot().await.unwrap(),
+    };
+    let plan = source.plan(&scope, 1 << 40, 10_000, None).await.unwrap();
+    let mut found = Resources::new();
+    for chunk in plan.chunks {
+        let blocks = source.read(&scope, &chunk.slice).await.unwrap();
+        let blocks: Vec<_> = blocks
+            .map_ok(|block| block.bytes)
+            .try_collect()
+            .await
+            .unwrap();
+        let text = String::from_utf8(blocks.concat()).unwrap();
+        for line in text.lines() {
+            let resource: Value = serde_json::from_str(line).unwrap();
+            assert!(found.insert(name(&resource), resource).is_none());
+        }
+    }
+    found
+}
+
+fn has_code(concept: &Value, system: Option<&str>, code: &str) -> bool {
+    let codings = concept["coding"].as_array().into_iter().flatten();
+    { codings }.any(|coding| {
+        coding["code"] == code && system.is_none_or(|system| coding["system"] == system)
+    })
+}
+
+/// Whether the queries let a resource through.
+fn is_chosen(resource: &Value) -> bool {
+    let categories = || resource["category"].as_array().into_iter().flatten();
+    match resource["resourceType"].as_str().unwrap() {
+        "Observation" => {
+            let of_the_lab = categories().any(|one| has_code(one, None, "laboratory"));
+            (of_the_lab && resource["status"] == "final")
+                || has_code(&resource["code"], Some("http://loinc.org"), "85354-9")
+        }
+        "Encounter" => resource["class"]["code"] == "AMB",
+        _ => true,
+    }
+}
+
+/// What `_elements` leaves of a resource.
+fn trimmed(resource: &Value) -> Value {
+    let kept: &[&str] = match resource["resourceType"].as_str().unwrap() {
+        "Observation" => &["status", "code", "subject", "valueQuantity"],
+        "Encounter" => &["status", "class", "period"],
+        "Patient" => &["name", "gender"],
+        _ => return resource.clone(),
+    };
+    let always = [
+        "resourceType",
+        "id",
+        "meta",
+        "implicitRules",
+        "modifierExtension",
+    ];
+    let mut left = resource.as_object().unwrap().clone();
+    let members = left.len();
+    left.retain(|member, _| {
+        let element = member.strip_prefix('_').unwrap_or(member);
+        always.contains(&element) || kept.contains(&element)
+    });
+    let is_whole = left.len() == members;
+    let mut left = Value::Object(left);
+    if !is_whole {
+        let tag = json!({
+            "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue",
+            "code": "SUBSETTED",
+        });
+        match &mut left["meta"]["tag"] {
+            Value::Array(tags) => tags.push(tag),
+            none => *none = json!([tag]),
+        }
+    }
+    left
+}
+
+/// The newest Provenance about each of some resources.
+fn newest(provenances: &Resources, about: &Resources) -> Resources {
+    let mut found = Resources::new();
+    for target in about.keys() {
+        let is_about = |provenance: &&Value| {
+            let targets = provenance["target"].as_array().unwrap().iter();
+            { targets }.any(|one| one["reference"] == target.as_str())
+        };
+        let recorded = |one: &Value| {
+            one["recorded"]
+                .as_str()
+                .unwrap()
+                .parse::<Instant>()
+                .unwrap()
+        };
+        let about: Vec<&Value> = provenances.values().filter(is_about).collect();
+        let last = about.iter().map(|one| recorded(one)).max();
+        let mut last = about.into_iter().filter(|one| Some(recorded(one)) == last);
+        if let Some(one) = last.next() {
+            assert!(
+                last.next().is_none(),
+                "{target}: two are as new as each other"
+            );
+            found.insert(name(one), one.clone());
+        }
+    }
+    found
+}
+
+/// What has to be in the export.
+async fn oracle(folder: &Path, patients: &[String]) -> Resources {
+    let mut chosen = population(folder, patients, &TYPES, true).await;
+    chosen.retain(|_, resource| is_chosen(resource));
+    let provenances = population(folder, patients, &["Provenance"], false).await;
+    let mut expected = newest(&provenances, &chosen);
+    let others = chosen
+        .values()
+        .map(|resource| (name(resource), trimmed(resource)));
+    expected.extend(others);
+    expected
+}
+
+/// The members of the Group, but a few.
+fn patients(folder: &Path) -> Vec<String> {
+    let groups = std::fs::read_to_string(folder.join("Group.ndjson")).unwrap();
+    let groups = groups
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let group = { groups }.find(|group| group["id"] == GROUP).unwrap();
+    let members = group["member"].as_array().unwrap().iter();
+    let references = members.map(|member| member["entity"]["reference"].as_str().unwrap());
+    let ids: BTreeSet<String> = references
+        .map(|reference| reference.rsplit_once('/').unwrap().1.to_owned())
+        .collect();
+    let ids: Vec<String> = ids.into_iter().skip(2).collect();
+    assert!(ids.len() > 5);
+    ids
+}
+
+/// Every parameter that there is.
+fn request(patients: &[String]) -> Value {
+    let mut list = vec![
+        json!({ "name": "_outputFormat", "valueString": "application/fhir+ndjson" }),
+        json!({ "name": "_since", "valueInstant": SINCE }),
+        json!({ "name": "_until", "valueInstant": UNTIL }),
+        json!({ "name": "_type", "valueString": TYPES.join(",") }),
+        json!({ "name": "_elements", "valueString": ELEMENTS }),
+        json!({ "name": "_minimumFileSize", "valueInteger": 100_000 }),
+        json!({ "name": "_maximumFileSize", "valueInteger": 1 << 20 }),
+        json!({ "name": "includeAssociatedData", "valueCode": "LatestProvenanceResources" }),
+        json!({ "name": "allowPartialManifests", "valueBoolean": true }),
+    ];
+    list.extend(FILTERS.map(|query| json!({ "name": "_typeFilter", "valueString": query })));
+    let patient = |id: &String| {
+        let reference = format!("Patient/{id}");
+        json!({ "name": "patient", "valueReference": { "reference": reference } })
+    };
+    list.extend(patients.iter().map(patient));
+    json!({ "resourceType": "Parameters", "parameter": list })
+}
+
+/// Kicks off; says where to poll.
+fn kick_off(site: &Site, body: &Value) -> String {
+    let url = format!("{}/Group/{GROUP}/$export", site.base("one"));
+    let file = site.home().join("request.json");
+    std::fs::write(&file, body.to_string()).unwrap();
+    let data = format!("@{}", file.display());
+    let answer = ask(&[
+        "-H",
+        "Content-Type: application/fhir+json",
+        "-H",
+        "Prefer: respond-async, separate-export-status",
+        "--data-binary",
+        &data,
+        &url,
+    ]);
+    assert_eq!(answer.status, 202, "{}", answer.body);
+    let applied = answer.header("preference-applied").unwrap();
+    assert!(applied.contains("separate-export-status"), "{applied}");
+    answer.header("content-location").unwrap().to_owned()
+}
+
+/// The pages of the manifest, once the export is complete.
+async fn pages(status_url: &str) -> Vec<Value> {
+    for _ in 0..300 {
+        let answer = ask(&[status_url]);
+        match (answer.status, answer.header("x-export-status")) {
+            (200, Some("200")) => {
+                let mut pages = vec![answer.json()];
+                while let Some(next) = pages[pages.len() - 1]["link"][0]["url"].as_str() {
+                    let next = next.to_owned();
+                    tokio::time::sleep(Duration::from_millis(1100)).await;
+                    pages.push(ask(&[&next]).json());
+                }
+                return pages;
+            }
+            (200, Some("202")) | (429, _) => {}
+            _ => panic!("{answer:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(1100)).await;
+    }
+    panic!("{status_url} does not end");
+}
+
+/// The lines of a file, by the link that the manifest has.
+fn lines(entry: &Value) -> Vec<Value> {
+    let text = curl(&["-s", "--compressed", entry["url"].as_str().unwrap()]);
+    assert!(text.len() <= 1 << 20, "R-096");
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(entry["count"], lines.len());
+    lines
+}
+
+/// Everything that the pages name, each resource once.
+fn exported(pages: &[Value]) -> Resources {
+    let mut found = Resources::new();
+    for page in pages {
+        assert_eq!(page["error"], json!([]));
+        for entry in page["output"].as_array().unwrap() {
+            for line in lines(entry) {
+                assert_eq!(line["resourceType"], entry["type"], "R-191");
+                assert!(found.insert(name(&line), line).is_none(), "once each");
+            }
+        }
+    }
+    found
+}
+
+fn assert_same(found: &Resources, expected: &Resources) {
+    let missing = expected
+        .keys()
+        .filter(|name| !found.contains_key(*name))
+        .count();
+    let more = found
+        .keys()
+        .filter(|name| !expected.contains_key(*name))
+        .count();
+    assert_eq!(
+        (missing, more),
+        (0, 0),
+        "missing, and more than there should be"
+    );
+    let differ = found.iter().filter(|(name, one)| expected[*name] != **one);
+    assert_eq!(
+        differ.count(),
+        0,
+        "resources that are not as they should be"
+    );
+}
+
+/// Kills one worker after another and starts others, from when something has been exported on.
+async fn killing(site: &Site) {
+    reached(site, Moment::Exporting).await;
+    for number in 0..3 {
+        site.start((Service::Worker, number + 2));
+        site.kill((Service::Worker, number));
+        if number == 0 {
+            assert_unended(site).await;
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_parameter_at_once_gives_what_a_plain_reading_gives() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join("data");
+    sample(150, 9, &folder);
+    let site = Site::new("everything", &[("one", &folder)]);
+    site.start_all(1, 2, 2);
+    let patients = patients(&folder);
+    let status_url = kick_off(&site, &request(&patients));
+    let (pages, ()) = tokio::join!(pages(&status_url), killing(&site));
+    let found = exported(&pages);
+    let expected = oracle(&folder, &patients).await;
+    println!(
+        "everything: {} patients, {} resources on {} pages",
+        patients.len(),
+        expected.len(),
+        pages.len()
+    );
+    for kind in TYPES.iter().chain(&["Provenance"]) {
+        let some = expected
+            .keys()
+            .any(|name| name.starts_with(&format!("{kind}/")));
+        assert!(some, "the oracle has no {kind}");
+    }
+    assert_same(&found, &expected);
+}
