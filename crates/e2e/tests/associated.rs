@@ -14,7 +14,7 @@ use sluice_fhir::parameters::Kickoff;
 use sluice_fhir::search::Filter;
 use sluice_fhir::{Provenances, ResourceType};
 use sluice_model::JobRef;
-use sluice_testkit::{SeededEntropy, SmallSource};
+use sluice_testkit::{Faults, SeededEntropy, SmallSource, When};
 
 const PATIENTS: u64 = 30;
 const EACH: u64 = 6;
@@ -216,4 +216,56 @@ async fn r_069_dying_at_any_moment_loses_and_doubles_no_provenance() {
         deaths_at_work > 20,
         "only {deaths_at_work} deaths fell before the end"
     );
+}
+
+/// Small enough that every call can fail in turn.
+async fn export_with(faults: &Faults) {
+    let conditions = Conditions {
+        faults: faults.clone(),
+        ..Conditions::default()
+    };
+    let line = |(id, about): (&str, &str)| {
+        let target = json!([{ "reference": about }]);
+        json!({ "resourceType": "Provenance", "id": id, "target": target }).to_string()
+    };
+    let about = [
+        ("a", "Patient/p1"),
+        ("b", "Observation/o2"),
+        ("c", "Patient/p9"),
+    ];
+    let source = SmallSource::of(2, 2).with(ResourceType::PROVENANCE, about.map(line));
+    let world = World::start(&Disk::default(), Arc::new(source), &conditions)
+        .await
+        .unwrap();
+    let asked = Kickoff {
+        associated: Some(Provenances::Latest),
+        partial_manifests: true,
+        ..Kickoff::default()
+    };
+    let job = loop {
+        if let Ok(job) = world.kick_off_asking(asked.clone()).await {
+            break job;
+        }
+    };
+    let pages = world.pages(&job).await.unwrap();
+    let files: Vec<_> = pages.iter().flat_map(|page| page.output.clone()).collect();
+    let lines = world.lines(&files).await.unwrap();
+    let provenances = lines.iter().filter(|line| line.contains("Provenance"));
+    assert_eq!((lines.len(), provenances.count()), (8, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn r_069_any_single_call_may_fail() {
+    let quiet = Faults::default();
+    export_with(&quiet).await;
+    let calls = quiet.calls();
+    assert!(
+        calls > 100,
+        "{calls} calls are too few to be a whole export"
+    );
+    for n in 0..calls {
+        for when in [When::Before, When::After] {
+            export_with(&Faults::nth(n, when)).await;
+        }
+    }
 }

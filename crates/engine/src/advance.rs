@@ -247,7 +247,7 @@ impl Advance {
         }
         self.dispatch(&record, tenant, stale).await?;
         match self.ports.index.get(job).await? {
-            Some(status) if status.state != JobState::Exporting => Ok(()),
+            Some(status) if !may_offer(&record, &status) => Ok(()),
             Some(status) if status.is_settled() => {
                 self.offers.forget(job);
                 self.alone("finish", job, self.finish(&record, tenant))
@@ -358,6 +358,15 @@ impl Advance {
         tracing::error!(job = %record.name, "the index is ahead of the journal and is rebuilt");
         self.ports.index.remove(&record.name).await?;
         self.rebuild.job(&record.name).await.map(|_| ())
+    }
+}
+
+/// Whether all is planned, or all but what waits for others to end.
+fn may_offer(record: &JobRecord, status: &JobStatus) -> bool {
+    match status.state {
+        JobState::Exporting => true,
+        JobState::Accepted => has_barriers(record) && status.planned.chunks > 0,
+        _ => false,
     }
 }
 

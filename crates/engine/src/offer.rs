@@ -14,7 +14,7 @@ use sluice_fhir::Issue;
 use sluice_model::{
     Chunks, JobRecord, JobRef, ManifestFile, ManifestPage, Receipt, Version, layout,
 };
-use sluice_ports::{Creation, PortError, PortKind};
+use sluice_ports::{Creation, PortError};
 
 use crate::assemble::write_outcomes;
 use crate::{Journal, Ports};
@@ -59,7 +59,7 @@ impl Offers {
 }
 
 /// Writes the next page if enough chunks are done; says how many more must be before it is worth asking
-/// again. The plan must be sealed: what the source remarks is in the first page's `error`.
+/// again. The first page waits for the sealed plan: what the source remarks is in its `error`.
 pub(crate) async fn offer(
     ports: &Ports,
     journal: &Journal,
@@ -80,7 +80,9 @@ pub(crate) async fn offer(
     let (error, mine) = if let Some(last) = &last {
         (last.error.clone(), None)
     } else {
-        let error = known_from_the_start(ports, journal, record).await?;
+        let Some(error) = known_from_the_start(ports, journal, record).await? else {
+            return Ok(FEWEST);
+        };
         (error.iter().cloned().collect(), error)
     };
     let mut page = ManifestPage {
@@ -178,21 +180,19 @@ async fn unnamed(
     with_files.try_collect().await
 }
 
-/// What is known before anything is exported: what was ignored, and what the source remarks.
+/// What is known before anything is exported: what was ignored, and what the source remarks. `None` as long as
+/// the plan is not sealed.
 async fn known_from_the_start(
     ports: &Ports,
     journal: &Journal,
     record: &JobRecord,
-) -> Result<Option<ManifestFile>, PortError> {
+) -> Result<Option<Option<ManifestFile>>, PortError> {
     let (_, sealed) = journal.plan(&record.name).await?;
-    let sealed = sealed.ok_or_else(|| {
-        PortError::new(
-            PortKind::Transient,
-            "offering files of a job before its plan",
-        )
-    })?;
+    let Some(sealed) = sealed else {
+        return Ok(None);
+    };
     let remarks: Vec<&Issue> = record.ignored.iter().chain(&sealed.issues).collect();
-    write_outcomes(ports, record, &remarks).await
+    write_outcomes(ports, record, &remarks).await.map(Some)
 }
 
 #[cfg(test)]

@@ -157,6 +157,14 @@ fn check(settings: &Settings) -> Result<(), SettingsError> {
         access::check_tenant(name, tenant)?;
         source::check(name, tenant)?;
         rules::check(name, tenant)?;
+        if let Some(base) = &tenant.attachments
+            && !is_base(base)
+        {
+            return conflict(format!(
+                "tenants.{name}.attachments is {base:?}: it must be the https:// or http:// base below which \
+                 Binary/id is found, without query or fragment"
+            ));
+        }
         if tenant.failed_percent > 100 {
             return conflict(format!(
                 "tenants.{name}.failed_percent is {}: it must be 0 to 100",
@@ -165,6 +173,15 @@ fn check(settings: &Settings) -> Result<(), SettingsError> {
         }
     }
     Ok(())
+}
+
+/// Whether something is an address below which others lie, and may stand in JSON as it is.
+fn is_base(text: &str) -> bool {
+    let rest = text
+        .strip_prefix("https://")
+        .or_else(|| text.strip_prefix("http://"));
+    let may = |byte: u8| byte.is_ascii_graphic() && !b"\"\\?#<>@".contains(&byte);
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/') && rest.bytes().all(may))
 }
 
 fn check_telemetry(settings: &Settings) -> Result<(), SettingsError> {
@@ -368,6 +385,31 @@ mod tests {
             if let (Value::Table(all), Some(Value::Table(shown))) = (value, found) {
                 assert_same_keys(shown, all, &format!("{place}{key}."));
             }
+        }
+    }
+
+    #[test]
+    fn r_199_attachments_lie_below_a_base_that_can_stand_in_json() {
+        let with = |base: &str| {
+            from(
+                &format!("[tenants.default]\nsource = \"ndjson:x\"\nattachments = '{base}'"),
+                &[],
+            )
+        };
+        for fine in ["https://ehr.example.org/fhir", "http://127.0.0.1:8080"] {
+            assert!(with(fine).is_ok(), "{fine}");
+        }
+        for wrong in [
+            "",
+            "ehr/fhir",
+            "https://",
+            "https:///x",
+            "https://h/\"",
+            "https://h?x",
+            "https://u@h",
+        ] {
+            let error = with(wrong).unwrap_err().to_string();
+            assert!(error.contains("tenants.default.attachments"), "{error}");
         }
     }
 }

@@ -4,6 +4,7 @@
 //! without, as the AWS SDK takes longer to build than all the rest.
 
 mod access;
+mod attachments;
 mod deployment;
 mod fhir;
 mod open;

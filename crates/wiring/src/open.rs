@@ -15,6 +15,7 @@ use sluice_local::{DirectoryBlobs, FileSink, MemoryIndex, MemoryQueue, StdoutSin
 use sluice_ports::{AuditSink, Blobs, Clock, Entropy, Index, PortError, Queue, Source};
 use sluice_runtime::{Settings, TenantSection};
 
+use crate::attachments::AbsoluteAttachments;
 use crate::{Catalog, Servers};
 
 /// The index that the settings name.
@@ -128,6 +129,22 @@ pub struct OpenSource {
 /// The source of a tenant. Tells `progress` while a folder is read; `indexes` is where the index of a
 /// folder goes that cannot be written to.
 pub async fn source(
+    section: &TenantSection,
+    indexes: &Path,
+    clock: Arc<dyn Clock>,
+    progress: impl Fn(LoadProgress) + Send + Sync + 'static,
+) -> anyhow::Result<OpenSource> {
+    let opened = bare_source(section, indexes, clock, progress).await?;
+    Ok(match &section.attachments {
+        None => opened,
+        Some(base) => OpenSource {
+            source: Arc::new(AbsoluteAttachments::new(opened.source, base)),
+            ..opened
+        },
+    })
+}
+
+async fn bare_source(
     section: &TenantSection,
     indexes: &Path,
     clock: Arc<dyn Clock>,

@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
+use sluice_fhir::Provenances;
 use sluice_fhir::facts::{self, NoResource};
-use sluice_model::Scope;
+use sluice_model::{JobRecord, Scope, Selection};
 
 use super::notes::provenance;
 
@@ -13,6 +14,16 @@ pub(crate) struct Attached {
     matched: HashSet<u64>,
     /// Under which scope those are that were asked for as a type, if they were and if that counts.
     besides: Option<Scope>,
+}
+
+/// The scope of those that are exported whatever they are about, if there are such.
+pub(super) fn besides(record: &JobRecord) -> Option<Scope> {
+    let associated = record.scope.selection.associated?;
+    let widens = associated.besides && associated.provenances == Provenances::Relevant;
+    widens.then(|| Scope {
+        selection: Selection::default(),
+        ..record.scope.clone()
+    })
 }
 
 /// Whether a Provenance is exported.

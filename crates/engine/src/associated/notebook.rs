@@ -1,11 +1,15 @@
 //! Takes notes of what passes through a chunk, and writes them down at its end.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 use sluice_fhir::ResourceType;
 use sluice_fhir::facts::{self, NoResource};
 use sluice_model::{JobRecord, NotesOf, PlannedChunk, Work};
 use sluice_ports::{Block, PortError, PortKind};
 
+use super::attach::{Attached, besides};
+use super::matching::matched;
 use super::notes::{About, Resource, sorted};
 use crate::parts::has_barriers;
 use crate::whole_lines::WholeLines;
@@ -37,6 +41,46 @@ impl Notebook {
             lines: WholeLines::default(),
             page,
         })
+    }
+
+    /// Of what a block of an organized export holds.
+    pub(crate) fn of_block() -> Self {
+        Self {
+            lines: WholeLines::default(),
+            page: Page::Exported(Vec::new()),
+        }
+    }
+
+    /// Of what the Provenances of its patient are about.
+    pub(crate) fn of_provenances() -> Self {
+        Self {
+            lines: WholeLines::default(),
+            page: Page::About(Vec::new(), 0),
+        }
+    }
+
+    /// Whether it notes anything.
+    pub(crate) fn is_empty(&self) -> bool {
+        match &self.page {
+            Page::Exported(resources) => resources.is_empty(),
+            Page::About(about, _) => about.is_empty(),
+        }
+    }
+
+    /// Which Provenances of a patient come along with what the patient's block holds: all that are about it lie in the
+    /// same compartment.
+    pub(crate) fn attached(self, block: Self, record: &JobRecord) -> Result<Attached, PortError> {
+        self.lines.finish()?;
+        block.lines.finish()?;
+        let mut found = HashSet::new();
+        if let (Page::Exported(resources), Page::About(about, survey), Some(associated)) =
+            (block.page, self.page, record.scope.selection.associated)
+        {
+            let about = about.into_iter().map(|note| (note, survey)).collect();
+            let matched = matched(associated.provenances, resources, about);
+            found.extend(matched.into_iter().map(|(_, provenance)| provenance));
+        }
+        Ok(Attached::new(found, besides(record)))
     }
 
     /// Notes what a block is about.

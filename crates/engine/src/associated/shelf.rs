@@ -7,11 +7,11 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use sluice_fhir::Provenances;
-use sluice_model::{Associated, JobRecord, Notes, NotesOf, Receipt, Scope};
+use sluice_model::{Associated, JobRecord, Notes, NotesOf, Receipt};
 use sluice_ports::{Blobs, PortError, PortKind};
 
 use super::BUCKETS;
-use super::attach::Attached;
+use super::attach::{Attached, besides};
 use super::matching::{matched, written};
 use super::notes::{About, Record, Resource, records, table};
 use crate::Journal;
@@ -158,7 +158,6 @@ impl Shelf<'_> {
 
     /// The Provenances of one survey that come along.
     pub(crate) async fn attached(&self, survey: u32) -> Result<Attached, PortError> {
-        let associated = self.associated()?;
         let (first, end) = self.bounds()?;
         let receipts = self.journal.receipts(&self.record.name, |chunk| {
             (first..end).contains(&chunk.ordinal())
@@ -170,12 +169,7 @@ impl Shelf<'_> {
             let (numbers, _) = list.as_chunks();
             matched.extend(numbers.iter().copied().map(u64::from_le_bytes));
         }
-        let widens = associated.besides && associated.provenances == Provenances::Relevant;
-        let besides = widens.then(|| Scope {
-            selection: sluice_model::Selection::default(),
-            ..self.record.scope.clone()
-        });
-        Ok(Attached::new(matched, besides))
+        Ok(Attached::new(matched, besides(self.record)))
     }
 }
 

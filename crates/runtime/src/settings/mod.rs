@@ -276,6 +276,10 @@ pub struct TenantSection {
     /// How the FHIR server is read, if that is the source.
     #[serde(default)]
     pub fhir: FhirSection,
+    /// The FHIR base below which attachments lie that resources have as `Binary/id`; unset, addresses stay as
+    /// they are.
+    #[serde(default)]
+    pub attachments: Option<String>,
     /// How long a finished export's files stay.
     #[serde(default = "day")]
     pub retention_hours: NonZeroU32,
@@ -349,6 +353,7 @@ impl TenantSection {
             clients: BTreeMap::new(),
             weight: one(),
             gzip: false,
+            attachments: None,
             failed_percent: 0,
             rules: RulesSection::default(),
         }

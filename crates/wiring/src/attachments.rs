@@ -1,0 +1,224 @@
+//! Makes the addresses of attachments absolute: what a resource has as `Binary/id` a client of files could not find
+//! (R-199).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt, future::ready};
+use memchr::memmem::Finder;
+use sluice_model::{PlannedChunk, Scope, Slice, Snapshot};
+use sluice_ports::{
+    Block, BlockStream, ByteStream, GroupPage, GroupQuery, PlanStep, PopulationError, PortError,
+    Source,
+};
+
+/// What a relative address begins with, the quote of its string included.
+const RELATIVE: &[u8] = b"\"Binary/";
+
+/// So much of a line that goes on is held back: what tells whether something is an address, and no more.
+const HELD_BACK: usize = 128;
+
+/// A source whose attachments have absolute addresses.
+pub(crate) struct AbsoluteAttachments {
+    source: Arc<dyn Source>,
+    base: Arc<str>,
+}
+
+impl AbsoluteAttachments {
+    /// Below this FHIR base, which has no slash at its end.
+    pub(crate) fn new(source: Arc<dyn Source>, base: &str) -> Self {
+        let base = base.trim_end_matches('/').into();
+        Self { source, base }
+    }
+}
+
+#[async_trait]
+impl Source for AbsoluteAttachments {
+    async fn snapshot(&self) -> Result<Snapshot, PortError> {
+        self.source.snapshot().await
+    }
+
+    async fn check(&self, scope: &Scope) -> Result<(), PopulationError> {
+        self.source.check(scope).await
+    }
+
+    async fn groups(&self, query: &GroupQuery) -> Result<GroupPage, PortError> {
+        self.source.groups(query).await
+    }
+
+    async fn group(&self, id: &str) -> Result<Option<ByteStream>, PortError> {
+        self.source.group(id).await
+    }
+
+    async fn plan(
+        &self,
+        scope: &Scope,
+        target: u64,
+        limit: usize,
+        cursor: Option<&str>,
+    ) -> Result<PlanStep, PortError> {
+        self.source.plan(scope, target, limit, cursor).await
+    }
+
+    async fn remarks(&self, scope: &Scope) -> Result<Vec<sluice_fhir::Issue>, PortError> {
+        self.source.remarks(scope).await
+    }
+
+    async fn read(&self, scope: &Scope, slice: &Slice) -> Result<BlockStream, PortError> {
+        let blocks = self.source.read(scope, slice).await?;
+        if slice.deleted {
+            return Ok(blocks);
+        }
+        let mut rewriting = Rewriting::new(&self.base);
+        let blocks = blocks.filter_map(move |block| {
+            let block = block.map(|block| rewriting.block(block)).transpose();
+            ready(block)
+        });
+        Ok(blocks.boxed())
+    }
+}
+
+/// Rewrites block after block.
+struct Rewriting {
+    base: Arc<str>,
+    relative: Finder<'static>,
+    /// The end of what is there of a line that goes on.
+    held: BytesMut,
+}
+
+impl Rewriting {
+    fn new(base: &Arc<str>) -> Self {
+        Self {
+            base: Arc::clone(base),
+            relative: Finder::new(RELATIVE),
+            held: BytesMut::new(),
+        }
+    }
+
+    /// `None` if all of a piece is held back.
+    fn block(&mut self, block: Block) -> Option<Block> {
+        let ends = block.bytes.last() == Some(&b'\n');
+        let bytes = if self.held.is_empty() {
+            block.bytes
+        } else {
+            self.held.extend_from_slice(&block.bytes);
+            self.held.split().freeze()
+        };
+        let whole = if ends {
+            bytes.len()
+        } else {
+            bytes.len().saturating_sub(HELD_BACK)
+        };
+        let (bytes, held) = self.rewritten(bytes, whole);
+        self.held.extend_from_slice(&held);
+        (!bytes.is_empty()).then_some(Block { bytes, ..block })
+    }
+
+    /// Rewrites what begins before an end, and gives back what it left behind that. Where there is nothing to
+    /// rewrite nothing is copied.
+    fn rewritten(&self, bytes: Bytes, end: usize) -> (Bytes, Bytes) {
+        let mut out = BytesMut::new();
+        let mut copied = 0;
+        for at in self.relative.find_iter(&bytes) {
+            if at >= end || !is_address(&bytes[..at]) {
+                continue;
+            }
+            out.extend_from_slice(&bytes[copied..=at]);
+            out.extend_from_slice(self.base.as_bytes());
+            out.extend_from_slice(b"/");
+            copied = at + 1;
+        }
+        // What was rewritten is not looked at again.
+        let end = end.max(copied);
+        let held = bytes.slice(end..);
+        if out.is_empty() {
+            return (bytes.slice(..end), held);
+        }
+        out.extend_from_slice(&bytes[copied..end]);
+        (out.freeze(), held)
+    }
+}
+
+/// Whether a string that begins behind this is the value of a member `url`. Within a string no quote stands bare, so
+/// nothing that is a text looks like this.
+fn is_address(before: &[u8]) -> bool {
+    let before = before.trim_ascii_end();
+    let Some(before) = before.strip_suffix(b":") else {
+        return false;
+    };
+    let before = before.trim_ascii_end().strip_suffix(b"\"url\"");
+    before.is_some_and(|before| before.last() != Some(&b'\\'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sluice_fhir::ResourceType;
+
+    const BASE: &str = "https://ehr.example.org/fhir";
+
+    fn block(bytes: &[u8]) -> Block {
+        Block {
+            kind: ResourceType::GROUP,
+            bytes: Bytes::copy_from_slice(bytes),
+            lines: u64::try_from(bytes.iter().filter(|byte| **byte == b'\n').count()).unwrap(),
+        }
+    }
+
+    fn through(pieces: &[&[u8]]) -> String {
+        let mut rewriting = Rewriting::new(&BASE.into());
+        let blocks = pieces
+            .iter()
+            .filter_map(|piece| rewriting.block(block(piece)));
+        let bytes: Vec<Bytes> = blocks.map(|block| block.bytes).collect();
+        assert!(rewriting.held.is_empty());
+        String::from_utf8(bytes.concat()).unwrap()
+    }
+
+    const LINE: &str = concat!(
+        r#"{"resourceType":"DocumentReference","id":"d","text":"\"url\":\"Binary/no","x":"Binary/no","#,
+        r#""extension":[{"url":"ombCategory"}],"content":[{"attachment":{"url":"Binary/a"}},{"attachment":{"url" : "Binary/b?c"}},"#,
+        r#"{"attachment":{"url":"https://elsewhere/Binary/c"}}],"y\"url":"Binary/no"}"#
+    );
+
+    fn expected() -> String {
+        LINE.replace(r#""url":"Binary/a"#, &format!(r#""url":"{BASE}/Binary/a"#))
+            .replace(
+                r#""url" : "Binary/b"#,
+                &format!(r#""url" : "{BASE}/Binary/b"#),
+            )
+    }
+
+    #[test]
+    fn r_199_relative_addresses_of_attachments_become_absolute_and_nothing_else_changes() {
+        let line = format!("{LINE}\n");
+        assert_eq!(through(&[line.as_bytes()]), format!("{}\n", expected()));
+        let two = format!("{LINE}\n{LINE}\n");
+        assert_eq!(
+            through(&[two.as_bytes()]),
+            format!("{0}\n{0}\n", expected())
+        );
+    }
+
+    #[test]
+    fn a_line_may_come_in_any_pieces() {
+        let line = format!("{LINE}{}\n", " ".repeat(300));
+        let want = format!("{}{}\n", expected(), " ".repeat(300));
+        for cut in 1..line.len() {
+            let (first, second) = line.as_bytes().split_at(cut);
+            assert_eq!(through(&[first, second]), want, "cut at {cut}");
+        }
+        let single: Vec<&[u8]> = line.as_bytes().chunks(1).collect();
+        assert_eq!(through(&single), want);
+    }
+
+    #[test]
+    fn what_has_nothing_to_rewrite_is_not_copied() {
+        let given = block(b"{\"url\":\"x\"}\n");
+        let mut rewriting = Rewriting::new(&BASE.into());
+        let left = rewriting.block(given.clone()).unwrap();
+        assert_eq!(left, given);
+        assert_eq!(left.bytes.as_ptr(), given.bytes.as_ptr());
+    }
+}
