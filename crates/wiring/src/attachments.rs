@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt, future::ready};
 use memchr::memmem::Finder;
-use sluice_model::{PlannedChunk, Scope, Slice, Snapshot};
+use sluice_model::{Scope, Slice, Snapshot};
 use sluice_ports::{
     Block, BlockStream, ByteStream, GroupPage, GroupQuery, PlanStep, PopulationError, PortError,
     Source,
