@@ -2,6 +2,7 @@
 //! compartment, and no block is torn that fits into a file.
 #![expect(clippy::unwrap_used, reason = "what surprises a test should end it")]
 
+mod property;
 mod rig;
 
 use std::collections::{BTreeMap, BTreeSet};

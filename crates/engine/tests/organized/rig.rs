@@ -12,8 +12,8 @@ use sluice_model::{
     Form, JobId, JobRecord, JobRef, JobState, Lane, Manifest, Scope, Selection, Snapshot, Version,
     layout,
 };
-use sluice_ports::{Blobs, Clock};
-use sluice_testkit::{PausedClock, SeededEntropy, SmallSource};
+use sluice_ports::{Blobs, Clock, Source};
+use sluice_testkit::{PausedClock, SeededEntropy};
 
 /// How a job is asked for and cut.
 #[derive(Clone)]
@@ -79,7 +79,7 @@ impl FoundBlock {
 }
 
 /// Runs a job over a source to its end.
-pub(crate) async fn run(source: SmallSource, asked: &Asked) -> Done {
+pub(crate) async fn run(source: impl Source + 'static, asked: &Asked) -> Done {
     let blobs: Arc<dyn Blobs> = Arc::new(MemoryBlobs::default());
     let clock = Arc::new(PausedClock::default());
     let ports = Ports {
@@ -90,6 +90,7 @@ pub(crate) async fn run(source: SmallSource, asked: &Asked) -> Done {
         entropy: Arc::new(SeededEntropy::new(1)),
         metrics: Metrics::default(),
     };
+    let snapshot = source.snapshot().await.unwrap();
     let tenant = Tenant {
         source: Arc::new(source),
         policy: Policy {
@@ -101,7 +102,7 @@ pub(crate) async fn run(source: SmallSource, asked: &Asked) -> Done {
         access: Arc::default(),
     };
     let tenants: Tenants = [("one".parse().unwrap(), tenant)].into_iter().collect();
-    let (journal, record) = (Journal::new(blobs.clone()), record(&clock, asked));
+    let (journal, record) = (Journal::new(blobs.clone()), record(&clock, snapshot, asked));
     let job = record.name.clone();
     let key = layout::job_record(&job);
     journal.create(&key, &record).await.unwrap();
@@ -132,7 +133,7 @@ pub(crate) async fn run(source: SmallSource, asked: &Asked) -> Done {
     }
 }
 
-fn record(clock: &PausedClock, asked: &Asked) -> JobRecord {
+fn record(clock: &PausedClock, snapshot: Snapshot, asked: &Asked) -> JobRecord {
     let now = clock.now();
     JobRecord {
         v: Version::SECOND,
@@ -149,10 +150,7 @@ fn record(clock: &PausedClock, asked: &Asked) -> JobRecord {
             since: asked.since,
             until: None,
             patients: None,
-            snapshot: Snapshot {
-                time: now,
-                token: String::new(),
-            },
+            snapshot,
         },
         form: Form {
             organize: Some(ResourceType::PATIENT),

@@ -150,7 +150,7 @@ async fn r_086_r_087_other_types_are_ignored_under_lenient_handling_and_told() {
 #[actix_web::test]
 async fn t_046_pages_are_organized_alike_and_hold_whole_blocks() {
     let mut site = Site::quiet();
-    site.serve(SmallSource::of(40, 70));
+    site.serve(SmallSource::of(300, 60));
     let path = format!("{EXPORT}?{QUERY}&allowPartialManifests=true");
     let started = site.get(&path).await;
     let status = started.header("content-location").to_owned();
