@@ -30,11 +30,12 @@ const REFRESHES: u32 = 3;
 pub struct Summary {
     /// Files.
     pub files: usize,
-    /// Resources, what is in the error and deleted files not counted.
+    /// Resources, what is in the error and deleted files not counted; the header of each block is one, if files are
+    /// organized in such.
     pub resources: u64,
     /// Bytes in all files.
     pub bytes: u64,
-    /// Resources by type, from the names of the files.
+    /// Resources by type, from the names of the files; of files of blocks, by what these are about.
     pub per_type: BTreeMap<String, u64>,
     /// Lines of the error files.
     pub outcomes: u64,

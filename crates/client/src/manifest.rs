@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use crate::ExportError;
 
+/// What the names of files of blocks have behind the type that blocks are about.
+const BLOCKS: &str = "-blocks";
+
 /// A manifest, as any version of the guide writes it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -16,6 +19,10 @@ pub struct Manifest {
     /// Whether files need the access token.
     #[serde(default)]
     pub requires_access_token: bool,
+    /// By the resources of which type the data is organized: its files then have no type, and a block that goes on
+    /// in another file is of no concern here, for that file is listed too.
+    #[serde(default)]
+    pub output_organized_by: Option<String>,
     /// The data.
     #[serde(default, deserialize_with = "or_none")]
     pub output: Vec<Entry>,
@@ -129,13 +136,15 @@ impl Manifest {
     /// Every file with its name here: by type, numbered in the order of the manifest, which never
     /// changes, so that a later run finds them again.
     pub(crate) fn wanted(&self) -> Result<Vec<Wanted>, ExportError> {
+        let by = self.output_organized_by.as_deref();
+        let (default, suffix) = by.map_or(("Resource", ""), |kind| (kind, BLOCKS));
         let lists = [
-            ("", "Resource", &self.output),
-            ("error/", "OperationOutcome", &self.messages()),
-            ("deleted/", "Bundle", &self.deleted),
+            ("", default, suffix, &self.output),
+            ("error/", "OperationOutcome", "", &self.messages()),
+            ("deleted/", "Bundle", "", &self.deleted),
         ];
         let mut wanted = Vec::new();
-        for (folder, default, entries) in lists {
+        for (folder, default, suffix, entries) in lists {
             let mut numbers: BTreeMap<&str, u32> = BTreeMap::new();
             for entry in entries {
                 let kind = entry.kind.as_deref().unwrap_or(default);
@@ -149,7 +158,7 @@ impl Manifest {
                 let number = numbers.entry(kind).or_default();
                 *number += 1;
                 wanted.push(Wanted {
-                    name: format!("{folder}{kind}.{number}.ndjson"),
+                    name: format!("{folder}{kind}{suffix}.{number}.ndjson"),
                     entry: entry.clone(),
                 });
             }
@@ -181,6 +190,31 @@ mod tests {
         assert_eq!(wanted[1].name, "Patient.2.ndjson");
         assert_eq!(wanted[2].name, "deleted/Bundle.1.ndjson");
         assert!(wanted[1].is_data() && !wanted[2].is_data());
+    }
+
+    #[test]
+    fn r_144_files_of_blocks_are_named_by_what_blocks_are_about() {
+        let manifest = |by: &str| -> Manifest {
+            serde_json::from_value(serde_json::json!({
+                "transactionTime": "2026-03-01T00:00:00Z",
+                "outputOrganizedBy": by,
+                "output": [{ "url": "http://h/1", "continuesInFile": "http://h/2" }, { "url": "http://h/2" }],
+                "deleted": [{ "type": "Bundle", "url": "http://h/d" }],
+            }))
+            .unwrap()
+        };
+        let wanted = manifest("Patient").wanted().unwrap();
+        let names: Vec<&str> = wanted.iter().map(|file| file.name.as_str()).collect();
+        assert_eq!(
+            names,
+            [
+                "Patient-blocks.1.ndjson",
+                "Patient-blocks.2.ndjson",
+                "deleted/Bundle.1.ndjson"
+            ]
+        );
+        assert!(wanted[1].is_data());
+        assert!(manifest("../x").wanted().is_err());
     }
 
     #[test]

@@ -107,7 +107,7 @@ async fn complete(
         output: gathered.output,
         deleted: gathered.deleted,
         error: offered.error.into_iter().chain(error.clone()).collect(),
-        v: Version::lowest(offered.pages == 0),
+        v: Version::lowest(offered.pages == 0 && record.form.organize.is_none()),
         pages_before: offered.pages,
         ..ended(ports, record, policy)
     };
@@ -137,9 +137,10 @@ pub(crate) async fn fail(
 fn ended(ports: &Ports, record: &JobRecord, policy: &Policy) -> Manifest {
     let now = ports.clock.now();
     Manifest {
-        v: Version::lowest(!record.form.partial),
+        v: Version::lowest(!record.form.partial && record.form.organize.is_none()),
         transaction_time: record.scope.snapshot.time,
         request: record.url.clone(),
+        organized_by: record.form.organize,
         output: Vec::new(),
         deleted: Vec::new(),
         error: Vec::new(),
@@ -233,6 +234,7 @@ pub(crate) async fn write_outcomes(
         sha256: hex::encode(Sha256::digest(&body)),
         gzip: None,
         severities: severities(record, issues),
+        continues_in: None,
     };
     match ports.blobs.create(&file.key, Bytes::from(body)).await? {
         Creation::Created => Ok(Some(file)),

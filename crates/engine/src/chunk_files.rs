@@ -1,6 +1,8 @@
 //! Writes the blocks of a chunk to files: one type a file, ended between lines once large enough,
 //! counted and hashed as written, and packed if the tenant wants that.
 
+mod blocks;
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
@@ -43,12 +45,14 @@ pub(crate) struct ChunkFiles {
 struct OpenFile {
     writer: Box<dyn BlobWriter>,
     file: WrittenFile,
-    work: Work,
+    digesting: Digesting,
+    /// Bytes at its beginning after which it may not end.
+    begins: u64,
     between_lines: bool,
 }
 
 /// What another thread does with each block.
-struct Work {
+struct Digesting {
     hash: Sha256,
     packing: Option<Packing>,
 }
@@ -60,14 +64,14 @@ struct Packing {
 }
 
 /// What came of a block.
-struct Worked {
-    work: Work,
+struct Digested {
+    digesting: Digesting,
     lines: u64,
     /// What is to be stored instead of the block.
     packed: Option<Bytes>,
 }
 
-impl Work {
+impl Digesting {
     fn new(gzip: bool) -> Self {
         Self {
             hash: Sha256::new(),
@@ -79,7 +83,7 @@ impl Work {
         }
     }
 
-    fn block(mut self, bytes: &Bytes) -> std::io::Result<Worked> {
+    fn block(mut self, bytes: &Bytes) -> std::io::Result<Digested> {
         self.hash.update(bytes);
         let lines = memchr::memchr_iter(b'\n', bytes).count();
         let packed = match &mut self.packing {
@@ -90,8 +94,8 @@ impl Work {
             }
             None => None,
         };
-        Ok(Worked {
-            work: self,
+        Ok(Digested {
+            digesting: self,
             lines: u64::try_from(lines).unwrap_or(u64::MAX),
             packed,
         })
@@ -193,12 +197,14 @@ impl ChunkFiles {
             sha256: String::new(),
             gzip: None,
             severities: Vec::new(),
+            continues_in: None,
             key,
         };
         Ok(OpenFile {
             writer: self.blobs.start(&file.key).await?,
             file,
-            work: Work::new(self.form.gzip),
+            digesting: Digesting::new(self.form.gzip),
+            begins: 0,
             between_lines: true,
         })
     }
@@ -211,8 +217,8 @@ impl ChunkFiles {
             open.writer.abort().await?;
             return Err(broken("ending a file in the middle of a line"));
         }
-        open.file.sha256 = hex::encode(open.work.hash.finalize());
-        if let Some(packing) = open.work.packing {
+        open.file.sha256 = hex::encode(open.digesting.hash.finalize());
+        if let Some(packing) = open.digesting.packing {
             let packed = tokio::task::spawn_blocking(move || packing.finish()).await;
             let (end, packed) = packed.map_err(broken_off)?.map_err(broken_off)?;
             open.writer.write(end).await?;
@@ -241,6 +247,9 @@ impl OpenFile {
         if self.file.kind != kind {
             return 0;
         }
+        if self.file.bytes == self.begins {
+            return first_piece(bytes, form.limit.saturating_sub(self.begins));
+        }
         if form.strict && bytes.last() != Some(&b'\n') {
             return 0;
         }
@@ -249,28 +258,28 @@ impl OpenFile {
 
     /// Another thread counts, hashes and packs; a plain block is written meanwhile.
     async fn write(&mut self, bytes: Bytes) -> Result<u64, PortError> {
-        let (work, block) = (
-            std::mem::replace(&mut self.work, Work::new(false)),
+        let (digesting, block) = (
+            std::mem::replace(&mut self.digesting, Digesting::new(false)),
             bytes.clone(),
         );
-        let is_plain = work.packing.is_none();
+        let is_plain = digesting.packing.is_none();
         self.between_lines = bytes.last() == Some(&b'\n');
         self.file.bytes += length(&bytes);
-        let work = tokio::task::spawn_blocking(move || work.block(&block));
-        let worked = if is_plain {
-            let (written, worked) = tokio::join!(self.writer.write(bytes), work);
+        let work = tokio::task::spawn_blocking(move || digesting.block(&block));
+        let digested = if is_plain {
+            let (written, digested) = tokio::join!(self.writer.write(bytes), work);
             written?;
-            worked
+            digested
         } else {
             work.await
         };
-        let worked = worked.map_err(broken_off)?.map_err(broken_off)?;
-        if let Some(packed) = worked.packed.filter(|packed| !packed.is_empty()) {
+        let digested = digested.map_err(broken_off)?.map_err(broken_off)?;
+        if let Some(packed) = digested.packed.filter(|packed| !packed.is_empty()) {
             self.writer.write(packed).await?;
         }
-        self.work = worked.work;
-        self.file.count += worked.lines;
-        Ok(worked.lines)
+        self.digesting = digested.digesting;
+        self.file.count += digested.lines;
+        Ok(digested.lines)
     }
 }
 

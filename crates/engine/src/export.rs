@@ -1,5 +1,7 @@
 //! Step 4. Exports one chunk: reads its slice, writes its files, and commits with a receipt.
 
+mod organized;
+
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
@@ -185,9 +187,13 @@ impl Export {
         let notes_key = layout::notes(&folder);
         let mut files = ChunkFiles::new(self.ports.blobs.clone(), folder, form);
         let mut beside = Beside::default();
-        let write = self.write(task, &mut files, &mut beside);
-        let write = tokio::time::timeout(self.limits.deadline, write);
-        let written = match write.await {
+        let write = async {
+            match task.planned.work {
+                Work::Organize => self.organize(task, &mut files, &mut beside.told).await,
+                _ => self.write(task, &mut files, &mut beside).await,
+            }
+        };
+        let written = match tokio::time::timeout(self.limits.deadline, write).await {
             Ok(written) => written,
             Err(late) => Err(PortError::transient("exporting a chunk in time", late)),
         };
@@ -250,13 +256,7 @@ impl Export {
         let (source, slice) = (&task.tenant.source, &task.planned.slice);
         let scope = &task.record.scope;
         check(scope, slice)?;
-        let every = self.limits.progress_every;
-        let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut watch = Watch {
-            ticks,
-            so_far: Tally::default(),
-        };
+        let mut watch = self.watch();
         let Some(prepared) = self.beside(task, &mut watch, self.prepare(task)).await else {
             return Ok(false);
         };
@@ -334,6 +334,16 @@ impl Export {
         })
     }
 
+    fn watch(&self) -> Watch {
+        let every = self.limits.progress_every;
+        let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Watch {
+            ticks,
+            so_far: Tally::default(),
+        }
+    }
+
     /// Works, and says so now and then however long the work takes; `None` when there is no more
     /// use in it.
     async fn beside<T>(
@@ -400,14 +410,17 @@ impl Export {
         } else {
             (written.files, Vec::new())
         };
+        let planned = &task.planned;
+        let is_more = planned.work == Work::Organize;
         let receipt = Receipt {
-            v: Version::lowest(written.notes.is_none()),
+            v: Version::lowest(written.notes.is_none() && !is_more),
             chunk: task.chunk,
             attempt,
             files,
             deleted,
             issues: written.issues,
             notes: written.notes,
+            planned_bytes: is_more.then_some(planned.expected.bytes),
             failure: None,
         };
         let job = &task.record.name;
@@ -498,6 +511,7 @@ impl Export {
             deleted: Vec::new(),
             issues: Vec::new(),
             notes: None,
+            planned_bytes: None,
             failure: Some(Issue::error(IssueCode::Incomplete, text)),
         };
         let key = layout::receipt(job, chunk);

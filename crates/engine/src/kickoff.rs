@@ -225,6 +225,7 @@ impl Kickoff {
     ) -> Result<JobRecord, KickoffError> {
         let mut types = types(&request, tenant)?;
         let associated = associated(&request, &mut types)?;
+        let organize = organize(&request, &types)?;
         let scope = Scope {
             types,
             level: request.level,
@@ -245,6 +246,7 @@ impl Kickoff {
             maximum_file: request.asked.maximum_file,
             guide: request.guide,
             partial: request.asked.partial_manifests,
+            organize,
         };
         Ok(JobRecord {
             v: Version::lowest(scope.selection.is_everything() && form.is_plain()),
@@ -395,6 +397,17 @@ fn associated(
         provenances,
         besides,
     }))
+}
+
+/// What files are organized by, which heads each block: the token must open it.
+fn organize(
+    request: &KickoffRequest,
+    types: &[ResourceType],
+) -> Result<Option<ResourceType>, KickoffError> {
+    match request.asked.organize {
+        Some(kind) if !types.contains(&kind) => Err(KickoffError::NotGranted(vec![kind])),
+        organize => Ok(organize),
+    }
 }
 
 /// What an export without `_type` contains. Groups go with the system level only.

@@ -26,6 +26,7 @@ mod journal;
 mod kickoff;
 mod metrics;
 mod offer;
+mod organize;
 mod orphans;
 mod pages;
 mod parts;

@@ -160,6 +160,7 @@ fn next(ports: &Ports, record: &JobRecord, last: Option<&ManifestPage>) -> Manif
         page: last.map_or(1, |last| last.page + 1),
         transaction_time: record.scope.snapshot.time,
         request: record.url.clone(),
+        organized_by: record.form.organize,
         output: Vec::new(),
         deleted: Vec::new(),
         error: Vec::new(),

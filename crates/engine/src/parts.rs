@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sluice_model::{JobRecord, PlannedChunk, Scope, Slice, Tally, Work};
 use sluice_ports::{PlanStep, PortError, Source, foreign};
 
-use crate::associated;
+use crate::{associated, organize};
 
 /// A part of a plan.
 #[derive(Clone, Debug)]
@@ -70,7 +70,8 @@ pub(crate) struct Step {
 /// The parts of a job's plan, where the tenant's chunks aim at so many bytes.
 pub(crate) fn parts(record: &JobRecord, target: u64) -> Vec<Part<'_>> {
     let target = record.form.chunk_bytes(target);
-    if let Some(parts) = associated::parts(record, target) {
+    let special = organize::parts(record, target).or_else(|| associated::parts(record, target));
+    if let Some(parts) = special {
         return parts;
     }
     vec![Part {
@@ -80,6 +81,11 @@ pub(crate) fn parts(record: &JobRecord, target: u64) -> Vec<Part<'_>> {
         target,
         waits: false,
     }]
+}
+
+/// Whether a plan is the source's own: all of it, to be read as it comes.
+pub(crate) fn is_plain(parts: &[Part<'_>]) -> bool {
+    matches!(parts, [part] if part.cuts == Cuts::All && part.work.is_read())
 }
 
 /// Whether some chunks of a job wait for others to end.
@@ -108,8 +114,10 @@ pub(crate) async fn step(
     limit: usize,
     cursor: Option<&str>,
 ) -> Result<Step, PortError> {
-    // One part's cursor is the source's own.
-    if let [part] = parts {
+    // Its cursor is the source's own, too.
+    if let [part] = parts
+        && is_plain(parts)
+    {
         let planned = source.plan(&part.scope, part.target, limit, cursor).await?;
         let barriers = Vec::new();
         return Ok(Step { planned, barriers });

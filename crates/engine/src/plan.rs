@@ -6,7 +6,7 @@
 use sluice_model::{CHUNKS_PER_PAGE, JobRecord, PlanPage, Sealed, Tally, Version, layout};
 use sluice_ports::{Creation, Planned, PortError};
 
-use crate::parts::{parts, step};
+use crate::parts::{is_plain, parts, step};
 use crate::{Journal, Tenant};
 
 /// The plan of a job as far as there is one.
@@ -94,7 +94,7 @@ pub(crate) async fn plan_page(
         expected_so_far += chunk.expected;
     }
     let page = PlanPage {
-        v: Version::lowest(parts.len() == 1),
+        v: Version::lowest(is_plain(&parts)),
         page: last.map_or(1, |last| last.page + 1),
         chunks,
         next,

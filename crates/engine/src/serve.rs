@@ -135,9 +135,10 @@ impl Owned {
     }
 
     /// Whether the token opens a file. Bundles of deletions name ids of any of the job's types
-    /// (T-032); nothing else is a Bundle.
+    /// (T-032); nothing else is a Bundle. Blocks hold resources of any of them.
     fn opens(&self, caller: &Caller, file: &ManifestFile) -> bool {
-        if file.kind == ResourceType::BUNDLE {
+        let holds_any = file.kind == ResourceType::BUNDLE || self.form.organize == Some(file.kind);
+        if holds_any {
             self.opens_all(caller)
         } else {
             caller.may_export_type(file.kind)

@@ -4,7 +4,7 @@ use sluice_fhir::{Issue, OperationOutcome};
 use sluice_ports::{Block, PortError};
 
 /// The most issues of one chunk.
-const MOST: usize = 100;
+pub(crate) const MOST: usize = 100;
 
 /// Adds the issues of a block of outcomes, as far as there is room.
 pub(crate) fn listen(block: &Block, told: &mut Vec<Issue>) -> Result<(), PortError> {

@@ -437,6 +437,7 @@ fn manifest(record: &JobRecord, expires_at: sluice_fhir::Instant) -> Manifest {
         v: Version::default(),
         transaction_time: record.scope.snapshot.time,
         request: record.url.clone(),
+        organized_by: None,
         output: Vec::new(),
         deleted: Vec::new(),
         error: Vec::new(),

@@ -280,7 +280,7 @@ fn parameters(server: &Server<'_>, level: &Level) -> Vec<Value> {
     list
 }
 
-fn associating() -> [Value; 2] {
+fn associating() -> [Value; 3] {
     [
         input(
             "includeAssociatedData",
@@ -288,6 +288,12 @@ fn associating() -> [Value; 2] {
             "code",
             "LatestProvenanceResources or RelevantProvenanceResources: the newest Provenance about each exported \
              resource, or all of them.",
+        ),
+        input(
+            "organizeOutputBy",
+            "1",
+            "string",
+            "Patient: files hold a block for each patient instead of one type each.",
         ),
         input(
             "allowPartialManifests",

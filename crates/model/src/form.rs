@@ -1,7 +1,7 @@
 //! How a client wants the files of its export, and the answers about it.
 
 use serde::{Deserialize, Serialize};
-use sluice_fhir::Guide;
+use sluice_fhir::{Guide, ResourceType};
 
 /// Settled at kick-off: later requests for the job say nothing of it (T-038).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct Form {
     /// `allowPartialManifests`: files are offered while the job runs, page by page (R-088).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub partial: bool,
+    /// `organizeOutputBy`: files hold a block for each resource of this type (R-085).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organize: Option<ResourceType>,
 }
 
 /// The most that a wish for large files makes of a chunk, which must end well within a worker's time.
@@ -81,6 +84,16 @@ mod tests {
     fn a_plain_form_takes_no_room() {
         assert_eq!(serde_json::to_string(&Form::default()).unwrap(), "{}");
         assert!(Form::default().is_plain());
+    }
+
+    /// R-085: who would not know of blocks must not touch the job.
+    #[test]
+    fn a_job_of_blocks_is_none_of_the_first_version() {
+        let organized: Form = serde_json::from_str(r#"{"organize":"Patient"}"#).unwrap();
+        assert_eq!(organized.organize, Some(ResourceType::PATIENT));
+        assert!(!organized.is_plain());
+        let text = serde_json::to_string(&organized).unwrap();
+        assert_eq!(text, r#"{"organize":"Patient"}"#);
     }
 
     /// R-088: who would not know of pages must not touch the job.

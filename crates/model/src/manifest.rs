@@ -2,7 +2,7 @@
 //! from them each time they are served.
 
 use serde::{Deserialize, Serialize};
-use sluice_fhir::{Instant, Issue};
+use sluice_fhir::{Instant, Issue, ResourceType};
 
 use crate::{Chunks, Version, WrittenFile};
 
@@ -18,6 +18,9 @@ pub struct Manifest {
     pub transaction_time: Instant,
     /// The kick-off URL.
     pub request: String,
+    /// By the resources of which type its data is organized in blocks.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organized_by: Option<ResourceType>,
     /// The data, in plan order.
     pub output: Vec<ManifestFile>,
     /// Files of Bundles that name what was deleted, in plan order.
@@ -61,6 +64,9 @@ pub struct ManifestPage {
     pub transaction_time: Instant,
     /// The kick-off URL.
     pub request: String,
+    /// By the resources of which type its data is organized in blocks, on every page the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organized_by: Option<ResourceType>,
     /// Data, in plan order.
     pub output: Vec<ManifestFile>,
     /// Files of Bundles that name what was deleted, in plan order.
@@ -90,6 +96,7 @@ impl ManifestPage {
             v: self.v,
             transaction_time: self.transaction_time,
             request: self.request.clone(),
+            organized_by: self.organized_by,
             output: self.output.clone(),
             deleted: self.deleted.clone(),
             error: self.error.clone(),

@@ -8,7 +8,7 @@ use crate::{AttemptId, ChunkId, Tally, Version};
 /// A finished data file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WrittenFile {
-    /// The type of every line.
+    /// The type of every line; where files are organized by a type, that one.
     #[serde(rename = "type")]
     pub kind: ResourceType,
     /// Its object key.
@@ -25,6 +25,9 @@ pub struct WrittenFile {
     /// Issues of each severity in it, if it holds outcomes and the manifest tells of that.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub severities: Vec<SeverityCount>,
+    /// The object key of the file that goes on with its last block, if that block goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub continues_in: Option<String>,
 }
 
 /// How many issues of a file have a severity.
@@ -93,13 +96,17 @@ pub struct Receipt {
     /// What it noted for chunks that wait for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notes: Option<Notes>,
+    /// Bytes of what was planned, where that is not what is written: of a chunk that writes what belongs to its
+    /// resources besides them. Progress is counted by these.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub planned_bytes: Option<u64>,
     /// Why the chunk was given up; it then has no files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub failure: Option<Issue>,
 }
 
 impl Receipt {
-    /// What the chunk yielded. What names deleted resources is bytes, but no resources.
+    /// What the chunk yielded, in the bytes that were expected of it. What names deleted resources is bytes, but no resources.
     pub fn tally(&self) -> Tally {
         let mut sum = Tally::default();
         for file in &self.files {
@@ -111,6 +118,7 @@ impl Receipt {
         for file in &self.deleted {
             sum.bytes += file.bytes;
         }
+        sum.bytes = self.planned_bytes.unwrap_or(sum.bytes);
         sum
     }
 }

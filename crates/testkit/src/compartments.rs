@@ -200,12 +200,51 @@ impl Case {
         }
     }
 
+    /// The types that are asked for, and Patient.
+    pub fn types_with_patient(&self) -> Vec<ResourceType> {
+        let mut types = types(&self.types);
+        types.push(ResourceType::PATIENT);
+        types.sort_unstable();
+        types.dedup();
+        types
+    }
+
+    /// Of each patient, or of each member of the Group, by id: the Patient, and what is asked for of all else in the
+    /// compartment.
+    pub fn blocks(&self, of_members: bool) -> Vec<(String, String, BTreeSet<String>)> {
+        let (owners, members) = (self.owners(), self.members());
+        let patients = (0..PATIENTS).filter(|p| !of_members || members.contains(p));
+        let block = |p: usize| {
+            let is_theirs =
+                |n: &usize| *n >= PATIENTS && owners[*n].contains(&p) && self.is_asked(*n);
+            let theirs = (0..self.resources.len()).filter(is_theirs);
+            let lines = theirs.map(|n| self.line(n)).collect();
+            (format!("r{p}"), self.line(p), lines)
+        };
+        patients.map(block).collect()
+    }
+
+    /// What is in no compartment.
+    pub fn nobodys(&self) -> BTreeSet<String> {
+        let owners = self.owners();
+        let nobodys = (0..self.resources.len()).filter(|n| owners[*n].is_empty());
+        nobodys.map(|n| self.line(n)).collect()
+    }
+
+    fn is_asked(&self, n: usize) -> bool {
+        let resource = self.resources.get(n);
+        resource.is_some_and(|resource| self.types.contains(&KINDS[resource.kind]))
+    }
+
+    /// The patients of the Group who are there.
+    fn members(&self) -> BTreeSet<usize> {
+        let members = self.members.iter().chain(&self.nested).copied();
+        members.filter(|p| *p < PATIENTS).collect()
+    }
+
     /// What an export of a cohort takes.
     fn taken(&self, cohort: &BTreeSet<usize>) -> BTreeSet<usize> {
-        let asked = |n: &usize| {
-            let resource = self.resources.get(*n);
-            resource.is_some_and(|resource| self.types.contains(&KINDS[resource.kind]))
-        };
+        let asked = |n: &usize| self.is_asked(*n);
         let owners = self.owners();
         let all = (0..self.resources.len()).filter(asked);
         let mut taken: BTreeSet<usize> = all.filter(|n| !owners[*n].is_disjoint(cohort)).collect();
@@ -242,11 +281,9 @@ impl Case {
         );
 
         let all: BTreeSet<usize> = (0..PATIENTS).collect();
-        let members = self.members.iter().chain(&self.nested).copied();
-        let members: BTreeSet<usize> = members.filter(|p| *p < PATIENTS).collect();
         for (level, cohort) in [
             (Level::Patient, all),
-            (Level::Group("outer".to_owned()), members),
+            (Level::Group("outer".to_owned()), self.members()),
         ] {
             let mut scope = scope(source, level).await;
             scope.types = asked.clone();

@@ -1,5 +1,6 @@
 //! A source of a few made-up lines, cut as finely as asked.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,15 +9,18 @@ use futures::StreamExt;
 use sluice_fhir::{Instant, Issue, IssueCode, Level, OperationOutcome, Reference, ResourceType};
 use sluice_model::{PlannedChunk, Scope, Slice, Snapshot, Tally, Work};
 use sluice_ports::{
-    Block, BlockStream, ByteStream, DeletedBundles, GroupPage, GroupQuery, PlanStep,
+    BLOCK, Block, BlockStream, ByteStream, DeletedBundles, GroupPage, GroupQuery, PlanStep,
     PopulationError, PortError, PortKind, Source,
 };
 use tokio::sync::Semaphore;
 
 /// Lines by type; the level does not matter, and one Group, `everyone`, has all of them. So it is
-/// with times: all lines changed after any `_since`, and all deletions happened after it.
+/// with times: all lines but the old ones changed after any `_since`, and all deletions happened after it. Where
+/// patients are named, whose a line is shows in its text.
 pub struct SmallSource {
     lines: Vec<(ResourceType, String)>,
+    /// Lines that changed before any `_since`.
+    old: BTreeSet<String>,
     /// Types and ids, sorted.
     deleted: Vec<(ResourceType, String)>,
     remarks: Vec<Issue>,
@@ -78,6 +82,7 @@ impl SmallSource {
         }
         Self {
             lines,
+            old: BTreeSet::new(),
             deleted: Vec::new(),
             remarks: Vec::new(),
             reading: Reading::Works,
@@ -114,6 +119,20 @@ impl SmallSource {
         self
     }
 
+    /// With one more resource, a line.
+    #[must_use]
+    pub fn holding(mut self, kind: ResourceType, line: &str) -> Self {
+        self.lines.push((kind, line.to_owned()));
+        self
+    }
+
+    /// Where a line changed before any `_since`.
+    #[must_use]
+    pub fn unchanged(mut self, line: &str) -> Self {
+        self.old.insert(line.to_owned());
+        self
+    }
+
     /// Without these resources (`Type/id`) any more: an export with `_since` says so.
     #[must_use]
     pub fn deleting(mut self, names: &[&str]) -> Self {
@@ -134,10 +153,26 @@ impl SmallSource {
         lines
     }
 
+    fn is_wanted(&self, scope: &Scope, at: usize) -> bool {
+        let (kind, line) = &self.lines[at];
+        let is_old = scope.since.is_some() && self.old.contains(line);
+        let is_whose = |id: &String| {
+            let told = if *kind == ResourceType::PATIENT {
+                format!(r#""id":"{id}""#)
+            } else {
+                format!(r#""Patient/{id}""#)
+            };
+            line.contains(&told)
+        };
+        let patients = scope.patients.as_ref();
+        let is_theirs = patients.is_none_or(|ids| ids.iter().any(is_whose));
+        scope.types.contains(kind) && !is_old && is_theirs
+    }
+
     /// The next run of lines of one type with about `target` bytes, and where it ends. What was
     /// deleted is a last one, as if it were one line more.
     fn cut(&self, scope: &Scope, from: usize, target: u64) -> Option<(usize, PlannedChunk)> {
-        let wanted = |at: &usize| scope.types.contains(&self.lines[*at].0);
+        let wanted = |at: &usize| self.is_wanted(scope, *at);
         let Some(start) = (from..self.lines.len()).find(wanted) else {
             let chunk = self.deletions(scope).filter(|_| from <= self.lines.len());
             return chunk.map(|chunk| (self.lines.len() + 1, chunk));
@@ -145,7 +180,8 @@ impl SmallSource {
         let kind = self.lines[start].0;
         let mut expected = Tally::default();
         let mut end = start;
-        while end < self.lines.len() && self.lines[end].0 == kind && expected.bytes < target {
+        let is_next = |at: usize| at < self.lines.len() && self.lines[at].0 == kind;
+        while is_next(end) && wanted(&end) && expected.bytes < target {
             expected += Tally {
                 resources: 1,
                 bytes: u64::try_from(self.lines[end].1.len() + 1).unwrap_or(u64::MAX),
@@ -282,7 +318,7 @@ impl Source for SmallSource {
         let lines = self.lines.get(from..to).ok_or_else(wrong)?;
         // Three lines a block, so that a chunk has several.
         let told = (self.reading == Reading::Tells).then(told);
-        let lines = lines.chunks(3).map(|lines| Ok(block(lines)));
+        let lines = lines.chunks(3).flat_map(blocks).map(Ok);
         let blocks: Vec<_> = told.into_iter().chain(lines).collect();
         Ok(futures::stream::iter(blocks).boxed())
     }
@@ -295,6 +331,27 @@ fn bundles(deleted: &[(ResourceType, String)], types: &[ResourceType]) -> Option
         bundles.push(*kind, id);
     }
     bundles.finish()
+}
+
+/// One, if no line is longer than a block; else one for each line, or each piece of it.
+fn blocks(lines: &[(ResourceType, String)]) -> Vec<Block> {
+    if lines.iter().all(|(_, line)| line.len() < BLOCK) {
+        return vec![block(lines)];
+    }
+    let mut blocks = Vec::new();
+    for line in lines {
+        let mut rest = block(std::slice::from_ref(line));
+        while rest.bytes.len() > BLOCK {
+            let bytes = rest.bytes.split_to(BLOCK);
+            blocks.push(Block {
+                kind: rest.kind,
+                bytes,
+                lines: 0,
+            });
+        }
+        blocks.push(rest);
+    }
+    blocks
 }
 
 fn block(lines: &[(ResourceType, String)]) -> Block {

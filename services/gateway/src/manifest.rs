@@ -1,9 +1,11 @@
 //! Renders a stored manifest for a client, with links made now.
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 use sluice_engine::Files;
 use sluice_fhir::rules::Paths;
-use sluice_fhir::{Guide, Instant};
+use sluice_fhir::{Guide, Instant, ResourceType};
 use sluice_model::{JobRef, Manifest, ManifestFile};
 use sluice_ports::PortError;
 
@@ -32,7 +34,8 @@ pub(crate) async fn render(
         guide,
         end: manifest.expires_at,
     };
-    let output = maker.list(&manifest.output).await?;
+    let organized = manifest.organized_by;
+    let output = maker.data(&manifest.output, organized).await?;
     let deleted = maker.list(&manifest.deleted).await?;
     let error = maker.list(&manifest.error).await?;
     let requires_token = files != Files::Links;
@@ -40,6 +43,10 @@ pub(crate) async fn render(
         Guide::Third => third(manifest, requires_token, [output, deleted, error]),
         Guide::Ballot => ballot::manifest(manifest, requires_token, [output, deleted, error]),
     };
+    if let Some(kind) = organized {
+        // R-152; R-153 where it is left out.
+        body["outputOrganizedBy"] = json!(kind.name());
+    }
     if let Some(next) = next {
         body["link"] = json!([{ "relation": "next", "url": next }]);
     }
@@ -77,6 +84,32 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
+    /// The entries of data. Files of blocks hold many types, so they have none, and say where their last
+    /// block goes on: in a file of the same chunk, so of the same page.
+    async fn data(
+        &self,
+        files: &[ManifestFile],
+        organized: Option<ResourceType>,
+    ) -> Result<Vec<Value>, PortError> {
+        let mut entries = self.list(files).await?;
+        if organized.is_none() {
+            return Ok(entries);
+        }
+        let places = files.iter().enumerate();
+        let places: HashMap<&str, usize> =
+            places.map(|(at, file)| (file.key.as_str(), at)).collect();
+        for (at, file) in files.iter().enumerate() {
+            if let Some(entry) = entries[at].as_object_mut() {
+                entry.remove("type");
+            }
+            let next = file.continues_in.as_deref();
+            if let Some(next) = next.and_then(|key| places.get(key)) {
+                entries[at]["continuesInFile"] = entries[*next]["url"].clone();
+            }
+        }
+        Ok(entries)
+    }
+
     async fn list(&self, files: &[ManifestFile]) -> Result<Vec<Value>, PortError> {
         let mut entries = Vec::with_capacity(files.len());
         for file in files {

@@ -81,6 +81,7 @@ mod tests {
             sha256: String::new(),
             gzip: None,
             severities: Vec::new(),
+            continues_in: None,
         };
         let url = |paths| file("", paths, (&job, &found));
         let read = |request: TestRequest| asked(&request.to_http_request());

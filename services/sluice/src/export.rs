@@ -59,6 +59,9 @@ pub(crate) struct ExportArgs {
     /// Only these root elements, as Type.element or element; commas and repeats
     #[arg(long, value_name = "ELEMENT", value_delimiter = ',')]
     elements: Vec<String>,
+    /// Files with a block for each of these resources and what belongs to it, instead of a type each: Patient
+    #[arg(long, value_name = "TYPE")]
+    organize_by: Option<String>,
     /// The folder to write; run again with the same one to go on
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
@@ -131,6 +134,7 @@ impl ExportArgs {
             until: self.until.clone(),
             filters: self.filters.clone(),
             elements: self.elements.clone(),
+            organize_by: self.organize_by.clone(),
             lenient: self.lenient,
             headers: self.headers.clone(),
             bearer_token_file: self.bearer_token_file.clone(),

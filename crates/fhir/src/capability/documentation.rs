@@ -7,7 +7,7 @@ use crate::Level;
 use crate::rules::{KickoffMethod, Methods};
 
 /// Parameters of every level, as they are told.
-const PARAMETERS: [(&str, &str); 8] = [
+const PARAMETERS: [(&str, &str); 10] = [
     ("_outputFormat", "_outputFormat"),
     ("_type", "_type"),
     ("_since", "_since (exclusive)"),
@@ -16,12 +16,17 @@ const PARAMETERS: [(&str, &str); 8] = [
     ("_elements", "_elements"),
     ("_minimumFileSize", "_minimumFileSize"),
     ("_maximumFileSize", "_maximumFileSize"),
+    ("organizeOutputBy", "organizeOutputBy (Patient)"),
+    ("allowPartialManifests", "allowPartialManifests"),
 ];
 
 const FILTERS: &str = " A _typeFilter may use the search parameters listed for its type, with the \
     modifiers that FHIR R4 has for them except :in, :not-in, :above and :below of codes and :of-type; it \
     looks only at the resource itself. It applies to all that is exported of its type, and to nothing that \
     was deleted.";
+
+const BLOCKS: &str = " Organized by Patient, they hold a block for each patient: a header, the Patient, and what \
+    is exported of the patient's compartment; resources of no compartment, and Groups, are left out.";
 
 /// How exports are made.
 pub(super) fn documentation(server: &Server<'_>) -> String {
@@ -56,6 +61,9 @@ pub(super) fn documentation(server: &Server<'_>) -> String {
          files counts them. Members who joined a group after _since get no older data. Files hold \
          one type each and end near the configured size.",
     );
+    if rules.admits_parameter("organizeOutputBy") {
+        text.push_str(BLOCKS);
+    }
     text
 }
 

@@ -34,21 +34,18 @@ impl Checker<'_> {
     /// of a server's own (R-072) we have none.
     pub(super) fn associated(&mut self, raw: &[RawParameter]) {
         for name in entries(raw, NAME) {
-            match Provenances::named(name) {
-                Some(asked) => {
-                    let wider = self.kickoff.associated.max(Some(asked));
-                    self.kickoff.associated = wider;
-                }
-                None => {
-                    let name = shown(name);
-                    self.ignore_or_refuse(
-                        NAME,
-                        &format!(
-                            "{NAME} contains {name:?}, which is neither LatestProvenanceResources nor \
-                             RelevantProvenanceResources"
-                        ),
-                    );
-                }
+            if let Some(asked) = Provenances::named(name) {
+                let wider = self.kickoff.associated.max(Some(asked));
+                self.kickoff.associated = wider;
+            } else {
+                let name = shown(name);
+                self.ignore_or_refuse(
+                    NAME,
+                    &format!(
+                        "{NAME} contains {name:?}, which is neither LatestProvenanceResources nor \
+                         RelevantProvenanceResources"
+                    ),
+                );
             }
         }
     }

@@ -5,6 +5,7 @@
 mod associated;
 mod check;
 mod files;
+mod organize;
 mod partial;
 mod raw;
 mod repeats;
@@ -71,6 +72,8 @@ pub struct Kickoff {
     pub maximum_file: Option<u64>,
     /// `allowPartialManifests`: files may be offered while others are still written.
     pub partial_manifests: bool,
+    /// `organizeOutputBy`: by the resources of which type files are organized.
+    pub organize: Option<ResourceType>,
     /// What lenient handling let pass, for the `error` files.
     pub ignored: Vec<Issue>,
 }

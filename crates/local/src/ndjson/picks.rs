@@ -1,7 +1,7 @@
 //! What a scope takes beyond a rule that one entry can be tested by: for a cohort all its
 //! entries, for all patients only what their resources refer to.
 //!
-//! It is worked out once per scope, kept in a small database beside the index, and worked out
+//! It is worked out once per scope (of more than one patient), kept in a small database beside the index, and worked out
 //! again, with the same result, when that is gone. `_since` and `_until` play no part in it: what
 //! an old resource refers to stays with the export, so that a chain of incremental exports holds
 //! together, and the filter is applied to each entry when it is read.
@@ -74,6 +74,24 @@ pub(super) fn ensure(
     flush().map_err(failed)?;
     fs::rename(&building, &path).map_err(failed)?;
     Ok(path)
+}
+
+/// Whether a scope is about one patient, as those are that an export organized by Patient asks about, one after
+/// another: working out what it takes is less work than keeping that, and keeping it would push out what others need.
+pub(super) fn is_of_one(scope: &Scope) -> bool {
+    let patients = scope.patients.as_ref();
+    !matches!(scope.level, Level::Group(_)) && patients.is_some_and(|ids| ids.len() == 1)
+}
+
+/// The database of such a scope, in memory, with the index beside it.
+pub(super) fn of_one(generation: &Generation, scope: &Scope) -> Result<Connection, PortError> {
+    if !generation.is_there() {
+        return Err(changed());
+    }
+    let db = Connection::open_in_memory().map_err(index)?;
+    attach(&db, &generation.index_path()).map_err(index)?;
+    fill(&db, scope).map_err(index)?;
+    Ok(db)
 }
 
 /// Opens the database of a scope, which says what was found while gathering the patients.

@@ -11,17 +11,17 @@ use super::cohort::is_bounded;
 use super::failure::index;
 use super::generation::Generation;
 use super::kinds::code;
-use super::picks::ensure;
+use super::picks::{ensure, is_of_one, of_one};
 
 const WHOLE: &str = "SELECT place, at, len, updated FROM entries
     WHERE kind = ?1 AND place >= ?2 AND place < ?3 ORDER BY place";
 
 const COMPARTMENTS: &str = "SELECT place, at, len, updated FROM entries e
     WHERE kind = ?1 AND place >= ?2 AND place < ?3 AND (home = 1 OR EXISTS
-        (SELECT 1 FROM scope.picks p WHERE p.kind = e.kind AND p.place = e.place))
+        (SELECT 1 FROM picks p WHERE p.kind = e.kind AND p.place = e.place))
     ORDER BY place";
 
-const COHORT: &str = "SELECT p.place, e.at, e.len, e.updated FROM scope.picks p
+const COHORT: &str = "SELECT p.place, e.at, e.len, e.updated FROM picks p
     CROSS JOIN entries e ON e.kind = p.kind AND e.place = p.place
     WHERE p.kind = ?1 AND p.place >= ?2 AND p.place < ?3 ORDER BY p.place";
 
@@ -67,18 +67,22 @@ impl<'a> View<'a> {
         scope: &'a Scope,
         turn: &Mutex<()>,
     ) -> Result<Self, PortError> {
-        let db = generation.index().map_err(index)?;
-        let sql = if scope.is_whole() {
-            WHOLE
+        let index_alone = || generation.index().map_err(index);
+        let (db, sql) = if scope.is_whole() {
+            (index_alone()?, WHOLE)
+        } else if is_of_one(scope) {
+            (of_one(generation, scope)?, COHORT)
         } else {
             let picks = ensure(generation, scope, turn)?;
+            let db = index_alone()?;
             db.execute("ATTACH ? AS scope", [picks.to_string_lossy()])
                 .map_err(index)?;
-            if is_bounded(scope) {
+            let sql = if is_bounded(scope) {
                 COHORT
             } else {
                 COMPARTMENTS
-            }
+            };
+            (db, sql)
         };
         Ok(Self {
             db,

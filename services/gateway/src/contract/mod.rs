@@ -9,6 +9,7 @@ mod files;
 mod kickoff;
 mod limits;
 mod live;
+mod organized;
 mod pages;
 mod presets;
 mod promises;

@@ -8,5 +8,6 @@ mod database;
 mod folder;
 mod gate;
 mod memory;
+mod organized;
 mod resume;
 mod server;

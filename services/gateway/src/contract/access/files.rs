@@ -144,3 +144,28 @@ async fn early_files_and_pages_need_the_token_of_their_client_and_type() {
         expect(url, Some(&stranger), StatusCode::NOT_FOUND).await;
     }
 }
+
+/// Files of blocks hold resources of every type of the job, so the token must open them all (R-179, C-022).
+#[tokio::test]
+async fn files_of_blocks_need_a_token_that_opens_all_of_the_export() {
+    let secured = Secured::with(&Faults::default(), |access| access.files = Files::Stream);
+    secured.site.work();
+    let token = secured.token("default", "owner", "system/*.rs").await;
+    let path = format!("{EXPORT}?{}", super::super::organized::QUERY);
+    let (_, manifest) = secured.export(&path, &token).await;
+    let url = manifest["output"][0]["url"].as_str().unwrap();
+    for (scope, status) in [
+        ("system/*.rs", StatusCode::OK),
+        ("system/Patient.rs system/Observation.rs", StatusCode::OK),
+        ("system/Patient.rs", StatusCode::FORBIDDEN),
+        ("system/Observation.rs", StatusCode::FORBIDDEN),
+    ] {
+        let token = secured.token("default", "owner", scope).await;
+        assert_eq!(secured.get(url, &token).await.status, status, "{scope}");
+    }
+    // What heads the blocks must be opened, too, if nobody asked for types (R-192).
+    let part = secured.token("default", "owner", "system/Observation.rs");
+    let path = format!("{EXPORT}?organizeOutputBy=Patient");
+    let got = secured.get(&path, &part.await).await;
+    assert_eq!(got.status, StatusCode::FORBIDDEN);
+}
