@@ -2,11 +2,11 @@
 //! the guide that shares no code with what chooses, trims and matches.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
 use serde_json::{Value, json};
 use sluice_fhir::{Instant, Level, ResourceType};
 use sluice_local::SystemClock;
@@ -39,13 +39,22 @@ fn name(resource: &Value) -> String {
     format!("{}/{}", text("resourceType"), text("id"))
 }
 
-/// What the population has of some types, as its files say it.
-async fn population(folder: &Path, patients: &[String], types: &[&str], window: bool) -> Resources {
+/// The files of a population.
+async fn open(folder: &Path) -> NdjsonSource {
     let options = NdjsonOptions::new(folder);
     let opened = tokio::task::spawn_blocking(|| {
         NdjsonSource::open(options, Arc::new(SystemClock), |_| {}).unwrap()
     });
-    let source = opened.await.unwrap();
+    opened.await.unwrap()
+}
+
+/// What some patients have of some types, as the files say it.
+async fn population(
+    source: &NdjsonSource,
+    patients: &[String],
+    types: &[&str],
+    window: bool,
+) -> Resources {
     let time = |text: &str| window.then(|| text.parse::<Instant>().unwrap());
     let mut kinds: Vec<ResourceType> = types.iter().map(|kind| kind.parse().unwrap()).collect();
     kinds.sort_unstable();
@@ -162,17 +171,47 @@ fn newest(provenances: &Resources, about: &Resources) -> Resources {
     found
 }
 
-/// What has to be in the export.
-async fn oracle(folder: &Path, patients: &[String]) -> Resources {
-    let mut chosen = population(folder, patients, &TYPES, true).await;
+/// What has to be in the export, of these patients.
+async fn oracle(source: &NdjsonSource, patients: &[String]) -> Resources {
+    let mut chosen = population(source, patients, &TYPES, true).await;
     chosen.retain(|_, resource| is_chosen(resource));
-    let provenances = population(folder, patients, &["Provenance"], false).await;
+    with_provenances(source, patients, chosen).await
+}
+
+/// With the Provenances that come along, and trimmed.
+async fn with_provenances(
+    source: &NdjsonSource,
+    patients: &[String],
+    chosen: Resources,
+) -> Resources {
+    let provenances = population(source, patients, &["Provenance"], false).await;
     let mut expected = newest(&provenances, &chosen);
     let others = chosen
         .values()
         .map(|resource| (name(resource), trimmed(resource)));
     expected.extend(others);
     expected
+}
+
+/// What has to be in the blocks of an organized export: where anything of a patient is in the export the Patient is, too.
+async fn oracle_of_blocks(
+    source: &NdjsonSource,
+    patients: &[String],
+) -> BTreeMap<String, Resources> {
+    let mut blocks = BTreeMap::new();
+    for id in patients {
+        let one = std::slice::from_ref(id);
+        let mut chosen = population(source, one, &TYPES, true).await;
+        chosen.retain(|_, resource| is_chosen(resource));
+        if !chosen.is_empty() {
+            chosen.extend(population(source, one, &["Patient"], false).await);
+            blocks.insert(
+                format!("Patient/{id}"),
+                with_provenances(source, one, chosen).await,
+            );
+        }
+    }
+    blocks
 }
 
 /// The members of the Group, but a few.
@@ -192,8 +231,8 @@ fn patients(folder: &Path) -> Vec<String> {
     ids
 }
 
-/// Every parameter that there is.
-fn request(patients: &[String]) -> Value {
+/// Every parameter that there is; one only if that is wanted, for it changes what files are.
+fn request(patients: &[String], organized: bool) -> Value {
     let mut list = vec![
         json!({ "name": "_outputFormat", "valueString": "application/fhir+ndjson" }),
         json!({ "name": "_since", "valueInstant": SINCE }),
@@ -211,6 +250,9 @@ fn request(patients: &[String]) -> Value {
         json!({ "name": "patient", "valueReference": { "reference": reference } })
     };
     list.extend(patients.iter().map(patient));
+    if organized {
+        list.push(json!({ "name": "organizeOutputBy", "valueCode": "Patient" }));
+    }
     json!({ "resourceType": "Parameters", "parameter": list })
 }
 
@@ -273,12 +315,57 @@ fn lines(entry: &Value) -> Vec<Value> {
 fn exported(pages: &[Value]) -> Resources {
     let mut found = Resources::new();
     for page in pages {
-        assert_eq!(page["error"], json!([]));
         for entry in page["output"].as_array().unwrap() {
             for line in lines(entry) {
                 assert_eq!(line["resourceType"], entry["type"], "R-191");
                 assert!(found.insert(name(&line), line).is_none(), "once each");
             }
+        }
+    }
+    found
+}
+
+/// The blocks of all files, by the reference in their headers. A block that a file ends in the middle of goes on in the one
+/// that the file says.
+fn blocks(pages: &[Value]) -> BTreeMap<String, Resources> {
+    let mut found: BTreeMap<String, Resources> = BTreeMap::new();
+    let entries: Vec<&Value> = pages
+        .iter()
+        .flat_map(|page| {
+            assert_eq!(page["outputOrganizedBy"], "Patient", "R-152");
+            page["output"].as_array().unwrap()
+        })
+        .collect();
+    let continuations = entries
+        .iter()
+        .filter_map(|entry| entry["continuesInFile"].as_str());
+    // A link differs each time that it is signed; what it leads to does not.
+    let place = |url: &str| url.split('?').next().unwrap().to_owned();
+    let continuations: BTreeSet<String> = continuations.map(place).collect();
+    for entry in &entries {
+        assert!(entry.get("type").is_none(), "R-144");
+        let mut goes_on = continuations.contains(&place(entry["url"].as_str().unwrap()));
+        let mut lines = lines(entry).into_iter().peekable();
+        assert!(
+            lines
+                .peek()
+                .is_some_and(|line| line["resourceType"] == "Parameters")
+        );
+        let mut patient = String::new();
+        while let Some(line) = lines.next() {
+            if line["resourceType"] == "Parameters" {
+                assert_eq!(line["parameter"][0]["name"], "header", "R-192");
+                let reference = &line["parameter"][0]["valueReference"]["reference"];
+                patient = reference.as_str().unwrap().to_owned();
+                if !std::mem::take(&mut goes_on) {
+                    let head = name(lines.peek().unwrap());
+                    assert_eq!(head, patient, "the Patient comes first (R-192)");
+                    assert!(!found.contains_key(&patient), "one block each");
+                }
+                continue;
+            }
+            let block = found.entry(patient.clone()).or_default();
+            assert!(block.insert(name(&line), line).is_none(), "once in a block");
         }
     }
     found
@@ -319,29 +406,75 @@ async fn killing(site: &Site) {
     }
 }
 
+/// A deployment, its data and the patients that are asked for.
+struct Case {
+    site: Site,
+    folder: PathBuf,
+    patients: Vec<String>,
+    _home: tempfile::TempDir,
+}
+
+impl Case {
+    fn new(name: &str, seed: u64) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let folder = home.path().join("data");
+        sample(150, seed, &folder);
+        let site = Site::new(name, &[("one", &folder)]);
+        site.start_all(1, 2, 2);
+        Self {
+            site,
+            patients: patients(&folder),
+            folder,
+            _home: home,
+        }
+    }
+
+    /// Exports all that can be asked for while workers are killed.
+    async fn pages(&self, organized: bool) -> Vec<Value> {
+        let status_url = kick_off(&self.site, &request(&self.patients, organized));
+        let (pages, ()) = tokio::join!(pages(&status_url), killing(&self.site));
+        for page in &pages {
+            assert_eq!(page["error"], json!([]));
+        }
+        pages
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_parameter_at_once_gives_what_a_plain_reading_gives() {
-    let home = tempfile::tempdir().unwrap();
-    let folder = home.path().join("data");
-    sample(150, 9, &folder);
-    let site = Site::new("everything", &[("one", &folder)]);
-    site.start_all(1, 2, 2);
-    let patients = patients(&folder);
-    let status_url = kick_off(&site, &request(&patients));
-    let (pages, ()) = tokio::join!(pages(&status_url), killing(&site));
+    let case = Case::new("everything", 9);
+    let pages = case.pages(false).await;
     let found = exported(&pages);
-    let expected = oracle(&folder, &patients).await;
+    let expected = oracle(&open(&case.folder).await, &case.patients).await;
     println!(
         "everything: {} patients, {} resources on {} pages",
-        patients.len(),
+        case.patients.len(),
         expected.len(),
         pages.len()
     );
     for kind in TYPES.iter().chain(&["Provenance"]) {
-        let some = expected
-            .keys()
-            .any(|name| name.starts_with(&format!("{kind}/")));
+        let prefix = format!("{kind}/");
+        let some = expected.keys().any(|name| name.starts_with(&prefix));
         assert!(some, "the oracle has no {kind}");
     }
     assert_same(&found, &expected);
+}
+
+/// The same with `organizeOutputBy`, which makes blocks of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_parameter_at_once_and_organized_gives_blocks_of_the_same() {
+    let case = Case::new("organized", 10);
+    let pages = case.pages(true).await;
+    let found = blocks(&pages);
+    let expected = oracle_of_blocks(&open(&case.folder).await, &case.patients).await;
+    println!(
+        "organized: {} blocks on {} pages",
+        expected.len(),
+        pages.len()
+    );
+    let names = |blocks: &BTreeMap<String, Resources>| blocks.keys().cloned().collect::<Vec<_>>();
+    assert!(names(&found) == names(&expected), "not the same blocks");
+    for (patient, block) in &expected {
+        assert_same(&found[patient], block);
+    }
 }

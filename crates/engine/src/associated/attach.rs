@@ -17,7 +17,7 @@ pub(crate) struct Attached {
 }
 
 /// The scope of those that are exported whatever they are about, if there are such.
-pub(super) fn besides(record: &JobRecord) -> Option<Scope> {
+pub(crate) fn besides(record: &JobRecord) -> Option<Scope> {
     let associated = record.scope.selection.associated?;
     let widens = associated.besides && associated.provenances == Provenances::Relevant;
     widens.then(|| Scope {

@@ -18,7 +18,7 @@ mod notebook;
 mod notes;
 mod shelf;
 
-pub(crate) use attach::{Attached, Taken};
+pub(crate) use attach::{Attached, Taken, besides};
 pub(crate) use notebook::Notebook;
 pub(crate) use shelf::Shelf;
 
@@ -83,6 +83,13 @@ fn without_provenance(scope: &Scope) -> Vec<ResourceType> {
     types
         .filter(|kind| *kind != ResourceType::PROVENANCE)
         .collect()
+}
+
+/// Whether Provenances of a job come along that have to be found.
+pub(crate) fn is_due(record: &JobRecord) -> bool {
+    let scope = &record.scope;
+    let associated = scope.selection.associated;
+    associated.is_some_and(|associated| !is_exported_anyway(scope, associated))
 }
 
 /// All Provenances of the population are exported, so all that are about anything exported are among them.

@@ -59,6 +59,13 @@ impl Notebook {
         }
     }
 
+    /// Notes something exported.
+    pub(crate) fn resource(&mut self, kind: ResourceType, id: &str) {
+        if let Page::Exported(resources) = &mut self.page {
+            resources.push(Resource::new(kind, id));
+        }
+    }
+
     /// Whether it notes anything.
     pub(crate) fn is_empty(&self) -> bool {
         match &self.page {

@@ -6,10 +6,11 @@ use sluice_fhir::{Issue, ResourceType};
 use sluice_model::{Scope, Slice};
 use sluice_ports::{Block, PortError, PortKind};
 
-use super::{Export, Task, Watch, choose};
+use super::{Export, Task, Watch, choose, note};
+use crate::associated::{self, Notebook};
 use crate::chooser::Chooser;
 use crate::chunk_files::ChunkFiles;
-use crate::organize::{Head, OpenBlock, compartment_of, heads};
+use crate::organize::{Head, OpenBlock, compartment_of, heads, provenances_of};
 use crate::parts::scope_of;
 use crate::settled::{admits, check};
 use crate::told;
@@ -66,6 +67,8 @@ struct Organizing<'a, 't> {
     /// What each block is read under; whose it is changes.
     scope: Scope,
     chooser: Option<Chooser>,
+    /// Notes of what passes, if Provenances come along.
+    notes: Option<Notebook>,
 }
 
 impl Export {
@@ -88,6 +91,7 @@ impl Export {
             told,
             chooser: Chooser::new(&scope.selection, &scope.types),
             scope,
+            notes: None,
         };
         match organizing.run().await {
             Ok(()) => Ok(true),
@@ -151,7 +155,55 @@ impl Organizing<'_, '_> {
         if head.is_chosen && !self.scope.types.contains(&ResourceType::PATIENT) {
             block.choose();
         }
-        self.scope.patients = Some(vec![head.id]);
+        let comes_along = associated::is_due(&self.task.record);
+        self.notes = comes_along.then(Notebook::of_block);
+        self.scope.patients = Some(vec![head.id.clone()]);
+        self.compartment(Some(&mut block)).await?;
+        if let Some(notes) = self.notes.take() {
+            self.attach(&head.id, notes, &mut block).await?;
+        }
+        self.keeping.until(block.end(self.files)).await
+    }
+
+    /// Adds the Provenances that come along with what a block holds. Whether there is a block is known by then, but for
+    /// Provenances that are exported whatever they are about.
+    async fn attach(
+        &mut self,
+        patient: &str,
+        mut notes: Notebook,
+        block: &mut OpenBlock,
+    ) -> Result<(), Stop> {
+        let record = &self.task.record;
+        if block.is_chosen() {
+            notes.resource(ResourceType::PATIENT, patient);
+        }
+        let widens = associated::besides(record).is_some();
+        if notes.is_empty() && !widens {
+            return Ok(());
+        }
+        let scope = Scope {
+            patients: self.scope.patients.clone(),
+            ..provenances_of(record)
+        };
+        let scope = std::mem::replace(&mut self.scope, scope);
+        let chooser = self.chooser.take();
+        self.notes = Some(Notebook::of_provenances());
+        self.compartment(None).await?;
+        if let Some(about) = self
+            .notes
+            .take()
+            .filter(|about| widens || !about.is_empty())
+        {
+            let attached = about.attached(notes, record)?;
+            self.chooser = Some(Chooser::attaching(&record.scope.selection, attached));
+            self.compartment(Some(block)).await?;
+        }
+        (self.scope, self.chooser) = (scope, chooser);
+        Ok(())
+    }
+
+    /// Reads what the scope has of one patient, into a block or for the notes alone.
+    async fn compartment(&mut self, mut block: Option<&mut OpenBlock>) -> Result<(), Stop> {
         let (mut cursor, mut is_over) = (None, self.scope.types.is_empty());
         while !is_over {
             let source = &self.task.tenant.source;
@@ -160,16 +212,16 @@ impl Organizing<'_, '_> {
             // What was deleted is in files of its own.
             let slices = step.chunks.into_iter().map(|chunk| chunk.slice);
             for slice in slices.filter(|slice| !slice.deleted) {
-                self.read(&slice, &mut block).await?;
+                self.read(&slice, block.as_deref_mut()).await?;
             }
             cursor = step.next;
             is_over = cursor.is_none();
         }
-        self.keeping.until(block.end(self.files)).await
+        Ok(())
     }
 
     /// Adds what a slice holds of a compartment.
-    async fn read(&mut self, slice: &Slice, block: &mut OpenBlock) -> Result<(), Stop> {
+    async fn read(&mut self, slice: &Slice, mut block: Option<&mut OpenBlock>) -> Result<(), Stop> {
         let source = &self.task.tenant.source;
         let read = source.read(&self.scope, slice);
         let mut blocks = self.keeping.until(read).await?;
@@ -183,9 +235,15 @@ impl Organizing<'_, '_> {
             };
             if found.kind == ResourceType::PATIENT {
                 // It heads the block already.
-                block.choose();
+                if let Some(block) = &mut block {
+                    block.choose();
+                }
                 continue;
             }
+            if let Some(notes) = self.notes.take() {
+                self.notes = Some(note(notes, found.clone()).await?);
+            }
+            let Some(block) = &mut block else { continue };
             let add = block.add(self.files, found.bytes);
             self.keeping.until(add).await?;
         }

@@ -35,6 +35,11 @@ impl OpenBlock {
         self.is_chosen = true;
     }
 
+    /// Whether there is a block.
+    pub(crate) fn is_chosen(&self) -> bool {
+        self.is_chosen
+    }
+
     /// Adds whole lines, or a part of one.
     pub(crate) async fn add(
         &mut self,

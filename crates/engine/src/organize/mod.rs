@@ -15,6 +15,7 @@ use std::borrow::Cow;
 use sluice_fhir::{Level, ResourceType, compartment};
 use sluice_model::{JobRecord, Scope, Selection, Work};
 
+use crate::associated;
 use crate::parts::{Cuts, Part};
 
 const PATIENT: ResourceType = ResourceType::PATIENT;
@@ -58,10 +59,9 @@ pub(crate) fn parts(record: &JobRecord, target: u64) -> Option<Vec<Part<'_>>> {
 pub(crate) fn compartment_of(record: &JobRecord) -> Scope {
     let scope = &record.scope;
     let by_time = scope.since.is_some() || scope.until.is_some();
-    let comes_along = |kind: ResourceType| {
-        let associated = scope.selection.associated;
-        kind == ResourceType::PROVENANCE && associated.is_some_and(|asked| !asked.besides)
-    };
+    // Provenances that come along are read when all else of a block is known.
+    let comes_along =
+        |kind: ResourceType| kind == ResourceType::PROVENANCE && associated::is_due(record);
     let types = scope.types.iter().copied().filter(|kind| {
         compartment::contains(*kind)
             && compartment::is_exportable(*kind)
@@ -79,5 +79,16 @@ pub(crate) fn compartment_of(record: &JobRecord) -> Scope {
             ..scope.selection.clone()
         },
         snapshot: scope.snapshot.clone(),
+    }
+}
+
+/// Under which the Provenances of each patient are read, but for whose they are.
+pub(crate) fn provenances_of(record: &JobRecord) -> Scope {
+    Scope {
+        types: vec![ResourceType::PROVENANCE],
+        since: None,
+        until: None,
+        selection: Selection::default(),
+        ..compartment_of(record)
     }
 }
