@@ -1,28 +1,27 @@
 //! Step 4. Exports one chunk: reads its slice, writes its files, and commits with a receipt.
 
+mod give_up;
+mod keeping;
 mod organized;
+mod reading;
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::{FutureExt, StreamExt};
-use sluice_fhir::{Issue, IssueCode, ResourceType};
+use futures::FutureExt;
+use sluice_fhir::Issue;
 use sluice_model::{
-    AttemptId, ChunkId, Hint, JobRecord, JobRef, Notes, NotesOf, PlannedChunk, Receipt, Tally,
-    Version, Work, WrittenFile, layout,
+    AttemptId, ChunkId, Hint, JobRecord, JobRef, Notes, NotesOf, PlannedChunk, Receipt, Version,
+    Work, WrittenFile, layout,
 };
-use sluice_ports::{Block, Creation, Lease, Message, PortError, PortKind, Settle};
+use sluice_ports::{Creation, Lease, Message, PortError, PortKind, Settle};
 use tokio::sync::Mutex;
-use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio::time::Instant;
 
-use crate::associated::{Notebook, Shelf};
-use crate::chooser::Chooser;
 use crate::chunk_files::{ChunkFiles, FileForm};
 use crate::metrics::ChunkOutcome;
-use crate::parts::scope_of;
-use crate::settled::{admits, check};
-use crate::{Journal, Ports, Tenant, Tenants, told};
+use crate::{Journal, Ports, Tenant, Tenants};
 
 const PANICKED: &str = "exporting a chunk without a panic";
 
@@ -85,20 +84,6 @@ struct Written {
     files: Vec<WrittenFile>,
     notes: Option<Notes>,
     issues: Vec<Issue>,
-}
-
-/// How a chunk begins.
-enum Prepared {
-    /// It is read, and this chooses.
-    Reading(Option<Chooser>),
-    /// It is done, for it reads nothing of the source.
-    Matched(Option<(NotesOf, Bytes)>),
-}
-
-/// What a worker keeps in sight while it writes.
-struct Watch {
-    ticks: Interval,
-    so_far: Tally,
 }
 
 impl Export {
@@ -246,158 +231,6 @@ impl Export {
         Ok((written, Some(Notes { key, of })))
     }
 
-    /// Copies blocks to files; false when the job was withdrawn meanwhile, or another has the chunk.
-    async fn write(
-        &self,
-        task: &Task<'_>,
-        files: &mut ChunkFiles,
-        out: &mut Beside,
-    ) -> Result<bool, PortError> {
-        let (source, slice) = (&task.tenant.source, &task.planned.slice);
-        let scope = &task.record.scope;
-        check(scope, slice)?;
-        let mut watch = self.watch();
-        let Some(prepared) = self.beside(task, &mut watch, self.prepare(task)).await else {
-            return Ok(false);
-        };
-        let mut chooser = match prepared? {
-            Prepared::Reading(chooser) => chooser,
-            Prepared::Matched(notes) => {
-                out.notes = notes;
-                return Ok(true);
-            }
-        };
-        let is_survey = matches!(task.planned.work, Work::Survey { .. });
-        let mut notebook = Notebook::of(&task.record, &task.planned);
-        let read = source
-            .read(&scope_of(&task.record, &task.planned), slice)
-            .await;
-        let mut blocks = read?;
-        loop {
-            let Some(next) = self.beside(task, &mut watch, blocks.next()).await else {
-                return Ok(false);
-            };
-            let Some(block) = next else {
-                if let Some(chooser) = &chooser {
-                    chooser.finish()?;
-                }
-                out.notes = notebook.map_or(Ok(None), Notebook::finish)?;
-                return Ok(true);
-            };
-            let mut block = block?;
-            if block.kind == ResourceType::OPERATION_OUTCOME {
-                told::listen(&block, &mut out.told)?;
-                continue;
-            }
-            admits(scope, slice, block.kind)?;
-            watch.so_far.bytes += u64::try_from(block.bytes.len()).unwrap_or(u64::MAX);
-            if let Some(takes) = chooser.take_if(|chooser| chooser.concerns(block.kind)) {
-                let (back, left) = choose(takes, block).await?;
-                chooser = Some(back);
-                let Some(left) = left else { continue };
-                block = left;
-            }
-            if let Some(writing) = notebook.take() {
-                notebook = Some(note(writing, block.clone()).await?);
-            }
-            if is_survey {
-                continue;
-            }
-            let Some(added) = self.beside(task, &mut watch, files.add(block)).await else {
-                return Ok(false);
-            };
-            added?;
-            watch.so_far.resources = files.resources();
-        }
-    }
-
-    /// Whatever has to be there before a chunk is read, or instead of reading it.
-    async fn prepare(&self, task: &Task<'_>) -> Result<Prepared, PortError> {
-        let selection = &task.record.scope.selection;
-        let slice = &task.planned.slice;
-        let shelf = Shelf {
-            blobs: &*self.ports.blobs,
-            journal: &self.journal,
-            record: &task.record,
-            barriers: &task.barriers,
-        };
-        Ok(match task.planned.work {
-            Work::Match { from, to } => Prepared::Matched(shelf.matched(from..to).await?),
-            Work::Attach { survey } => {
-                let attached = shelf.attached(survey).await?;
-                Prepared::Reading(Some(Chooser::attaching(selection, attached)))
-            }
-            Work::Survey { .. } => Prepared::Reading(None),
-            // Of what is gone nobody can tell whether it would be chosen (T-033).
-            _ if slice.deleted => Prepared::Reading(None),
-            _ => Prepared::Reading(Chooser::new(selection, &slice.types)),
-        })
-    }
-
-    fn watch(&self) -> Watch {
-        let every = self.limits.progress_every;
-        let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Watch {
-            ticks,
-            so_far: Tally::default(),
-        }
-    }
-
-    /// Works, and says so now and then however long the work takes; `None` when there is no more
-    /// use in it.
-    async fn beside<T>(
-        &self,
-        task: &Task<'_>,
-        watch: &mut Watch,
-        work: impl Future<Output = T>,
-    ) -> Option<T> {
-        let mut work = std::pin::pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => return Some(done),
-                _ = watch.ticks.tick() => {
-                    if self.is_pointless(task, watch.so_far).await {
-                        return None;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Keeps the chunk, and tells the index how far it is; its silence changes nothing.
-    async fn is_pointless(&self, task: &Task<'_>, so_far: Tally) -> bool {
-        let (job, index) = (&task.record.name, &self.ports.index);
-        if self.is_another_at_it(task).await {
-            return true;
-        }
-        let _remark = index
-            .chunk_progress(job, task.chunk.ordinal(), so_far)
-            .await;
-        let status = index.get(job).await.ok().flatten();
-        status.is_some_and(|status| !status.state.is_running())
-    }
-
-    /// A lease that ran out, or that the index lost, is taken again.
-    async fn is_another_at_it(&self, task: &Task<'_>) -> bool {
-        let (index, life) = (&self.ports.index, self.limits.lease);
-        let mut held = task.lease.lock().await;
-        let Some(lease) = held.as_ref() else {
-            return false;
-        };
-        if !matches!(index.renew(lease, life).await, Ok(false)) {
-            return false;
-        }
-        match index.lease(&lease.name, life).await {
-            Ok(Some(again)) => {
-                *held = Some(again);
-                false
-            }
-            Ok(None) => true,
-            Err(_) => false,
-        }
-    }
-
     /// The first receipt wins; it may be another worker's.
     async fn commit(
         &self,
@@ -455,88 +288,6 @@ impl Export {
             tracing::warn!(%job, %chunk, error = error.chain(), "a finished chunk waits for the sweep");
         }
     }
-
-    async fn retry_or_give_up(
-        &self,
-        job: &JobRef,
-        chunk: ChunkId,
-        attempt: u32,
-        error: PortError,
-    ) -> (ChunkOutcome, Settle) {
-        let wait = usize::try_from(attempt)
-            .ok()
-            .and_then(|attempt| self.limits.retries.get(attempt));
-        tracing::warn!(%job, %chunk, attempt, error = error.chain(), "a chunk failed");
-        match wait {
-            Some(wait) if error.is_transient() => {
-                return (ChunkOutcome::Retried, Settle::RetryAfter(*wait));
-            }
-            _ => {}
-        }
-        let class = if error.is_transient() {
-            "retries"
-        } else {
-            "permanent"
-        };
-        let reason = format!("{} failed", error.action);
-        match self.give_up(job, chunk, class, &reason).await {
-            Ok(()) => (ChunkOutcome::GivenUp, Settle::Ack),
-            // The coordinator reads the dead lane and will say the same.
-            Err(_) => (ChunkOutcome::GivenUp, Settle::DeadLetter),
-        }
-    }
-
-    /// Ends a chunk that cannot be exported with a receipt that says why; `class` is for counting.
-    pub async fn give_up(
-        &self,
-        job: &JobRef,
-        chunk: ChunkId,
-        class: &'static str,
-        reason: &str,
-    ) -> Result<(), PortError> {
-        let Some(record) = self.journal.job(job).await? else {
-            return Ok(());
-        };
-        if self.journal.tombstone(job).await?.is_some() {
-            return Ok(());
-        }
-        let mut id = [0; 8];
-        self.ports.entropy.fill(&mut id)?;
-        let text = format!("chunk {chunk} could not be exported: {reason}");
-        let failure = Receipt {
-            v: Version::default(),
-            chunk,
-            attempt: AttemptId::from_bytes(id),
-            files: Vec::new(),
-            deleted: Vec::new(),
-            issues: Vec::new(),
-            notes: None,
-            planned_bytes: None,
-            failure: Some(Issue::error(IssueCode::Incomplete, text)),
-        };
-        let key = layout::receipt(job, chunk);
-        if self.journal.create(&key, &failure).await? == Creation::Created {
-            self.ports.metrics.poisoned(class);
-        }
-        if let Some(receipt) = self.journal.receipt(job, chunk).await? {
-            self.report(&record, &receipt).await;
-        }
-        Ok(())
-    }
-}
-
-/// Another thread chooses; it gives the chooser back.
-async fn choose(mut chooser: Chooser, block: Block) -> Result<(Chooser, Option<Block>), PortError> {
-    let work = move || chooser.block(block).map(|left| (chooser, left));
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| PortError::transient("choosing among resources", error))?
-}
-
-/// So does the taking of notes.
-async fn note(mut notebook: Notebook, block: Block) -> Result<Notebook, PortError> {
-    let work = move || notebook.block(block).map(|()| notebook);
-    let done = tokio::task::spawn_blocking(work).await;
-    done.map_err(|error| PortError::transient("noting what a chunk holds", error))?
 }
 
 fn missing(action: &str) -> PortError {

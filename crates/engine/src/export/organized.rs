@@ -6,7 +6,9 @@ use sluice_fhir::{Issue, ResourceType};
 use sluice_model::{Scope, Slice};
 use sluice_ports::{Block, PortError, PortKind};
 
-use super::{Export, Task, Watch, choose, note};
+use super::keeping::Watch;
+use super::reading::{choose, note};
+use super::{Export, Task};
 use crate::associated::{self, Notebook};
 use crate::chooser::Chooser;
 use crate::chunk_files::ChunkFiles;
