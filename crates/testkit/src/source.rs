@@ -1,18 +1,22 @@
 //! A source of a few made-up lines, cut as finely as asked.
 
+mod blocks;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::StreamExt;
 use sluice_fhir::{Instant, Issue, IssueCode, Level, OperationOutcome, Reference, ResourceType};
 use sluice_model::{PlannedChunk, Scope, Slice, Snapshot, Tally, Work};
 use sluice_ports::{
-    BLOCK, Block, BlockStream, ByteStream, DeletedBundles, GroupPage, GroupQuery, PlanStep,
-    PopulationError, PortError, PortKind, Source,
+    Block, BlockStream, ByteStream, GroupPage, GroupQuery, PlanStep, PopulationError, PortError,
+    PortKind, Source,
 };
 use tokio::sync::Semaphore;
+
+use self::blocks::{block, blocks, bundles};
 
 /// Lines by type; the level does not matter, and one Group, `everyone`, has all of them. So it is
 /// with times: all lines but the old ones changed after any `_since`, and all deletions happened after it. Where
@@ -321,50 +325,5 @@ impl Source for SmallSource {
         let lines = lines.chunks(3).flat_map(blocks).map(Ok);
         let blocks: Vec<_> = told.into_iter().chain(lines).collect();
         Ok(futures::stream::iter(blocks).boxed())
-    }
-}
-
-/// What was deleted of these types; nothing if nothing was.
-fn bundles(deleted: &[(ResourceType, String)], types: &[ResourceType]) -> Option<Block> {
-    let mut bundles = DeletedBundles::new();
-    for (kind, id) in deleted.iter().filter(|(kind, _)| types.contains(kind)) {
-        bundles.push(*kind, id);
-    }
-    bundles.finish()
-}
-
-/// One, if no line is longer than a block; else one for each line, or each piece of it.
-fn blocks(lines: &[(ResourceType, String)]) -> Vec<Block> {
-    if lines.iter().all(|(_, line)| line.len() < BLOCK) {
-        return vec![block(lines)];
-    }
-    let mut blocks = Vec::new();
-    for line in lines {
-        let mut rest = block(std::slice::from_ref(line));
-        while rest.bytes.len() > BLOCK {
-            let bytes = rest.bytes.split_to(BLOCK);
-            blocks.push(Block {
-                kind: rest.kind,
-                bytes,
-                lines: 0,
-            });
-        }
-        blocks.push(rest);
-    }
-    blocks
-}
-
-fn block(lines: &[(ResourceType, String)]) -> Block {
-    let mut bytes = BytesMut::new();
-    for (_, line) in lines {
-        bytes.extend_from_slice(line.as_bytes());
-        bytes.extend_from_slice(b"\n");
-    }
-    Block {
-        kind: lines
-            .first()
-            .map_or(ResourceType::PATIENT, |(kind, _)| *kind),
-        bytes: bytes.freeze(),
-        lines: u64::try_from(lines.len()).unwrap_or(u64::MAX),
     }
 }

@@ -23,6 +23,8 @@ const PATIENT: ResourceType = ResourceType::PATIENT;
 const SHARE: u64 = 256;
 /// The fewest bytes of Patients that a chunk aims at: about 30 of them.
 const FEWEST: u64 = 64 << 10;
+/// The most: each of them is asked about by itself, and a chunk must end well within a worker's time.
+const MOST: u64 = 256 << 10;
 
 /// The parts of a job that is organized by its Patients; `None` of any other.
 pub(crate) fn parts(record: &JobRecord, target: u64) -> Option<Vec<Part<'_>>> {
@@ -38,7 +40,7 @@ pub(crate) fn parts(record: &JobRecord, target: u64) -> Option<Vec<Part<'_>>> {
         }),
         cuts: Cuts::Data,
         work: Work::Organize,
-        target: (target / SHARE).max(FEWEST).min(target),
+        target: (target / SHARE).clamp(FEWEST, MOST).min(target),
         waits: false,
     };
     let mut parts = vec![patients];
