@@ -399,6 +399,18 @@ async fn trouble_in_the_store_is_503_and_nothing_is_lost() {
 }
 
 #[tokio::test]
+async fn probes_are_read_and_nothing_else() {
+    let site = Site::open().await;
+    for path in ["/livez", "/readyz", "/metrics"] {
+        for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"] {
+            let got = site.with("", &format!("{method} {path}"), "").await;
+            let told = (got.status, got.header("allow"));
+            assert_eq!(told, (405, Some("GET, HEAD")), "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn whatever_the_document_has_is_there() {
     let site = Site::open().await;
     let begins = ["/livez", "/readyz", "/metrics", "/clients/"];
