@@ -11,6 +11,8 @@ pub struct Answer<'a> {
     pub status: u16,
     /// Its `Content-Type`, if it has one.
     pub content_type: Option<&'a str>,
+    /// The names of its headers.
+    pub headers: &'a [&'a str],
     /// Its body, if there is one to look at.
     pub body: Option<&'a [u8]>,
 }
@@ -46,6 +48,11 @@ impl OpenApi {
         each.collect()
     }
 
+    /// Whether a path of the document has a method.
+    pub fn has(&self, method: &str, path: &str) -> bool {
+        !self.0["paths"][path][method.to_lowercase()].is_null()
+    }
+
     /// The path of the document that a path of a request is; one that names more of it goes first.
     pub fn path(&self, asked: &str) -> Option<&str> {
         let found = self.paths().filter(|(path, _)| is_of(path, asked));
@@ -63,6 +70,13 @@ impl OpenApi {
         let documented = self.resolved(&operation["responses"][&status])?;
         if documented.is_null() {
             return Err(format!("the document has no status {status}"));
+        }
+        for (name, header) in documented["headers"].as_object().into_iter().flatten() {
+            let is_required = self.resolved(header)?["required"] == true;
+            let mut names = answer.headers.iter();
+            if is_required && !names.any(|given| given.eq_ignore_ascii_case(name)) {
+                return Err(format!("status {status} must have {name}"));
+            }
         }
         let Some(media) = answer.content_type else {
             return match answer.body {
@@ -195,7 +209,8 @@ mod tests {
         });
         let answers = json!({
             "200": { "$ref": "#/components/responses/Thing" },
-            "204": { "description": "nothing" },
+            "204": { "description": "nothing", "headers": {
+                "Seen": { "required": true }, "Perhaps": { "description": "or not" } } },
         });
         let document = json!({
             "paths": {
@@ -216,6 +231,7 @@ mod tests {
         let answer = Answer {
             status,
             content_type: media,
+            headers: if body == "unseen" { &[] } else { &["seen"] },
             body: Some(body.as_bytes()),
         };
         let checked = document().check("GET", "/{tenant}/things/{id}", answer);
@@ -233,6 +249,8 @@ mod tests {
         }
         let operations = document.operations();
         assert_eq!(operations.len(), 2);
+        assert!(document.has("GET", "/{tenant}/things/last"));
+        assert!(!document.has("PUT", "/{tenant}/things/last"));
         assert!(operations.contains(&("GET".to_owned(), "/{tenant}/things/last".to_owned())));
     }
 
@@ -247,6 +265,7 @@ mod tests {
             (200, Some("text/html"), "{}", "text/html"),
             (200, None, "{}", "Content-Type"),
             (200, json, "{", "the body"),
+            (204, None, "unseen", "Seen"),
             (200, json, "[]", "type"),
             (200, json, "{}", "required"),
             (200, json, r#"{"n": 0}"#, "minimum"),
@@ -264,6 +283,7 @@ mod tests {
             Answer {
                 status: 200,
                 content_type: None,
+                headers: &[],
                 body: None,
             },
         );

@@ -67,17 +67,16 @@ impl Got {
         let mut words = std::str::from_utf8(line).unwrap().split(' ');
         let (method, target) = (words.next().unwrap(), words.next().unwrap());
         let path = DOCUMENT.path(target.split('?').next().unwrap());
-        let path = path.filter(|path| {
-            let operation = (method.to_owned(), (*path).to_owned());
-            DOCUMENT.operations().contains(&operation)
-        });
-        let Some(path) = path else {
+        let Some(path) = path.filter(|path| DOCUMENT.has(method, path)) else {
             let refused = [401, 404, 405].contains(&self.status);
             return assert!(refused, "{method} {target}: {}", self.status);
         };
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        let headers: Vec<&str> = lines.map(|(name, _)| name).collect();
         let answer = Answer {
             status: self.status,
             content_type: self.header("content-type"),
+            headers: &headers,
             body: Some(self.body.as_bytes()).filter(|_| method != "HEAD"),
         };
         let checked = DOCUMENT.check(method, path, answer);
