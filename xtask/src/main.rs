@@ -1,5 +1,5 @@
 //! The project's own commands: `cargo xtask test`, `ci`, `graph`, `conformance`, `compose`, `deny`, `fuzz`,
-//! `stack`, `bench`, `real-clients`, `definitions`.
+//! `stack`, `bench`, `real-clients`, `schemathesis`, `definitions`.
 
 mod bench;
 mod compose;
@@ -10,6 +10,7 @@ mod fuzz;
 mod graph;
 mod real_clients;
 mod run;
+mod schemathesis;
 mod stack;
 
 use std::process::ExitCode;
@@ -18,7 +19,7 @@ use anyhow::bail;
 
 const USAGE: &str =
     "usage: cargo xtask test | graph | conformance | compose | deny | ci | fuzz [SECONDS [TARGET]] | stack up|down|status | bench NAME [DIR]
-       | real-clients | definitions DIR
+       | real-clients | schemathesis | definitions DIR
 
   test     every test of the workspace
   graph    checks that crates depend only on layers below their own
@@ -29,6 +30,7 @@ const USAGE: &str =
   fuzz     every target of /fuzz, for 30 or so many seconds each (cargo-fuzz; best with nightly)
   stack    RabbitMQ, Redis, PostgreSQL and S3 on free loopback ports, under target/stack
   real-clients  smart-fetch and cumulus-etl from PyPI, unchanged, against `sluice serve` with authorization
+  schemathesis  requests that schemathesis from PyPI makes up from docs/openapi.json, with and without authorization
   bench    prints figures: memory (2 GiB and documents of 60 MB from one process), postgres (load
            5,000 patients, or DIR, into PostgreSQL, and export them to S3 by the three services)
   definitions  tables of search parameters and elements, from HL7's definitions of R4 in DIR";
@@ -57,6 +59,7 @@ fn command(words: &[&str]) -> anyhow::Result<()> {
         ["stack", word] => stack::command(word),
         ["bench", rest @ ..] => bench::run(rest),
         ["real-clients"] => real_clients::run(),
+        ["schemathesis"] => schemathesis::run(),
         ["definitions", folder] => definitions::write(folder.as_ref()),
         _ => bail!("{USAGE}"),
     }

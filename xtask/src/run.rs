@@ -12,6 +12,12 @@ pub(crate) fn root() -> PathBuf {
     here.parent().unwrap_or(here).to_owned()
 }
 
+/// The folder that cargo builds into.
+pub(crate) fn target() -> PathBuf {
+    let other = std::env::var_os("CARGO_TARGET_DIR");
+    other.map_or_else(|| root().join("target"), PathBuf::from)
+}
+
 /// Runs cargo in the workspace.
 pub(crate) fn cargo(words: &[&str]) -> anyhow::Result<()> {
     program("cargo", words)

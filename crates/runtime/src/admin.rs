@@ -14,7 +14,7 @@ use api::Guarded;
 use futures::future::BoxFuture;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -115,9 +115,17 @@ async fn answer(
             Ok(text) => (StatusCode::OK, text),
             Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")),
         },
+        (_, "/livez" | "/readyz" | "/metrics") => {
+            let text = "this path takes GET and HEAD\n".to_owned();
+            (StatusCode::METHOD_NOT_ALLOWED, text)
+        }
         _ => (StatusCode::NOT_FOUND, port.whats_there()),
     };
     let mut response = Response::new(Full::from(text));
+    if status == StatusCode::METHOD_NOT_ALLOWED {
+        let allowed = HeaderValue::from_static("GET, HEAD");
+        response.headers_mut().insert(ALLOW, allowed);
+    }
     *response.status_mut() = status;
     let plain = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, plain);

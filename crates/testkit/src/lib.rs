@@ -9,6 +9,7 @@ mod fault_proxy;
 mod faults;
 mod faulty;
 mod forge;
+pub mod openapi;
 mod program;
 mod refused;
 mod show;

@@ -1,6 +1,7 @@
 //! Which path goes to which handler. Whatever is not here answers with an OperationOutcome too.
 
-use actix_web::{HttpRequest, web};
+use actix_web::guard::{Any, Get, Post};
+use actix_web::{HttpRequest, Resource, web};
 use sluice_engine::Tenant;
 use sluice_fhir::is_id;
 use sluice_model::TenantId;
@@ -8,68 +9,124 @@ use sluice_model::TenantId;
 use crate::error::ApiError;
 use crate::{Gateway, discovery, download, groups, kickoff, oauth, status};
 
+/// A path, the methods that it has as `Allow` tells them, and what answers these.
+pub(crate) struct Place {
+    pub(crate) path: &'static str,
+    pub(crate) methods: &'static str,
+    answered: fn(Resource) -> Resource,
+}
+
+/// All that is there, by what it lies below. `docs/openapi.json` has the same.
+pub(crate) const PLACES: [(&str, &[Place]); 2] =
+    [("/{tenant}/fhir", &FHIR), ("/{tenant}/oauth2", &OAUTH)];
+
+const FHIR: [Place; 16] = [
+    kickoffs("/$export", |at| by_both(at, web::to(kickoff::system))),
+    kickoffs("/Patient/$export", |at| {
+        by_both(at, web::to(kickoff::patient))
+    }),
+    kickoffs("/Group/{group}/$export", |at| {
+        by_both(at, web::to(kickoff::group))
+    }),
+    ballot("/$export-v4", |at| at.route(web::to(kickoff::system))),
+    ballot("/Patient/$export-v4", |at| {
+        at.route(web::to(kickoff::patient))
+    }),
+    ballot("/Group/{group}/$export-v4", |at| {
+        at.route(web::to(kickoff::group))
+    }),
+    statuses("/bulk-export/jobs/{job}"),
+    statuses("/bulk-api/request/{job}"),
+    reads("/bulk-export/files/{job}/{path:.+}", |at| {
+        read(at, download::file)
+    }),
+    reads("/bulk-export/files/{file}", |at| read(at, download::file)),
+    reads("/bulk-api/download/{job}/{file}", |at| {
+        read(at, download::file)
+    }),
+    reads("/metadata", |at| read(at, discovery::metadata)),
+    reads("/.well-known/smart-configuration", |at| {
+        read(at, oauth::configuration)
+    }),
+    reads("/OperationDefinition/{id}", |at| {
+        read(at, discovery::operation_definition)
+    }),
+    reads("/Group", |at| read(at, groups::search)),
+    reads("/Group/{group}", |at| read(at, groups::read)),
+];
+
+const OAUTH: [Place; 2] = [
+    Place {
+        path: "/token",
+        methods: "POST",
+        answered: |at| {
+            at.route(web::post().to(oauth::token))
+                .default_service(web::to(oauth::not_a_post))
+        },
+    },
+    reads("/jwks", |at| read(at, oauth::jwks)),
+];
+
 pub(crate) fn configure(app: &mut web::ServiceConfig) {
-    let base = web::scope("/{tenant}/fhir")
-        .service(kickoffs("/$export", web::to(kickoff::system)))
-        .service(kickoffs("/Patient/$export", web::to(kickoff::patient)))
-        .service(kickoffs("/Group/{group}/$export", web::to(kickoff::group)))
-        .service(web::resource("/$export-v4").route(web::to(kickoff::system)))
-        .service(web::resource("/Patient/$export-v4").route(web::to(kickoff::patient)))
-        .service(web::resource("/Group/{group}/$export-v4").route(web::to(kickoff::group)))
-        .service(statuses("/bulk-export/jobs/{job}"))
-        .service(statuses("/bulk-api/request/{job}"))
-        .service(reads("/bulk-export/files/{job}/{path:.+}", download::file))
-        .service(reads("/bulk-export/files/{file}", download::file))
-        .service(reads("/bulk-api/download/{job}/{file}", download::file))
-        .service(reads("/metadata", discovery::metadata))
-        .service(reads(
-            "/.well-known/smart-configuration",
-            oauth::configuration,
-        ))
-        .service(reads(
-            "/OperationDefinition/{id}",
-            discovery::operation_definition,
-        ))
-        .service(reads("/Group", groups::search))
-        .service(reads("/Group/{group}", groups::read))
-        .default_service(web::to(nothing_here));
-    let oauth = web::scope("/{tenant}/oauth2")
-        .service(
-            web::resource("/token")
-                .route(web::post().to(oauth::token))
-                .default_service(web::to(oauth::not_a_post)),
-        )
-        .service(reads("/jwks", oauth::jwks))
-        .default_service(web::to(nothing_here));
-    app.service(base)
-        .service(oauth)
-        .default_service(web::to(nothing_here));
+    for (below, places) in PLACES {
+        let mut scope = web::scope(below);
+        for place in places {
+            let at = web::resource(place.path).default_service(wrong_method(place.methods));
+            scope = scope.service((place.answered)(at));
+        }
+        app.service(scope.default_service(web::to(nothing_here)));
+    }
+    app.default_service(web::to(nothing_here));
 }
 
-fn kickoffs(path: &str, handler: actix_web::Route) -> actix_web::Resource {
-    let methods = actix_web::guard::Any(actix_web::guard::Get()).or(actix_web::guard::Post());
-    web::resource(path)
-        .route(handler.guard(methods))
-        .default_service(wrong_method("GET, POST"))
+const fn kickoffs(path: &'static str, answered: fn(Resource) -> Resource) -> Place {
+    Place {
+        path,
+        methods: "GET, POST",
+        answered,
+    }
 }
 
-fn statuses(path: &str) -> actix_web::Resource {
-    web::resource(path)
-        .route(web::get().to(status::poll))
-        .route(web::delete().to(status::delete))
-        .default_service(wrong_method("GET, DELETE"))
+fn by_both(at: Resource, handler: actix_web::Route) -> Resource {
+    at.route(handler.guard(Any(Get()).or(Post())))
 }
 
-fn reads<F, Args>(path: &str, handler: F) -> actix_web::Resource
+/// Its handlers refuse other methods themselves: they know whether the tenant has the operation at all.
+const fn ballot(path: &'static str, answered: fn(Resource) -> Resource) -> Place {
+    Place {
+        path,
+        methods: "POST",
+        answered,
+    }
+}
+
+const fn statuses(path: &'static str) -> Place {
+    Place {
+        path,
+        methods: "GET, DELETE",
+        answered: |at| {
+            at.route(web::get().to(status::poll))
+                .route(web::delete().to(status::delete))
+        },
+    }
+}
+
+const fn reads(path: &'static str, answered: fn(Resource) -> Resource) -> Place {
+    Place {
+        path,
+        methods: "GET, HEAD",
+        answered,
+    }
+}
+
+fn read<F, Args>(at: Resource, handler: F) -> Resource
 where
     F: actix_web::Handler<Args> + Clone,
     Args: actix_web::FromRequest + 'static,
     F::Output: actix_web::Responder + 'static,
 {
-    web::resource(path)
-        .route(web::get().to(handler.clone()))
+    at.route(web::get().to(handler.clone()))
         .route(web::head().to(handler))
-        .default_service(wrong_method("GET, HEAD"))
 }
 
 /// Says which methods would do.

@@ -2,19 +2,23 @@
 #![expect(clippy::unwrap_used, reason = "what surprises a test should end it")]
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use serde_json::{Value, json};
 use sluice_engine::{Clients, DeclaredClients, Metrics, Ports};
 use sluice_local::{MemoryBlobs, MemoryIndex, MemoryQueue};
 use sluice_ports::Blobs;
 use sluice_runtime::{Probes, Secret, Settings, Telemetry, start_admin};
+use sluice_testkit::openapi::{Answer, OpenApi};
 use sluice_testkit::{Faults, Faulty, ManualClock, SeededEntropy, When};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 const SECRET: &str = "a secret of more than thirty-two bytes";
+
+static DOCUMENT: LazyLock<OpenApi> =
+    LazyLock::new(|| OpenApi::read(include_str!("../../../docs/openapi.json")).unwrap());
 
 /// Starts logging, which a process does once.
 fn telemetry() -> Telemetry {
@@ -55,6 +59,28 @@ impl Got {
         lines
             .find(|(known, _)| known.eq_ignore_ascii_case(name))
             .map(|(_, value)| value)
+    }
+
+    /// Holds it against `docs/openapi.json`.
+    fn check(&self, request: &[u8]) {
+        let line = request.split(|byte| *byte == b'\r').next().unwrap();
+        let mut words = std::str::from_utf8(line).unwrap().split(' ');
+        let (method, target) = (words.next().unwrap(), words.next().unwrap());
+        let path = DOCUMENT.path(target.split('?').next().unwrap());
+        let Some(path) = path.filter(|path| DOCUMENT.has(method, path)) else {
+            let refused = [401, 404, 405].contains(&self.status);
+            return assert!(refused, "{method} {target}: {}", self.status);
+        };
+        let lines = self.head.lines().filter_map(|line| line.split_once(": "));
+        let headers: Vec<&str> = lines.map(|(name, _)| name).collect();
+        let answer = Answer {
+            status: self.status,
+            content_type: self.header("content-type"),
+            headers: &headers,
+            body: Some(self.body.as_bytes()).filter(|_| method != "HEAD"),
+        };
+        let checked = DOCUMENT.check(method, path, answer);
+        assert_eq!(checked, Ok(()), "docs/openapi.json, {method} {path}");
     }
 }
 
@@ -105,11 +131,13 @@ impl Site {
         stream.read_to_end(&mut answer).await.unwrap();
         let text = String::from_utf8(answer).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        Got {
+        let got = Got {
             status: head.split(' ').nth(1).unwrap().parse().unwrap(),
             head: head.to_owned(),
             body: body.to_owned(),
-        }
+        };
+        got.check(request);
+        got
     }
 
     async fn with(&self, headers: &str, line: &str, body: &str) -> Got {
@@ -366,5 +394,43 @@ async fn trouble_in_the_store_is_503_and_nothing_is_lost() {
             let shown = site.ask("GET /clients/default/etl", "").await;
             assert_eq!(shown.json()["name"], "Warehouse");
         }
+    }
+}
+
+#[tokio::test]
+async fn probes_are_read_and_nothing_else() {
+    let site = Site::open().await;
+    for path in ["/livez", "/readyz", "/metrics"] {
+        for method in ["POST", "PUT", "DELETE", "OPTIONS", "TRACE"] {
+            let got = site.with("", &format!("{method} {path}"), "").await;
+            let told = (got.status, got.header("allow"));
+            assert_eq!(told, (405, Some("GET, HEAD")), "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_the_document_has_is_there() {
+    let site = Site::open().await;
+    let begins = ["/livez", "/readyz", "/metrics", "/clients/"];
+    let mut operations = DOCUMENT.operations();
+    operations.retain(|(_, path)| begins.iter().any(|begin| path.starts_with(begin)));
+    assert_eq!(operations.len(), 13);
+    for (method, path) in operations {
+        let path = path
+            .replace("{tenant}", "default")
+            .replace("{client}", "set");
+        let got = site
+            .with(
+                &format!("Authorization: Bearer {SECRET}\r\n"),
+                &format!("{method} {path}"),
+                "",
+            )
+            .await;
+        assert!(
+            ![404, 405].contains(&got.status),
+            "{method} {path}: {}",
+            got.body
+        );
     }
 }

@@ -138,13 +138,23 @@ pub(crate) struct Serving {
 impl Serving {
     /// Returns once it answers.
     pub(crate) fn start(data: &Path, home: &Path, authorization: &str) -> anyhow::Result<Self> {
-        let mut child = Command::new(sluice())
+        Self::start_with(&sluice(), (data, home, authorization), &[])
+    }
+
+    /// The same of another build, with more of its settings set.
+    pub(crate) fn start_with(
+        program: &str,
+        (data, home, authorization): (&Path, &Path, &str),
+        more: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
+        let mut child = Command::new(program)
             .args(["serve", "--data"])
             .arg(data)
             .env("SLUICE_DATA_DIR", home)
             .env("SLUICE_SERVER__LISTEN", "127.0.0.1:0")
             .env("SLUICE_SERVER__AUTHORIZATION", authorization)
             .env("SLUICE_LOG__FILTER", "warn")
+            .envs(more.iter().copied())
             .stderr(Stdio::piped())
             .spawn()
             .context("starting sluice serve")?;

@@ -9,6 +9,7 @@ mod files;
 mod kickoff;
 mod limits;
 mod live;
+mod openapi;
 mod organized;
 mod pages;
 mod presets;
@@ -238,8 +239,12 @@ impl Site {
             .wrap(actix_web::middleware::from_fn(request::wrap))
             .configure(routes::configure);
         let app = init_service(app).await;
-        let response = app.call(request.to_request()).await.unwrap();
+        let request = request.to_request();
+        let method = request.method().clone();
+        let response = app.call(request).await.unwrap();
+        let route = response.request().match_pattern();
         let got = read(response).await;
+        openapi::check(&method, route.as_deref(), &got);
         assert!(!got.header("x-request-id").is_empty());
         // OAuth has a form of its own.
         let failed = got.status.is_client_error() || got.status.is_server_error();

@@ -73,8 +73,8 @@ impl KeyFetch for FixedKeys {
 }
 
 /// A site whose clients must show who they are.
-struct Secured {
-    site: Site,
+pub(super) struct Secured {
+    pub(super) site: Site,
     keys: Arc<FixedKeys>,
     clients: Clients,
     /// Of `owner`, as `ec` and `rsa`.
@@ -110,7 +110,7 @@ fn secret() -> KeySecret {
 }
 
 impl Secured {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::with(&Faults::default(), |_| {})
     }
 
