@@ -34,6 +34,8 @@ pub struct ExportOptions {
     pub filters: Vec<String>,
     /// Only these root elements, as `Type.element` or `element`.
     pub elements: Vec<String>,
+    /// What `includeAssociatedData` asks for, such as `LatestProvenanceResources`.
+    pub associated: Vec<String>,
     /// Files with a block for each resource of this type, which is Patient as a rule.
     pub organize_by: Option<String>,
     /// Ask the server to ignore what it does not support.
@@ -67,6 +69,7 @@ impl ExportOptions {
             until: None,
             filters: Vec::new(),
             elements: Vec::new(),
+            associated: Vec::new(),
             organize_by: None,
             lenient: false,
             headers: Vec::new(),
@@ -123,6 +126,9 @@ impl ExportOptions {
         if !self.elements.is_empty() {
             query.append_pair("_elements", &self.elements.join(","));
         }
+        if !self.associated.is_empty() {
+            query.append_pair("includeAssociatedData", &self.associated.join(","));
+        }
         if let Some(kind) = &self.organize_by {
             query.append_pair("organizeOutputBy", kind);
         }
@@ -143,13 +149,14 @@ mod tests {
         options.since = Some("2026-03-01T00:00:00+05:00".into());
         options.filters = vec!["Observation?code=a|b&status=final".into()];
         options.elements = vec!["id".into(), "Patient.name".into()];
+        options.associated = vec!["LatestProvenanceResources".into()];
         options.organize_by = Some("Patient".into());
         assert_eq!(
             options.kickoff_url().unwrap().as_str(),
             "http://h/default/fhir/Group/a%20b/$export?_outputFormat=application%2Ffhir%2Bndjson\
              &_type=Patient%2CObservation&_since=2026-03-01T00%3A00%3A00%2B05%3A00\
              &_typeFilter=Observation%3Fcode%3Da%7Cb%26status%3Dfinal&_elements=id%2CPatient.name\
-             &organizeOutputBy=Patient"
+             &includeAssociatedData=LatestProvenanceResources&organizeOutputBy=Patient"
         );
     }
 }

@@ -59,6 +59,13 @@ pub(crate) struct ExportArgs {
     /// Only these root elements, as Type.element or element; commas and repeats
     #[arg(long, value_name = "ELEMENT", value_delimiter = ',')]
     elements: Vec<String>,
+    /// Add the Provenance of what is exported: LatestProvenanceResources or RelevantProvenanceResources
+    #[arg(
+        long = "include-associated-data",
+        value_name = "CODE",
+        value_delimiter = ','
+    )]
+    associated: Vec<String>,
     /// Files with a block for each of these resources and what belongs to it, instead of a type each: Patient
     #[arg(long, value_name = "TYPE")]
     organize_by: Option<String>,
@@ -134,6 +141,7 @@ impl ExportArgs {
             until: self.until.clone(),
             filters: self.filters.clone(),
             elements: self.elements.clone(),
+            associated: self.associated.clone(),
             organize_by: self.organize_by.clone(),
             lenient: self.lenient,
             headers: self.headers.clone(),

@@ -45,6 +45,16 @@ fn blocks_hold_all_that_the_same_export_by_type_has_of_the_compartments() {
             .join("by-patient/Patient-blocks.1.ndjson")
             .exists()
     );
+    // Of every block, the Provenances that are the newest about anything in it, and no more of them.
+    let latest = ["--organize-by", "Patient", "--include-associated-data"];
+    let latest = [&latest[..], &["LatestProvenanceResources"]].concat();
+    let with_latest: BTreeSet<String> = exported("latest", &latest).into_iter().collect();
+    let all: BTreeSet<String> = blocks.iter().cloned().collect();
+    assert!(with_latest.is_subset(&all));
+    let left_out = all.difference(&with_latest);
+    assert!({ left_out }.all(|line| kind(line) == "Provenance"));
+    assert!(with_latest.iter().any(|line| kind(line) == "Provenance"));
+
     let is_header = |line: &&String| kind(line) == "Parameters";
     let patients = |lines: &[String]| {
         let patients = lines.iter().filter(|line| kind(line) == "Patient");
