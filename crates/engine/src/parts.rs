@@ -158,12 +158,10 @@ pub(crate) async fn step(
             at.ordinal += 1;
             chunks.push(PlannedChunk { work, ..chunk });
         }
-        match more.next {
-            Some(next) => at.from = Some(next),
-            None => {
-                at.part += 1;
-                (at.from, at.chunks) = (None, 0);
-            }
+        at.from = more.next;
+        if at.from.is_none() {
+            at.part += 1;
+            at.chunks = 0;
         }
     }
     let barriers = at.barriers.clone();

@@ -110,17 +110,17 @@ impl Rewriting {
         } else {
             bytes.len().saturating_sub(HELD_BACK)
         };
-        let (bytes, held) = self.rewritten(bytes, whole);
+        let (bytes, held) = self.rewritten(&bytes, whole);
         self.held.extend_from_slice(&held);
         (!bytes.is_empty()).then_some(Block { bytes, ..block })
     }
 
     /// Rewrites what begins before an end, and gives back what it left behind that. Where there is nothing to
     /// rewrite nothing is copied.
-    fn rewritten(&self, bytes: Bytes, end: usize) -> (Bytes, Bytes) {
+    fn rewritten(&self, bytes: &Bytes, end: usize) -> (Bytes, Bytes) {
         let mut out = BytesMut::new();
         let mut copied = 0;
-        for at in self.relative.find_iter(&bytes) {
+        for at in self.relative.find_iter(bytes) {
             if at >= end || !is_address(&bytes[..at]) {
                 continue;
             }

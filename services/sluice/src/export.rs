@@ -59,7 +59,7 @@ pub(crate) struct ExportArgs {
     /// Only these root elements, as Type.element or element; commas and repeats
     #[arg(long, value_name = "ELEMENT", value_delimiter = ',')]
     elements: Vec<String>,
-    /// Add the Provenance of what is exported: LatestProvenanceResources or RelevantProvenanceResources
+    /// Add Provenance: `LatestProvenanceResources` or `RelevantProvenanceResources` of what is exported
     #[arg(
         long = "include-associated-data",
         value_name = "CODE",

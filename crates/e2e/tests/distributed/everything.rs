@@ -19,7 +19,6 @@ use crate::data::sample;
 use crate::moments::{Moment, assert_unended, reached};
 use crate::site::{Service, Site, curl};
 
-const GROUP: &str = "diabetes-registry";
 const SINCE: &str = "2018-06-01T00:00:00.000Z";
 const UNTIL: &str = "2024-06-01T00:00:00.000Z";
 const TYPES: [&str; 4] = ["Condition", "Encounter", "Observation", "Patient"];
@@ -61,7 +60,7 @@ async fn population(
     let scope = Scope {
         selection: Selection::default(),
         types: kinds,
-        level: Level::Group(GROUP.to_owned()),
+        level: Level::Patient,
         since: time(SINCE),
         until: time(UNTIL),
         patients: Some(patients.to_vec()),
@@ -144,28 +143,33 @@ fn trimmed(resource: &Value) -> Value {
 
 /// The newest Provenance about each of some resources.
 fn newest(provenances: &Resources, about: &Resources) -> Resources {
+    let mut by_target: BTreeMap<&str, Vec<&Value>> = BTreeMap::new();
+    for provenance in provenances.values() {
+        for target in provenance["target"].as_array().unwrap() {
+            let target = target["reference"].as_str().unwrap();
+            by_target.entry(target).or_default().push(provenance);
+        }
+    }
+    let recorded = |one: &Value| {
+        one["recorded"]
+            .as_str()
+            .unwrap()
+            .parse::<Instant>()
+            .unwrap()
+    };
     let mut found = Resources::new();
     for target in about.keys() {
-        let is_about = |provenance: &&Value| {
-            let targets = provenance["target"].as_array().unwrap().iter();
-            { targets }.any(|one| one["reference"] == target.as_str())
-        };
-        let recorded = |one: &Value| {
-            one["recorded"]
-                .as_str()
-                .unwrap()
-                .parse::<Instant>()
-                .unwrap()
-        };
-        let about: Vec<&Value> = provenances.values().filter(is_about).collect();
+        let about = by_target
+            .get(target.as_str())
+            .map_or(&[][..], Vec::as_slice);
         let last = about.iter().map(|one| recorded(one)).max();
-        let mut last = about.into_iter().filter(|one| Some(recorded(one)) == last);
+        let mut last = about.iter().filter(|one| Some(recorded(one)) == last);
         if let Some(one) = last.next() {
             assert!(
                 last.next().is_none(),
                 "{target}: two are as new as each other"
             );
-            found.insert(name(one), one.clone());
+            found.insert(name(one), (*one).clone());
         }
     }
     found
@@ -214,21 +218,16 @@ async fn oracle_of_blocks(
     blocks
 }
 
-/// The members of the Group, but a few.
+/// All patients but a few.
 fn patients(folder: &Path) -> Vec<String> {
-    let groups = std::fs::read_to_string(folder.join("Group.ndjson")).unwrap();
-    let groups = groups
+    let patients = std::fs::read_to_string(folder.join("Patient.ndjson")).unwrap();
+    let patients = patients
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let group = { groups }.find(|group| group["id"] == GROUP).unwrap();
-    let members = group["member"].as_array().unwrap().iter();
-    let references = members.map(|member| member["entity"]["reference"].as_str().unwrap());
-    let ids: BTreeSet<String> = references
-        .map(|reference| reference.rsplit_once('/').unwrap().1.to_owned())
+    let ids: BTreeSet<String> = patients
+        .map(|patient| patient["id"].as_str().unwrap().to_owned())
         .collect();
-    let ids: Vec<String> = ids.into_iter().skip(2).collect();
-    assert!(ids.len() > 5);
-    ids
+    ids.into_iter().skip(10).collect()
 }
 
 /// Every parameter that there is; one only if that is wanted, for it changes what files are.
@@ -258,7 +257,7 @@ fn request(patients: &[String], organized: bool) -> Value {
 
 /// Kicks off; says where to poll.
 fn kick_off(site: &Site, body: &Value) -> String {
-    let url = format!("{}/Group/{GROUP}/$export", site.base("one"));
+    let url = format!("{}/Patient/$export", site.base("one"));
     let file = site.home().join("request.json");
     std::fs::write(&file, body.to_string()).unwrap();
     let data = format!("@{}", file.display());
@@ -356,7 +355,7 @@ fn blocks(pages: &[Value]) -> BTreeMap<String, Resources> {
             if line["resourceType"] == "Parameters" {
                 assert_eq!(line["parameter"][0]["name"], "header", "R-192");
                 let reference = &line["parameter"][0]["valueReference"]["reference"];
-                patient = reference.as_str().unwrap().to_owned();
+                reference.as_str().unwrap().clone_into(&mut patient);
                 if !std::mem::take(&mut goes_on) {
                     let head = name(lines.peek().unwrap());
                     assert_eq!(head, patient, "the Patient comes first (R-192)");

@@ -32,7 +32,7 @@ pub(super) fn matched(
         match which {
             Provenances::Relevant => matched.extend(mine.map(name)),
             Provenances::Latest => {
-                matched.extend(mine.max_by_key(|(note, _)| note.age()).map(name))
+                matched.extend(mine.max_by_key(|(note, _)| note.age()).map(name));
             }
         }
     }

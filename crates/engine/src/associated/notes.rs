@@ -146,7 +146,7 @@ impl Record for About {
 /// All of them in order, behind the table of where each bucket begins.
 pub(super) fn sorted<R: Record>(mut records: Vec<R>) -> Bytes {
     records.sort_unstable();
-    let places = records.iter().map(|record| record.bucket());
+    let places = records.iter().map(Record::bucket);
     let mut bytes = begin(BUCKETS, places);
     bytes.reserve(records.len() * R::BYTES);
     for record in &records {

@@ -92,16 +92,16 @@ impl Export {
     async fn prepare(&self, task: &Task<'_>) -> Result<Prepared, PortError> {
         let selection = &task.record.scope.selection;
         let slice = &task.planned.slice;
-        let shelf = Shelf {
+        let notes = Shelf {
             blobs: &*self.ports.blobs,
             journal: &self.journal,
             record: &task.record,
             barriers: &task.barriers,
         };
         Ok(match task.planned.work {
-            Work::Match { from, to } => Prepared::Matched(shelf.matched(from..to).await?),
+            Work::Match { from, to } => Prepared::Matched(notes.matched(from..to).await?),
             Work::Attach { survey } => {
-                let attached = shelf.attached(survey).await?;
+                let attached = notes.attached(survey).await?;
                 Prepared::Reading(Some(Chooser::attaching(selection, attached)))
             }
             Work::Survey { .. } => Prepared::Reading(None),

@@ -7,7 +7,7 @@ use crate::Level;
 use crate::rules::{KickoffMethod, Methods};
 
 /// Parameters of every level, as they are told.
-const PARAMETERS: [(&str, &str); 10] = [
+const PARAMETERS: [(&str, &str); 11] = [
     ("_outputFormat", "_outputFormat"),
     ("_type", "_type"),
     ("_since", "_since (exclusive)"),
@@ -16,6 +16,10 @@ const PARAMETERS: [(&str, &str); 10] = [
     ("_elements", "_elements"),
     ("_minimumFileSize", "_minimumFileSize"),
     ("_maximumFileSize", "_maximumFileSize"),
+    (
+        "includeAssociatedData",
+        "includeAssociatedData (LatestProvenanceResources, RelevantProvenanceResources)",
+    ),
     ("organizeOutputBy", "organizeOutputBy (Patient)"),
     ("allowPartialManifests", "allowPartialManifests"),
 ];
