@@ -130,7 +130,7 @@ fn check(lines: &[String], asked: &Kickoff, provenances: &[Value], context: &str
     match asked.associated.unwrap() {
         // Nobody else's: each is as new as any about something that is there.
         Provenances::Latest => {
-            assert!(found.iter().all(|name| wanted.contains(*name)), "{context}")
+            assert!(found.iter().all(|name| wanted.contains(*name)), "{context}");
         }
         Provenances::Relevant if besides => assert_eq!(found.len(), provenances.len(), "{context}"),
         Provenances::Relevant => {
