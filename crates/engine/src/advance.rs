@@ -242,8 +242,10 @@ impl Advance {
             let why = Issue::error(IssueCode::Incomplete, text);
             return assemble::fail(&self.ports, &self.journal, &record, &tenant.policy, why).await;
         }
-        if status.state == JobState::Accepted && !is_waiting(&record, status) {
-            self.alone("plan", job, self.plan(&record, tenant)).await?;
+        let is_waiting = is_waiting(&record, status) && self.journal.is_sealed(job).await?;
+        if status.state == JobState::Accepted && !is_waiting {
+            let plan = Box::pin(self.plan(&record, tenant));
+            self.alone("plan", job, plan).await?;
         }
         self.dispatch(&record, tenant, stale).await?;
         match self.ports.index.get(job).await? {
@@ -289,7 +291,11 @@ impl Advance {
             let due = plan.due(self.ended(job, &plan).await?);
             self.ports.index.planned(job, due).await?;
             if plan.is_sealed() {
-                return Ok(());
+                return if due.sealed {
+                    Ok(())
+                } else {
+                    self.doubt_index(job, &plan, due.chunks).await
+                };
             }
             self.dispatch(record, tenant, self.stale(false)).await?;
             let status = self.ports.index.get(job).await?;
@@ -297,6 +303,16 @@ impl Advance {
                 return Ok(());
             }
         }
+    }
+
+    /// Chunks that wait would wait for ever if the index had counted what the journal does not have.
+    async fn doubt_index(&self, job: &JobRef, plan: &Plan, due: u32) -> Result<(), PortError> {
+        let status = self.ports.index.get(job).await?;
+        let has_all = status.is_some_and(|status| status.done >= due);
+        if has_all && self.ended(job, plan).await? < due {
+            return self.mend_index(job).await;
+        }
+        Ok(())
     }
 
     /// How many of the first chunks have all ended, for a plan that asks: what waits for them reads their
@@ -349,15 +365,19 @@ impl Advance {
         Ok(())
     }
 
+    /// The index counted what the journal does not have. The journal is right.
+    async fn mend_index(&self, job: &JobRef) -> Result<(), PortError> {
+        tracing::error!(%job, "the index is ahead of the journal and is rebuilt");
+        self.ports.index.remove(job).await?;
+        self.rebuild.job(job).await.map(|_| ())
+    }
+
     async fn finish(&self, record: &JobRecord, tenant: &Tenant) -> Result<(), PortError> {
         let policy = &tenant.policy;
         if assemble::finish(&self.ports, &self.journal, record, policy).await? {
             return Ok(());
         }
-        // The index counted what the journal does not have. The journal is right.
-        tracing::error!(job = %record.name, "the index is ahead of the journal and is rebuilt");
-        self.ports.index.remove(&record.name).await?;
-        self.rebuild.job(&record.name).await.map(|_| ())
+        self.mend_index(&record.name).await
     }
 }
 

@@ -62,6 +62,12 @@ impl Journal {
         Ok((page, sealed))
     }
 
+    /// Whether the plan has its end.
+    pub(crate) async fn is_sealed(&self, job: &JobRef) -> Result<bool, PortError> {
+        let end = self.blobs.head(&layout::sealed(job)).await?;
+        Ok(end.is_some())
+    }
+
     async fn last_page(&self, job: &JobRef) -> Result<u32, PortError> {
         let (prefix, mut last) = (layout::plan(job), 0);
         loop {

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
-use sluice_model::{JobRecord, PlannedChunk, Scope, Slice, Tally, Work};
+use sluice_model::{ChunkId, JobRecord, JobRef, PlanPage, PlannedChunk, Scope, Slice, Tally, Work};
 use sluice_ports::{PlanStep, PortError, Source, foreign};
 
-use crate::{associated, organize};
+use crate::{Journal, associated, organize};
 
 /// A part of a plan.
 #[derive(Clone, Debug)]
@@ -34,6 +34,8 @@ pub(crate) enum Cuts {
     Deletions,
     /// As many as it takes to hold what was exported against what surveys noted.
     Matches,
+    /// The slices of the surveys again: the source might cut them otherwise by now.
+    Surveyed,
 }
 
 /// Where planning goes on.
@@ -56,6 +58,43 @@ struct Cursor {
     /// Chunks before which all earlier ones must have ended.
     #[serde(default)]
     barriers: Vec<u32>,
+    /// The first survey, and how many there are.
+    #[serde(default)]
+    surveys: (u32, u32),
+}
+
+impl Cuts {
+    fn keep(self, slice: &Slice) -> bool {
+        match self {
+            Self::All | Self::Matches | Self::Surveyed => true,
+            Self::Data => !slice.deleted,
+            Self::Deletions => slice.deleted,
+        }
+    }
+}
+
+impl Cursor {
+    /// Counts a chunk, and says what it does.
+    fn takes(&mut self, work: Work, chunk: PlannedChunk) -> PlannedChunk {
+        let work = match work {
+            Work::Survey { .. } => {
+                let first = self.ordinal.saturating_sub(self.chunks);
+                self.surveys = (first, self.chunks + 1);
+                Work::Survey {
+                    survey: self.chunks,
+                }
+            }
+            Work::Attach { .. } => Work::Attach {
+                survey: self.chunks,
+            },
+            Work::Match { .. } => chunk.work,
+            other => other,
+        };
+        self.resources += chunk.expected.resources;
+        self.chunks += 1;
+        self.ordinal += 1;
+        PlannedChunk { work, ..chunk }
+    }
 }
 
 /// The next chunks of a plan.
@@ -97,7 +136,7 @@ pub(crate) fn has_barriers(record: &JobRecord) -> bool {
 pub(crate) fn scope_of<'j>(record: &'j JobRecord, chunk: &PlannedChunk) -> Cow<'j, Scope> {
     let cuts = |part: &Part<'_>| match part.cuts {
         Cuts::All => true,
-        Cuts::Data | Cuts::Matches => !chunk.slice.deleted,
+        Cuts::Data | Cuts::Matches | Cuts::Surveyed => !chunk.slice.deleted,
         Cuts::Deletions => chunk.slice.deleted,
     };
     let same_work =
@@ -110,6 +149,7 @@ pub(crate) fn scope_of<'j>(record: &'j JobRecord, chunk: &PlannedChunk) -> Cow<'
 /// Plans so many chunks from where the last step ended.
 pub(crate) async fn step(
     source: &dyn Source,
+    (journal, job): (&Journal, &JobRef),
     parts: &[Part<'_>],
     limit: usize,
     cursor: Option<&str>,
@@ -127,6 +167,7 @@ pub(crate) async fn step(
         Some(text) => serde_json::from_str(text).map_err(|_| foreign("cursor"))?,
     };
     let mut chunks: Vec<PlannedChunk> = Vec::new();
+    let page_begins = at.ordinal;
     while let Some(part) = parts.get(at.part) {
         if chunks.len() == limit {
             break;
@@ -135,28 +176,21 @@ pub(crate) async fn step(
             at.barriers.push(at.ordinal);
         }
         let room = limit - chunks.len();
-        let more = if part.cuts == Cuts::Matches {
-            matches(&at, room)
-        } else {
-            let from = at.from.as_deref();
-            source.plan(&part.scope, part.target, room, from).await?
+        let more = match part.cuts {
+            Cuts::Matches => matches(&at, room),
+            Cuts::Surveyed => {
+                let here = (page_begins, chunks.as_slice());
+                surveyed((journal, job), here, &at, room).await?
+            }
+            Cuts::All | Cuts::Data | Cuts::Deletions => {
+                let from = at.from.as_deref();
+                source.plan(&part.scope, part.target, room, from).await?
+            }
         };
-        let kept = more.chunks.into_iter().filter(|chunk| match part.cuts {
-            Cuts::All | Cuts::Matches => true,
-            Cuts::Data => !chunk.slice.deleted,
-            Cuts::Deletions => chunk.slice.deleted,
-        });
-        for chunk in kept {
-            let work = match part.work {
-                Work::Survey { .. } => Work::Survey { survey: at.chunks },
-                Work::Attach { .. } => Work::Attach { survey: at.chunks },
-                Work::Match { .. } => chunk.work,
-                other => other,
-            };
-            at.resources += chunk.expected.resources;
-            at.chunks += 1;
-            at.ordinal += 1;
-            chunks.push(PlannedChunk { work, ..chunk });
+        for chunk in more.chunks {
+            if part.cuts.keep(&chunk.slice) {
+                chunks.push(at.takes(part.work, chunk));
+            }
         }
         at.from = more.next;
         if at.from.is_none() {
@@ -169,6 +203,37 @@ pub(crate) async fn step(
     let next = next.transpose().map_err(|_| foreign("cursor"))?;
     let planned = PlanStep { chunks, next };
     Ok(Step { planned, barriers })
+}
+
+/// The slices of surveys, from the one that is due on: from the pages that have them, or from the one in the making.
+async fn surveyed(
+    (journal, job): (&Journal, &JobRef),
+    (page_begins, here): (u32, &[PlannedChunk]),
+    at: &Cursor,
+    room: usize,
+) -> Result<PlanStep, PortError> {
+    let (first, count) = at.surveys;
+    let room = u32::try_from(room).unwrap_or(u32::MAX);
+    let last = count.min(at.chunks.saturating_add(room));
+    let mut page: Option<PlanPage> = None;
+    let mut chunks = Vec::new();
+    for number in at.chunks..last {
+        let id = ChunkId::from_ordinal(first + number);
+        let found = if id.ordinal() >= page_begins {
+            here.get(usize::try_from(id.ordinal() - page_begins).unwrap_or(usize::MAX))
+        } else {
+            if page.as_ref().is_none_or(|page| page.page != id.page) {
+                page = journal.page(job, id.page).await?;
+            }
+            page.as_ref().and_then(|page| page.chunk(id))
+        };
+        let found = found.ok_or_else(|| foreign("survey"))?;
+        chunks.push(found.clone());
+    }
+    Ok(PlanStep {
+        chunks,
+        next: (last < count).then(|| count.to_string()),
+    })
 }
 
 /// Resources whose notes one match holds at once: about 16 bytes each, and 44 for each that is about one.

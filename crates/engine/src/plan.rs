@@ -82,7 +82,8 @@ pub(crate) async fn plan_page(
     let cursor = last.as_ref().and_then(|last| last.next.as_deref());
     let limit = usize::try_from(CHUNKS_PER_PAGE).unwrap_or(64);
     let parts = parts(record, tenant.policy.chunk_bytes);
-    let step = step(&*tenant.source, &parts, limit, cursor).await?;
+    let step = step(&*tenant.source, (journal, job), &parts, limit, cursor);
+    let step = Box::pin(step).await?;
     let (chunks, next) = (step.planned.chunks, step.planned.next);
     if chunks.is_empty() && next.is_none() {
         return seal(journal, record, tenant, last.as_ref()).await;

@@ -356,7 +356,7 @@ impl Serve {
         let status = self.known(job).await?;
         let found = match status.map(|status| status.state) {
             Some(JobState::Complete) => self.named(job, &key).await?,
-            Some(JobState::Exporting) => match self.owned(job).await? {
+            Some(JobState::Accepted | JobState::Exporting) => match self.owned(job).await? {
                 Some(owned) if owned.form.partial => self.pages.file(job, &key).await?,
                 _ => None,
             },

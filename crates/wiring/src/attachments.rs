@@ -5,8 +5,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
-use futures::{StreamExt, future::ready};
+use futures::StreamExt;
+use futures::future::ready;
+use futures::stream::once;
 use memchr::memmem::Finder;
+use sluice_fhir::ResourceType;
 use sluice_model::{Scope, Slice, Snapshot};
 use sluice_ports::{
     Block, BlockStream, ByteStream, GroupPage, GroupQuery, PlanStep, PopulationError, PortError,
@@ -70,10 +73,14 @@ impl Source for AbsoluteAttachments {
         if slice.deleted {
             return Ok(blocks);
         }
+        // Behind the last block, what is held back of a line that never ended: whoever counts lines is to see it.
+        let blocks = blocks.map(Some).chain(once(ready(None)));
         let mut rewriting = Rewriting::new(&self.base);
         let blocks = blocks.filter_map(move |block| {
-            let block = block.map(|block| rewriting.block(block)).transpose();
-            ready(block)
+            ready(match block {
+                Some(block) => block.map(|block| rewriting.block(block)).transpose(),
+                None => rewriting.rest().map(Ok),
+            })
         });
         Ok(blocks.boxed())
     }
@@ -83,6 +90,8 @@ impl Source for AbsoluteAttachments {
 struct Rewriting {
     base: Arc<str>,
     relative: Finder<'static>,
+    /// The type of what is held back.
+    kind: ResourceType,
     /// The end of what is there of a line that goes on.
     held: BytesMut,
 }
@@ -92,12 +101,14 @@ impl Rewriting {
         Self {
             base: Arc::clone(base),
             relative: Finder::new(RELATIVE),
+            kind: ResourceType::BUNDLE,
             held: BytesMut::new(),
         }
     }
 
     /// `None` if all of a piece is held back.
     fn block(&mut self, block: Block) -> Option<Block> {
+        self.kind = block.kind;
         let ends = block.bytes.last() == Some(&b'\n');
         let bytes = if self.held.is_empty() {
             block.bytes
@@ -115,13 +126,24 @@ impl Rewriting {
         (!bytes.is_empty()).then_some(Block { bytes, ..block })
     }
 
-    /// Rewrites what begins before an end, and gives back what it left behind that. Where there is nothing to
-    /// rewrite nothing is copied.
+    /// What is there of a line that did not end.
+    fn rest(&mut self) -> Option<Block> {
+        let bytes = self.held.split().freeze();
+        (!bytes.is_empty()).then_some(Block {
+            kind: self.kind,
+            bytes,
+            lines: 0,
+        })
+    }
+
+    /// Rewrites, and gives back what it left behind an end: what is there of an address, and of what tells that it is
+    /// one. Whatever is whole is rewritten while all that is known of it. Where there is nothing to rewrite nothing is
+    /// copied.
     fn rewritten(&self, bytes: &Bytes, end: usize) -> (Bytes, Bytes) {
         let mut out = BytesMut::new();
         let mut copied = 0;
         for at in self.relative.find_iter(bytes) {
-            if at >= end || !is_address(&bytes[..at]) {
+            if !is_address(&bytes[..at]) {
                 continue;
             }
             out.extend_from_slice(&bytes[copied..=at]);
@@ -148,13 +170,13 @@ fn is_address(before: &[u8]) -> bool {
         return false;
     };
     let before = before.trim_ascii_end().strip_suffix(b"\"url\"");
-    before.is_some_and(|before| before.last() != Some(&b'\\'))
+    let last = before.and_then(<[u8]>::last);
+    last.is_some_and(|last| b"{,".contains(last) || last.is_ascii_whitespace())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sluice_fhir::ResourceType;
 
     const BASE: &str = "https://ehr.example.org/fhir";
 
@@ -162,7 +184,7 @@ mod tests {
         Block {
             kind: ResourceType::GROUP,
             bytes: Bytes::copy_from_slice(bytes),
-            lines: u64::try_from(bytes.iter().filter(|byte| **byte == b'\n').count()).unwrap(),
+            lines: u64::try_from(memchr::memchr_iter(b'\n', bytes).count()).unwrap(),
         }
     }
 
@@ -211,6 +233,14 @@ mod tests {
         }
         let single: Vec<&[u8]> = line.as_bytes().chunks(1).collect();
         assert_eq!(through(&single), want);
+    }
+
+    #[test]
+    fn a_line_that_never_ends_is_not_lost() {
+        let mut rewriting = Rewriting::new(&BASE.into());
+        assert_eq!(rewriting.block(block(b"{\"id\":")), None);
+        assert_eq!(rewriting.rest().unwrap().bytes, &b"{\"id\":"[..]);
+        assert_eq!(rewriting.rest(), None);
     }
 
     #[test]

@@ -50,11 +50,7 @@ pub(crate) fn parts(record: &JobRecord, target: u64) -> Option<Vec<Part<'_>>> {
         types: without_provenance(scope),
         ..scope.clone()
     });
-    let named = if associated.besides {
-        Cow::Borrowed(scope)
-    } else {
-        others.clone()
-    };
+    let named = asked_for(scope);
     let provenances = Cow::<Scope>::Owned(Scope {
         types: vec![ResourceType::PROVENANCE],
         since: None,
@@ -71,11 +67,22 @@ pub(crate) fn parts(record: &JobRecord, target: u64) -> Option<Vec<Part<'_>>> {
     }
     let survey = (Cuts::Data, Work::Survey { survey: 0 }, false);
     let matching = (Cuts::Matches, Work::Match { from: 0, to: 0 }, true);
-    let attach = (Cuts::Data, Work::Attach { survey: 0 }, true);
+    let attach = (Cuts::Surveyed, Work::Attach { survey: 0 }, true);
     for (cuts, work, waits) in [survey, matching, attach] {
         parts.push(part(provenances.clone(), cuts, work, waits));
     }
     Some(parts)
+}
+
+/// What was asked for: of nothing else is told what was deleted.
+pub(crate) fn asked_for(scope: &Scope) -> Cow<'_, Scope> {
+    match scope.selection.associated {
+        Some(associated) if !associated.besides => Cow::Owned(Scope {
+            types: without_provenance(scope),
+            ..scope.clone()
+        }),
+        _ => Cow::Borrowed(scope),
+    }
 }
 
 fn without_provenance(scope: &Scope) -> Vec<ResourceType> {

@@ -5,8 +5,7 @@ use std::future::ready;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
-use futures::{FutureExt, StreamExt, TryStreamExt};
-use sluice_fhir::Provenances;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use sluice_model::{Associated, JobRecord, Notes, NotesOf, Receipt};
 use sluice_ports::{Blobs, PortError, PortKind};
 
@@ -27,6 +26,9 @@ pub(crate) struct Shelf<'j> {
     /// Chunks before which all earlier ones have ended: the first that matches, and the first that attaches.
     pub(crate) barriers: &'j [u32],
 }
+
+/// Notes that a match holds at once, of at most 48 bytes each.
+const AT_ONCE: u64 = 1 << 21;
 
 /// A piece of what data and surveys left.
 enum Piece {
@@ -49,7 +51,8 @@ impl Shelf<'_> {
         }
     }
 
-    /// The Provenances that come along with what is noted in these buckets; `None` if there are none.
+    /// The Provenances that come along with what is noted in these buckets; `None` if there are none. However many
+    /// notes there are, about [`AT_ONCE`] of them are held at a time.
     pub(crate) async fn matched(
         &self,
         buckets: Range<u32>,
@@ -60,29 +63,74 @@ impl Shelf<'_> {
             .journal
             .receipts(&self.record.name, |chunk| chunk.ordinal() < end);
         let notes = receipts.try_filter_map(|receipt| ready(Ok(receipt.notes)));
-        let pieces = notes.map_ok(move |notes| self.piece(notes, buckets.clone()).boxed());
-        let mut pieces = std::pin::pin!(pieces.try_buffer_unordered(READS));
-        let (mut exported, mut about, mut surveys) = (Vec::new(), Vec::new(), 0);
-        while let Some(piece) = pieces.try_next().await? {
-            match piece {
-                Some(Piece::Exported(some)) => exported.extend(some),
-                Some(Piece::About(some)) => {
-                    let last = some.iter().map(|(_, survey)| survey + 1).max();
-                    surveys = surveys.max(last.unwrap_or(0));
-                    about.extend(some);
-                }
-                None => {}
+        let notes: Vec<Notes> = notes.try_collect().await?;
+        let surveys = notes.iter().filter_map(|notes| match notes.of {
+            NotesOf::About { survey } => Some(survey + 1),
+            _ => None,
+        });
+        let surveys = surveys.max().unwrap_or(0);
+        let mut found = Vec::new();
+        for share in self.shares(&notes, buckets).await? {
+            let mut pieces = Vec::new();
+            for notes in &notes {
+                pieces.push(self.piece(notes, share.clone()).boxed());
             }
+            let mut pieces = stream::iter(pieces).buffer_unordered(READS);
+            let (mut exported, mut about) = (Vec::new(), Vec::new());
+            while let Some(piece) = pieces.try_next().await? {
+                match piece {
+                    Some(Piece::Exported(some)) => exported.extend(some),
+                    Some(Piece::About(some)) => about.extend(some),
+                    None => {}
+                }
+            }
+            let work = tokio::task::spawn_blocking(move || matched(which, exported, about));
+            let some = work
+                .await
+                .map_err(|error| PortError::transient("matching Provenances", error))?;
+            found.extend(some);
         }
-        let found =
-            tokio::task::spawn_blocking(move || written_of(which, exported, about, surveys));
-        let found = found
-            .await
-            .map_err(|error| PortError::transient("matching Provenances", error))?;
-        Ok(found.map(|bytes| (NotesOf::Matched { surveys }, bytes.into())))
+        found.sort_unstable();
+        found.dedup();
+        let bytes = (!found.is_empty()).then(|| written(&found, surveys));
+        Ok(bytes.map(|bytes| (NotesOf::Matched { surveys }, bytes.into())))
     }
 
-    async fn piece(&self, notes: Notes, buckets: Range<u32>) -> Result<Option<Piece>, PortError> {
+    /// Cuts buckets into runs of which each has few enough notes to be held, or is a single one.
+    async fn shares(
+        &self,
+        notes: &[Notes],
+        buckets: Range<u32>,
+    ) -> Result<Vec<Range<u32>>, PortError> {
+        let places = usize::try_from(buckets.end - buckets.start).unwrap_or(0);
+        let mut counts = vec![0_u64; places];
+        let mut tables = Vec::new();
+        for notes in notes {
+            let from = 4 * u64::from(buckets.start);
+            let to = 4 * (u64::from(buckets.end) + 1);
+            tables.push(self.bytes(&notes.key, from..to).boxed());
+        }
+        let mut tables = stream::iter(tables).buffer_unordered(READS);
+        while let Some(table) = tables.try_next().await? {
+            let (numbers, _) = table.as_chunks();
+            let numbers: Vec<u32> = numbers.iter().copied().map(u32::from_le_bytes).collect();
+            for (count, pair) in counts.iter_mut().zip(numbers.windows(2)) {
+                *count += u64::from(pair[1].saturating_sub(pair[0]));
+            }
+        }
+        let (mut shares, mut begun, mut held) = (Vec::new(), buckets.start, 0);
+        for (bucket, count) in buckets.clone().zip(counts) {
+            if held > 0 && held + count > AT_ONCE {
+                shares.push(begun..bucket);
+                (begun, held) = (bucket, 0);
+            }
+            held += count;
+        }
+        shares.push(begun..buckets.end);
+        Ok(shares)
+    }
+
+    async fn piece(&self, notes: &Notes, buckets: Range<u32>) -> Result<Option<Piece>, PortError> {
         Ok(match notes.of {
             NotesOf::Exported => Some(Piece::Exported(self.share(&notes.key, buckets).await?)),
             NotesOf::About { survey } => {
@@ -171,16 +219,6 @@ impl Shelf<'_> {
         }
         Ok(Attached::new(matched, besides(self.record)))
     }
-}
-
-fn written_of(
-    which: Provenances,
-    exported: Vec<Resource>,
-    about: Vec<(About, u32)>,
-    surveys: u32,
-) -> Option<Vec<u8>> {
-    let found = matched(which, exported, about);
-    (!found.is_empty()).then(|| written(&found, surveys))
 }
 
 fn broken(action: &'static str) -> PortError {

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use sluice_fhir::ResourceType;
 use sluice_ports::PortError;
 
-use super::{ChunkFiles, length};
+use super::{ChunkFiles, broken, length};
 
 impl ChunkFiles {
     /// Begins a block with its header. It goes into the open file if the rest of it, so many bytes, fits there, too;
@@ -15,6 +15,9 @@ impl ChunkFiles {
         rest: Option<u64>,
     ) -> Result<(), PortError> {
         if let Some(open) = &self.open {
+            if !open.between_lines {
+                return Err(broken("ending a block in the middle of a line"));
+            }
             let room = self.form.limit.saturating_sub(open.file.bytes);
             let bytes = rest.map(|rest| rest.saturating_add(length(header)));
             if bytes.is_some_and(|bytes| bytes <= room) {

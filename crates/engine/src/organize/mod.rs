@@ -32,6 +32,11 @@ pub(crate) fn parts(record: &JobRecord, target: u64) -> Option<Vec<Part<'_>>> {
     // Who heads the blocks is everyone whose data may have changed, whether the Patient did or not.
     let patients = Part {
         scope: Cow::Owned(Scope {
+            // All Patients are those of this level, and sources cut these finer.
+            level: match &record.scope.level {
+                Level::System => Level::Patient,
+                level => level.clone(),
+            },
             types: vec![PATIENT],
             since: None,
             until: None,
@@ -46,7 +51,7 @@ pub(crate) fn parts(record: &JobRecord, target: u64) -> Option<Vec<Part<'_>>> {
     let mut parts = vec![patients];
     if record.scope.since.is_some() {
         parts.push(Part {
-            scope: Cow::Borrowed(&record.scope),
+            scope: associated::asked_for(&record.scope),
             cuts: Cuts::Deletions,
             work: Work::Read,
             target,

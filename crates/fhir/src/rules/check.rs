@@ -196,6 +196,15 @@ impl Rules {
         let types = asked_types(&held.raw);
         let is_asked = entries(&held.raw, ASSOCIATED).next().is_some();
         let names_it = types.iter().any(|kind| kind == "Provenance");
+        if is_asked && !self.admits_type(ResourceType::PROVENANCE) {
+            let text = "Provenance is not exported at this site; leave includeAssociatedData out";
+            return Err(refusal(
+                Broken::Associated,
+                IssueCode::NotSupported,
+                ASSOCIATED,
+                text,
+            ));
+        }
         if !self.associated_needs_type || !is_asked || types.is_empty() || names_it {
             return Ok(());
         }
@@ -383,5 +392,10 @@ mod tests {
             assert!(hold(&rules, &fine, &group, false).is_ok(), "{fine}");
         }
         assert!(hold(&Rules::default(), &with("Patient"), &group, false).is_ok());
+        let patients_only = Rules {
+            types: Some(BTreeSet::from([ResourceType::PATIENT])),
+            ..Rules::default()
+        };
+        assert_eq!(broken(&patients_only, query), Broken::Associated);
     }
 }

@@ -1,8 +1,10 @@
 //! A database from the outside: made, filled, served, and filled again.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Output;
 
+use serde_json::Value;
 use sluice_stack::{Postgres, PostgresOptions, Private};
 
 use crate::folder::{assert_same, lines, sample};
@@ -79,6 +81,7 @@ fn a_database_is_migrated_loaded_and_served() {
     let expected: Vec<String> = whole.iter().filter(are_women).cloned().collect();
     assert_same(&women, &expected);
     assert!(!women.is_empty() && women.len() < 12);
+    provenances_come_along_and_blocks_hold_the_same(&site, home.path());
     assert!(running.stop());
 }
 
@@ -113,5 +116,66 @@ fn a_sites_own_view_is_served() {
     let running = site.start();
     let whole = exported(&site, &home.path().join("whole"), &["--system"]);
     assert_same(&whole, &lines(&data));
+    provenances_come_along_and_blocks_hold_the_same(&site, home.path());
     assert!(running.stop());
 }
+
+/// what `includeAssociatedData` and `organizeOutputBy` make of a database, held against its plain export.
+fn provenances_come_along_and_blocks_hold_the_same(site: &Site, home: &Path) {
+    let read = |line: &String| serde_json::from_str::<Value>(line).unwrap();
+    let kind = |line: &String| read(line)["resourceType"].as_str().unwrap().to_owned();
+    let plain = exported(site, &home.join("plain"), &[]);
+
+    let some = ["--type", "Patient,Condition"];
+    let relevant = "RelevantProvenanceResources";
+    let along = [&some[..], &["--include-associated-data", relevant]].concat();
+    let along = exported(site, &home.join("along"), &along);
+    let chosen: Vec<&String> = plain
+        .iter()
+        .filter(|line| ["Patient", "Condition"].contains(&kind(line).as_str()))
+        .collect();
+    let names: BTreeSet<String> = chosen
+        .iter()
+        .map(|line| format!("{}/{}", kind(line), read(line)["id"].as_str().unwrap()))
+        .collect();
+    let is_about = |line: &&String| {
+        let targets = read(line)["target"].as_array().cloned().unwrap_or_default();
+        let mut references = targets
+            .iter()
+            .filter_map(|target| target["reference"].as_str());
+        kind(line) == "Provenance" && references.any(|reference| names.contains(reference))
+    };
+    let about: Vec<&String> = plain.iter().filter(is_about).collect();
+    assert!(!about.is_empty());
+    let mut expected: Vec<String> = chosen.into_iter().chain(about).cloned().collect();
+    expected.sort_unstable();
+    assert_same(&along, &expected);
+
+    let blocks = exported(site, &home.join("blocks"), &["--organize-by", "Patient"]);
+    let (headers, held): (Vec<String>, Vec<String>) = blocks
+        .into_iter()
+        .partition(|line| kind(line) == "Parameters");
+    let patients = plain.iter().filter(|line| kind(line) == "Patient");
+    assert_eq!(headers.len(), patients.count());
+    let held: BTreeSet<&String> = held.iter().collect();
+    let elsewhere = |line: &&String| !held.contains(line);
+    let left: BTreeSet<String> = plain.iter().filter(elsewhere).map(kind).collect();
+    for kind in &left {
+        assert!(
+            IN_NO_COMPARTMENT.contains(&kind.as_str()),
+            "a {kind} is in no block"
+        );
+    }
+    assert!(held.iter().all(|line| plain.contains(line)));
+}
+
+/// Types of samples that are, or may be, in nobody's compartment.
+const IN_NO_COMPARTMENT: [&str; 7] = [
+    "Device",
+    "Endpoint",
+    "Location",
+    "Medication",
+    "Organization",
+    "Practitioner",
+    "PractitionerRole",
+];
