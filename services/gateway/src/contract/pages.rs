@@ -6,6 +6,7 @@ use std::time::Duration;
 use actix_web::http::StatusCode;
 use actix_web::test::TestRequest;
 use serde_json::{Value, json};
+use sluice_testkit::SmallSource;
 
 use super::files::every_form_of_every_file_is_right;
 use super::{EXPORT, Got, PUBLIC, Site, local, parameters};
@@ -82,6 +83,43 @@ async fn r_110_t_039_a_running_export_offers_files_only_to_who_allows_it() {
     );
     let lines = every_form_of_every_file_is_right(&site, &page["output"]).await;
     assert!(!lines.is_empty() && lines.len() < site.source.lines().len());
+}
+
+/// Provenances that come along wait for all else, which is offered meanwhile.
+#[actix_web::test]
+async fn r_111_what_is_offered_while_other_chunks_wait_is_there() {
+    let mut site = Site::quiet();
+    let source = SmallSource::of(40, 40);
+    let lines = source.lines();
+    site.serve(source);
+    let query = "includeAssociatedData=LatestProvenanceResources&allowPartialManifests=true";
+    let status = kick_off(&site, query).await;
+    let page = until_offered(&site, &status).await.json();
+    let job = status.rsplit('/').next().unwrap();
+    let sealed = site
+        .ports
+        .blobs
+        .list(&format!("default/{job}/"), None, 1000)
+        .await
+        .unwrap();
+    assert!(!sealed.iter().any(|one| one.key.ends_with("manifest.json")));
+    let offered = every_form_of_every_file_is_right(&site, &page["output"]).await;
+    assert!(!offered.is_empty() && offered.len() < lines.len());
+
+    site.work();
+    let (mut url, mut files) = (status, Vec::new());
+    loop {
+        let page = site.finish(&url).await;
+        files.extend(page["output"].as_array().unwrap().clone());
+        match next(&page) {
+            Some(next) => url = next,
+            None => break,
+        }
+    }
+    assert_eq!(
+        every_form_of_every_file_is_right(&site, &json!(files)).await,
+        lines
+    );
 }
 
 #[actix_web::test]
