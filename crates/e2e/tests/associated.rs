@@ -14,7 +14,7 @@ use sluice_fhir::parameters::Kickoff;
 use sluice_fhir::search::Filter;
 use sluice_fhir::{Provenances, ResourceType};
 use sluice_model::JobRef;
-use sluice_testkit::{Faults, SeededEntropy, SmallSource, When};
+use sluice_testkit::{Faults, SeededEntropy, SmallSource};
 
 const PATIENTS: u64 = 30;
 const EACH: u64 = 6;
@@ -267,9 +267,7 @@ async fn r_069_any_single_call_may_fail() {
         calls > 100,
         "{calls} calls are too few to be a whole export"
     );
-    for n in 0..calls {
-        for when in [When::Before, When::After] {
-            export_with(&Faults::nth(n, when)).await;
-        }
+    for (faults, _) in Faults::each_of(calls) {
+        export_with(&faults).await;
     }
 }

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use sluice_e2e::{Conditions, Disk, Ended, World};
-use sluice_testkit::{Faults, SmallSource, When};
+use sluice_testkit::{Faults, SmallSource};
 
 /// Small enough that every call can fail in turn, large enough for several pages of plan.
 fn source() -> Arc<SmallSource> {
@@ -46,9 +46,7 @@ async fn any_single_call_may_fail() {
         calls > 100,
         "{calls} calls are too few to be a whole export"
     );
-    for n in 0..calls {
-        for when in [When::Before, When::After] {
-            export_with(&Faults::nth(n, when)).await;
-        }
+    for (faults, _) in Faults::each_of(calls) {
+        export_with(&faults).await;
     }
 }

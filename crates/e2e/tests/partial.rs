@@ -308,11 +308,8 @@ async fn dying_at_any_moment_changes_no_page() {
 async fn any_single_call_may_fail() {
     let quiet = Faults::default();
     assert!(export_with(&quiet, "nothing fails").await > 2);
-    for n in 0..quiet.calls() {
-        for when in [When::Before, When::After] {
-            let context = format!("call {n} fails {when:?}");
-            export_with(&Faults::nth(n, when), &context).await;
-        }
+    for (faults, context) in Faults::each_of(quiet.calls()) {
+        export_with(&faults, &context).await;
     }
 }
 

@@ -288,7 +288,7 @@ impl Advance {
                 Err(error) if error.is_transient() => return Err(error),
                 Err(error) => return self.give_up(record, tenant, &error).await,
             };
-            let due = plan.due(self.ended(job, &plan).await?);
+            let due = plan.due(plan.ended(&self.journal, job).await?);
             self.ports.index.planned(job, due).await?;
             if plan.is_sealed() {
                 return if due.sealed {
@@ -309,19 +309,10 @@ impl Advance {
     async fn doubt_index(&self, job: &JobRef, plan: &Plan, due: u32) -> Result<(), PortError> {
         let status = self.ports.index.get(job).await?;
         let has_all = status.is_some_and(|status| status.done >= due);
-        if has_all && self.ended(job, plan).await? < due {
+        if has_all && plan.ended(&self.journal, job).await? < due {
             return self.mend_index(job).await;
         }
         Ok(())
-    }
-
-    /// How many of the first chunks have all ended, for a plan that asks: what waits for them reads their
-    /// receipts, so the journal is counted and not the index.
-    async fn ended(&self, job: &JobRef, plan: &Plan) -> Result<u32, PortError> {
-        if !plan.has_barriers() {
-            return Ok(0);
-        }
-        self.journal.ended_in_a_row(job).await
     }
 
     async fn give_up(

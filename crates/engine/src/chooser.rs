@@ -38,35 +38,26 @@ impl Chooser {
         if selection.is_everything() {
             return None;
         }
-        let rules = types.iter().filter_map(|kind| {
-            let is_filtered = selection.filters_of(*kind).next().is_some();
-            let rules = Rules {
-                matcher: is_filtered.then(|| Matcher::new(selection.filters_of(*kind))),
-                attached: None,
-                trim: selection.elements.of(*kind),
-            };
-            let is_needed = rules.matcher.is_some() || rules.trim.is_some();
-            is_needed.then_some((*kind, rules))
-        });
-        let rules: BTreeMap<_, _> = rules.collect();
-        (!rules.is_empty()).then(|| Self {
-            rules,
-            lines: WholeLines::default(),
-            scratch: Default::default(),
-        })
+        let rules = types
+            .iter()
+            .map(|kind| (*kind, Rules::of(selection, *kind)));
+        let rules: BTreeMap<_, _> = rules.filter(|(_, rules)| rules.are_needed()).collect();
+        (!rules.is_empty()).then(|| Self::with(rules))
     }
 
     /// For slices of Provenances, of which those that were matched are exported.
     pub(crate) fn attaching(selection: &Selection, attached: Attached) -> Self {
         const PROVENANCE: ResourceType = ResourceType::PROVENANCE;
-        let is_filtered = selection.filters_of(PROVENANCE).next().is_some();
         let rules = Rules {
-            matcher: is_filtered.then(|| Matcher::new(selection.filters_of(PROVENANCE))),
             attached: Some(attached),
-            trim: selection.elements.of(PROVENANCE),
+            ..Rules::of(selection, PROVENANCE)
         };
+        Self::with(BTreeMap::from([(PROVENANCE, rules)]))
+    }
+
+    fn with(rules: BTreeMap<ResourceType, Rules>) -> Self {
         Self {
-            rules: BTreeMap::from([(PROVENANCE, rules)]),
+            rules,
             lines: WholeLines::default(),
             scratch: Default::default(),
         }
@@ -100,6 +91,19 @@ impl Chooser {
 }
 
 impl Rules {
+    fn of(selection: &Selection, kind: ResourceType) -> Self {
+        let is_filtered = selection.filters_of(kind).next().is_some();
+        Self {
+            matcher: is_filtered.then(|| Matcher::new(selection.filters_of(kind))),
+            attached: None,
+            trim: selection.elements.of(kind),
+        }
+    }
+
+    fn are_needed(&self) -> bool {
+        self.matcher.is_some() || self.attached.is_some() || self.trim.is_some()
+    }
+
     fn chooses(&self, json: &str, found: &mut Scratch) -> Result<bool, PortError> {
         if let Some(attached) = &self.attached {
             match attached.takes(json).map_err(wrong)? {

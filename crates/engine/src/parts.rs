@@ -127,22 +127,17 @@ pub(crate) fn is_plain(parts: &[Part<'_>]) -> bool {
     matches!(parts, [part] if part.cuts == Cuts::All && part.work.is_read())
 }
 
-/// Whether some chunks of a job wait for others to end.
+/// Whether some chunks of a job wait for others to end: so it is where Provenances come along, but in blocks.
 pub(crate) fn has_barriers(record: &JobRecord) -> bool {
-    parts(record, 1).iter().any(|part| part.waits)
+    record.form.organize.is_none() && associated::is_due(record)
 }
 
 /// The scope under which a chunk of a job was planned and is read.
 pub(crate) fn scope_of<'j>(record: &'j JobRecord, chunk: &PlannedChunk) -> Cow<'j, Scope> {
-    let cuts = |part: &Part<'_>| match part.cuts {
-        Cuts::All => true,
-        Cuts::Data | Cuts::Matches | Cuts::Surveyed => !chunk.slice.deleted,
-        Cuts::Deletions => chunk.slice.deleted,
-    };
     let same_work =
         |part: &Part<'_>| std::mem::discriminant(&part.work) == std::mem::discriminant(&chunk.work);
     let mut parts = parts(record, 1).into_iter();
-    let part = parts.find(|part| same_work(part) && cuts(part));
+    let part = parts.find(|part| same_work(part) && part.cuts.keep(&chunk.slice));
     part.map_or(Cow::Borrowed(&record.scope), |part| part.scope)
 }
 
@@ -236,16 +231,16 @@ async fn surveyed(
     })
 }
 
-/// Resources whose notes one match holds at once: about 16 bytes each, and 44 for each that is about one.
-const MATCHED_AT_ONCE: u64 = 1 << 20;
+/// Resources for each of which, as far as was expected, there is one match.
+const A_MATCH: u64 = 1 << 20;
 
-/// Chunks that match, from the one that is due on. How many there are says what was expected, so some may have
-/// more to hold than others.
+/// Chunks that match, from the one that is due on. A source may have expected far too little: then they have more to
+/// do, and hold no more at once.
 fn matches(at: &Cursor, room: usize) -> PlanStep {
     // What begins it knows what was expected; what goes on has it in its cursor.
     let count = match &at.from {
         Some(count) => count.parse().unwrap_or(1),
-        None => at.resources.div_ceil(MATCHED_AT_ONCE),
+        None => at.resources.div_ceil(A_MATCH),
     };
     let buckets = u64::from(associated::BUCKETS);
     let count = count.clamp(1, buckets);

@@ -3,7 +3,7 @@
 //! A page holds the cursor from which the next is planned, so planning goes on where a crash left
 //! it, and planning twice writes the same pages.
 
-use sluice_model::{CHUNKS_PER_PAGE, JobRecord, PlanPage, Sealed, Tally, Version, layout};
+use sluice_model::{CHUNKS_PER_PAGE, JobRecord, JobRef, PlanPage, Sealed, Tally, Version, layout};
 use sluice_ports::{Creation, Planned, PortError};
 
 use crate::parts::{is_plain, parts, step};
@@ -36,9 +36,13 @@ impl Plan {
         }
     }
 
-    /// Whether some chunks wait for others to end.
-    pub(crate) fn has_barriers(&self) -> bool {
-        !self.barriers.is_empty()
+    /// How many of the first chunks have all ended, if that matters: what waits for them reads their receipts, so the
+    /// journal is counted and not the index.
+    pub(crate) async fn ended(&self, journal: &Journal, job: &JobRef) -> Result<u32, PortError> {
+        if self.barriers.is_empty() {
+            return Ok(0);
+        }
+        journal.ended_in_a_row(job).await
     }
 
     /// As the journal has it.

@@ -137,11 +137,7 @@ impl Rebuild {
     async fn progress(&self, job: &JobRef) -> Result<(), PortError> {
         let (last, sealed) = self.journal.plan(job).await?;
         let plan = Plan::of(last.as_ref(), sealed.as_ref());
-        let ended = if plan.has_barriers() {
-            self.journal.ended_in_a_row(job).await?
-        } else {
-            0
-        };
+        let ended = plan.ended(&self.journal, job).await?;
         self.ports.index.planned(job, plan.due(ended)).await?;
         let mut receipts = pin!(self.journal.receipts(job, |_| true));
         while let Some(receipt) = receipts.try_next().await? {

@@ -46,6 +46,15 @@ impl Faults {
         }
     }
 
+    /// One fault at a time: each of so many calls fails, before its effect and after it; and the words for that.
+    pub fn each_of(calls: u64) -> impl Iterator<Item = (Self, String)> {
+        let both = |n| [When::Before, When::After].map(|when| (n, when));
+        (0..calls).flat_map(both).map(|(n, when)| {
+            let context = format!("call {n} fails {when:?}");
+            (Self::nth(n, when), context)
+        })
+    }
+
     /// Kills the process at its n-th call, from 0. Whoever runs the process waits for
     /// [`Faults::killed`] and then ends it.
     pub fn killing_at(n: u64, when: When) -> Self {

@@ -94,11 +94,15 @@ impl SmallSource {
         }
     }
 
-    /// With more lines, of a type that it has none of and whose name comes after those that it has.
+    /// With more resources of a type, each a line, behind those that it has.
     #[must_use]
-    pub fn with(mut self, kind: ResourceType, lines: impl IntoIterator<Item = String>) -> Self {
-        self.lines
-            .extend(lines.into_iter().map(|line| (kind, line)));
+    pub fn with<L: Into<String>>(
+        mut self,
+        kind: ResourceType,
+        lines: impl IntoIterator<Item = L>,
+    ) -> Self {
+        let lines = lines.into_iter().map(|line| (kind, line.into()));
+        self.lines.extend(lines);
         self
     }
 
@@ -120,13 +124,6 @@ impl SmallSource {
     #[must_use]
     pub fn remarking(mut self, remark: Issue) -> Self {
         self.remarks.push(remark);
-        self
-    }
-
-    /// With one more resource, a line.
-    #[must_use]
-    pub fn holding(mut self, kind: ResourceType, line: &str) -> Self {
-        self.lines.push((kind, line.to_owned()));
         self
     }
 

@@ -177,6 +177,9 @@ fn is_address(before: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures::TryStreamExt;
+    use sluice_fhir::Level;
+    use sluice_runtime::TenantSection;
 
     const BASE: &str = "https://ehr.example.org/fhir";
 
@@ -250,5 +253,38 @@ mod tests {
         let left = rewriting.block(given.clone()).unwrap();
         assert_eq!(left, given);
         assert_eq!(left.bytes.as_ptr(), given.bytes.as_ptr());
+    }
+
+    /// What a tenant's folder is exported as, where the setting is what it is.
+    async fn exported(attachments: Option<&str>) -> String {
+        let home = tempfile::tempdir().unwrap();
+        let file = home.path().join("DocumentReference.ndjson");
+        std::fs::write(file, format!("{LINE}\n")).unwrap();
+        let mut section = TenantSection::of(format!("ndjson:{}", home.path().display()));
+        section.attachments = attachments.map(str::to_owned);
+        let clock = Arc::new(sluice_local::SystemClock);
+        let opened = crate::open::source(&section, home.path(), clock, |_| {});
+        let source = opened.await.unwrap().source;
+        let scope = Scope {
+            level: Level::System,
+            types: vec!["DocumentReference".parse().unwrap()],
+            since: None,
+            until: None,
+            patients: None,
+            selection: sluice_model::Selection::default(),
+            snapshot: source.snapshot().await.unwrap(),
+        };
+        let step = source.plan(&scope, 1 << 20, 10, None).await.unwrap();
+        let blocks = source.read(&scope, &step.chunks[0].slice).await.unwrap();
+        let blocks: Vec<Block> = blocks.try_collect().await.unwrap();
+        let bytes: Vec<Bytes> = blocks.into_iter().map(|block| block.bytes).collect();
+        String::from_utf8(bytes.concat()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn r_199_a_tenants_setting_says_where_attachments_lie() {
+        assert_eq!(exported(None).await, format!("{LINE}\n"));
+        let base = format!("{BASE}/");
+        assert_eq!(exported(Some(&base)).await, format!("{}\n", expected()));
     }
 }

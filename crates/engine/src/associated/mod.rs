@@ -25,7 +25,7 @@ pub(crate) use shelf::Shelf;
 use std::borrow::Cow;
 
 use sluice_fhir::{Provenances, ResourceType};
-use sluice_model::{Associated, JobRecord, Scope, Selection, Work};
+use sluice_model::{JobRecord, Scope, Selection, Work};
 
 use crate::parts::{Cuts, Part};
 
@@ -34,11 +34,10 @@ pub(crate) const BUCKETS: u32 = 1 << 12;
 
 /// The parts of a job that asks for associated data; `None` if that is no more than it exports anyway.
 pub(crate) fn parts(record: &JobRecord, target: u64) -> Option<Vec<Part<'_>>> {
-    let scope = &record.scope;
-    let associated = scope.selection.associated?;
-    if is_exported_anyway(scope, associated) {
+    if !is_due(record) {
         return None;
     }
+    let scope = &record.scope;
     let part = |scope, cuts, work, waits| Part {
         scope,
         cuts,
@@ -51,13 +50,7 @@ pub(crate) fn parts(record: &JobRecord, target: u64) -> Option<Vec<Part<'_>>> {
         ..scope.clone()
     });
     let named = asked_for(scope);
-    let provenances = Cow::<Scope>::Owned(Scope {
-        types: vec![ResourceType::PROVENANCE],
-        since: None,
-        until: None,
-        selection: Selection::default(),
-        ..scope.clone()
-    });
+    let provenances = Cow::<Scope>::Owned(provenances_of(scope));
     let mut parts = Vec::new();
     if !others.types.is_empty() {
         parts.push(part(others, Cuts::Data, Work::Read, false));
@@ -72,6 +65,17 @@ pub(crate) fn parts(record: &JobRecord, target: u64) -> Option<Vec<Part<'_>>> {
         parts.push(part(provenances.clone(), cuts, work, waits));
     }
     Some(parts)
+}
+
+/// All Provenances of the population: what comes along does so whatever its time.
+pub(crate) fn provenances_of(scope: &Scope) -> Scope {
+    Scope {
+        types: vec![ResourceType::PROVENANCE],
+        since: None,
+        until: None,
+        selection: Selection::default(),
+        ..scope.clone()
+    }
 }
 
 /// What was asked for: of nothing else is told what was deleted.
@@ -92,19 +96,16 @@ fn without_provenance(scope: &Scope) -> Vec<ResourceType> {
         .collect()
 }
 
-/// Whether Provenances of a job come along that have to be found.
+/// Whether Provenances of a job come along that have to be found: not where all of the population are exported anyway,
+/// so that all that are about anything exported are among them.
 pub(crate) fn is_due(record: &JobRecord) -> bool {
     let scope = &record.scope;
-    let associated = scope.selection.associated;
-    associated.is_some_and(|associated| !is_exported_anyway(scope, associated))
-}
-
-/// All Provenances of the population are exported, so all that are about anything exported are among them.
-fn is_exported_anyway(scope: &Scope, associated: Associated) -> bool {
     let mut filters = scope.selection.filters_of(ResourceType::PROVENANCE);
-    associated.provenances == Provenances::Relevant
-        && associated.besides
-        && scope.since.is_none()
-        && scope.until.is_none()
-        && filters.next().is_none()
+    scope.selection.associated.is_some_and(|associated| {
+        associated.provenances == Provenances::Latest
+            || !associated.besides
+            || scope.since.is_some()
+            || scope.until.is_some()
+            || filters.next().is_some()
+    })
 }

@@ -37,25 +37,23 @@ impl Notebook {
             Work::Survey { survey } => Page::About(Vec::new(), survey),
             _ => return None,
         };
-        Some(Self {
-            lines: WholeLines::default(),
-            page,
-        })
+        Some(Self::with(page))
     }
 
     /// Of what a block of an organized export holds.
     pub(crate) fn of_block() -> Self {
-        Self {
-            lines: WholeLines::default(),
-            page: Page::Exported(Vec::new()),
-        }
+        Self::with(Page::Exported(Vec::new()))
     }
 
     /// Of what the Provenances of its patient are about.
     pub(crate) fn of_provenances() -> Self {
+        Self::with(Page::About(Vec::new(), 0))
+    }
+
+    fn with(page: Page) -> Self {
         Self {
             lines: WholeLines::default(),
-            page: Page::About(Vec::new(), 0),
+            page,
         }
     }
 

@@ -106,16 +106,12 @@ impl Shelf<'_> {
         let mut counts = vec![0_u64; places];
         let mut tables = Vec::new();
         for notes in notes {
-            let from = 4 * u64::from(buckets.start);
-            let to = 4 * (u64::from(buckets.end) + 1);
-            tables.push(self.bytes(&notes.key, from..to).boxed());
+            tables.push(self.places(&notes.key, buckets.clone()).boxed());
         }
         let mut tables = stream::iter(tables).buffer_unordered(READS);
-        while let Some(table) = tables.try_next().await? {
-            let (numbers, _) = table.as_chunks();
-            let numbers: Vec<u32> = numbers.iter().copied().map(u32::from_le_bytes).collect();
-            for (count, pair) in counts.iter_mut().zip(numbers.windows(2)) {
-                *count += u64::from(pair[1].saturating_sub(pair[0]));
+        while let Some(begins) = tables.try_next().await? {
+            for (count, pair) in counts.iter_mut().zip(begins.windows(2)) {
+                *count += pair[1].saturating_sub(pair[0]);
             }
         }
         let (mut shares, mut begun, mut held) = (Vec::new(), buckets.start, 0);
@@ -157,19 +153,21 @@ impl Shelf<'_> {
         of: Range<u32>,
         size: u64,
     ) -> Result<Bytes, PortError> {
-        let begin = self.number(key, of.start).await?;
-        let end = self.number(key, of.end).await?;
-        let at = |count: u64| table(places) + count * size;
-        self.bytes(key, at(begin)..at(end)).await
+        let begins = self.places(key, of).await?;
+        let at = |count: &u64| table(places) + count * size;
+        match (begins.first(), begins.last()) {
+            (Some(begin), Some(end)) => self.bytes(key, at(begin)..at(end)).await,
+            _ => Err(broken("reading where notes begin")),
+        }
     }
 
-    async fn number(&self, key: &str, place: u32) -> Result<u64, PortError> {
-        let at = 4 * u64::from(place);
-        let bytes = self.bytes(key, at..at + 4).await?;
-        let bytes = bytes
-            .first_chunk()
-            .ok_or_else(|| broken("reading where notes begin"))?;
-        Ok(u32::from_le_bytes(*bytes).into())
+    /// How many things there are before each of these places, and before the one behind them.
+    async fn places(&self, key: &str, of: Range<u32>) -> Result<Vec<u64>, PortError> {
+        let at = |place: u32| 4 * u64::from(place);
+        let bytes = self.bytes(key, at(of.start)..at(of.end) + 4).await?;
+        let (numbers, _) = bytes.as_chunks();
+        let numbers = numbers.iter().copied().map(u32::from_le_bytes);
+        Ok(numbers.map(u64::from).collect())
     }
 
     async fn bytes(&self, key: &str, range: Range<u64>) -> Result<Bytes, PortError> {

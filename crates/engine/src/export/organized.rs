@@ -1,10 +1,10 @@
 //! Exports a chunk of Patients, each in a block with what is in the Patient's compartment.
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures::TryStreamExt;
 use sluice_fhir::{Issue, ResourceType};
 use sluice_model::{Scope, Slice};
-use sluice_ports::{Block, PortError, PortKind};
+use sluice_ports::{Block, PortError};
 
 use super::keeping::Watch;
 use super::reading::{choose, note};
@@ -16,6 +16,7 @@ use crate::organize::{Head, OpenBlock, compartment_of, heads, provenances_of};
 use crate::parts::scope_of;
 use crate::settled::{admits, check};
 use crate::told;
+use crate::whole_lines::WholeLines;
 
 /// Bytes that a slice of one compartment aims at: as few slices as there can be.
 const SLICE: u64 = 1 << 30;
@@ -69,7 +70,9 @@ struct Organizing<'a, 't> {
     /// What each block is read under; whose it is changes.
     scope: Scope,
     chooser: Option<Chooser>,
-    /// Notes of what passes, if Provenances come along.
+    /// Under which the Provenances of each patient are read, if any come along.
+    provenances: Option<Scope>,
+    /// Notes of what passes, if they do.
     notes: Option<Notebook>,
 }
 
@@ -93,6 +96,7 @@ impl Export {
             told,
             chooser: Chooser::new(&scope.selection, &scope.types),
             scope,
+            provenances: provenances_of(&task.record),
             notes: None,
         };
         match organizing.run().await {
@@ -128,27 +132,16 @@ impl Organizing<'_, '_> {
         let (source, slice) = (&self.task.tenant.source, &self.task.planned.slice);
         check(&scope, slice)?;
         let mut blocks = self.keeping.until(source.read(&scope, slice)).await?;
-        let (mut lines, mut begun) = (Vec::new(), BytesMut::new());
+        let (mut lines, mut whole) = (Vec::new(), WholeLines::default());
         while let Some(block) = self.keeping.until(blocks.try_next()).await? {
             if self.is_told(&block)? {
                 continue;
             }
             admits(&scope, slice, block.kind)?;
-            let is_whole = block.bytes.last() == Some(&b'\n');
-            if is_whole && begun.is_empty() {
-                lines.push(block.bytes);
-                continue;
-            }
-            begun.extend_from_slice(&block.bytes);
-            if is_whole {
-                lines.push(begun.split().freeze());
-            }
+            lines.extend(whole.of(block.bytes));
         }
-        if begun.is_empty() {
-            return Ok(lines);
-        }
-        let action = "ending a slice of Patients in the middle of a line";
-        Err(PortError::new(PortKind::Permanent, action).into())
+        whole.finish()?;
+        Ok(lines)
     }
 
     async fn block(&mut self, head: Head) -> Result<(), Stop> {
@@ -157,12 +150,11 @@ impl Organizing<'_, '_> {
         if head.is_chosen && !self.scope.types.contains(&ResourceType::PATIENT) {
             block.choose();
         }
-        let comes_along = associated::is_due(&self.task.record);
-        self.notes = comes_along.then(Notebook::of_block);
+        self.notes = self.provenances.as_ref().map(|_| Notebook::of_block());
         self.scope.patients = Some(vec![head.id.clone()]);
         self.compartment(Some(&mut block)).await?;
-        if let Some(notes) = self.notes.take() {
-            self.attach(&head.id, notes, &mut block).await?;
+        if let (Some(notes), Some(scope)) = (self.notes.take(), self.provenances.clone()) {
+            self.attach(&head.id, (notes, scope), &mut block).await?;
         }
         self.keeping.until(block.end(self.files)).await
     }
@@ -172,7 +164,7 @@ impl Organizing<'_, '_> {
     async fn attach(
         &mut self,
         patient: &str,
-        mut notes: Notebook,
+        (mut notes, mut scope): (Notebook, Scope),
         block: &mut OpenBlock,
     ) -> Result<(), Stop> {
         let record = &self.task.record;
@@ -183,10 +175,7 @@ impl Organizing<'_, '_> {
         if notes.is_empty() && !widens {
             return Ok(());
         }
-        let scope = Scope {
-            patients: self.scope.patients.clone(),
-            ..provenances_of(record)
-        };
+        scope.patients.clone_from(&self.scope.patients);
         let scope = std::mem::replace(&mut self.scope, scope);
         let chooser = self.chooser.take();
         self.notes = Some(Notebook::of_provenances());

@@ -89,13 +89,11 @@ pub(crate) fn compartment_of(record: &JobRecord) -> Scope {
     }
 }
 
-/// Under which the Provenances of each patient are read, but for whose they are.
-pub(crate) fn provenances_of(record: &JobRecord) -> Scope {
-    Scope {
-        types: vec![ResourceType::PROVENANCE],
-        since: None,
-        until: None,
-        selection: Selection::default(),
-        ..compartment_of(record)
-    }
+/// Under which the Provenances of each patient are read, but for whose they are, if any come along.
+pub(crate) fn provenances_of(record: &JobRecord) -> Option<Scope> {
+    associated::is_due(record).then(|| Scope {
+        level: Level::Patient,
+        patients: None,
+        ..associated::provenances_of(&record.scope)
+    })
 }

@@ -61,9 +61,8 @@ fn source() -> SmallSource {
     let nobodys = r#"{"resourceType":"Observation","id":"n"}"#;
     let doctor = r#"{"resourceType":"Practitioner","id":"d"}"#;
     SmallSource::of(12, 5)
-        .holding(observation, shared)
-        .holding(observation, nobodys)
-        .holding(types("Practitioner")[0], doctor)
+        .with(observation, [shared, nobodys])
+        .with(types("Practitioner")[0], [doctor])
 }
 
 #[tokio::test(start_paused = true)]
@@ -131,7 +130,7 @@ async fn lines_and_blocks_of_any_size_pass_through() {
     let source = || {
         let small = SmallSource::of(3, 2);
         let held = lines.iter();
-        held.fold(small, |source, line| source.holding(observation, line))
+        held.fold(small, |source, line| source.with(observation, [line]))
     };
     let want = model(&source(), numbered(3));
     for (maximum_file, gzip) in [(None, false), (Some(1 << 20), false), (None, true)] {

@@ -53,18 +53,8 @@ impl Checker<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Context, Kickoff, check, from_query};
+    use super::super::tests::ask;
     use super::Provenances::{self, Latest, Relevant};
-    use crate::{Issue, Level};
-
-    fn ask(query: &str, lenient: bool) -> Result<Kickoff, Vec<Issue>> {
-        let context = Context {
-            level: &Level::System,
-            lenient,
-            base: "http://h/default/fhir",
-        };
-        check(&from_query(query).unwrap(), &context)
-    }
 
     #[test]
     fn r_067_r_071_of_several_values_the_widest_counts() {

@@ -38,16 +38,11 @@ impl Checker<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Context, Kickoff, check, from_query};
-    use crate::{Issue, Level};
+    use super::super::Kickoff;
+    use crate::Issue;
 
     fn ask(query: &str) -> Result<Kickoff, Vec<Issue>> {
-        let context = Context {
-            level: &Level::System,
-            lenient: true,
-            base: "http://h/default/fhir",
-        };
-        check(&from_query(query).unwrap(), &context)
+        super::super::tests::ask(query, true)
     }
 
     #[test]

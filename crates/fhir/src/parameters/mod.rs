@@ -77,3 +77,18 @@ pub struct Kickoff {
     /// What lenient handling let pass, for the `error` files.
     pub ignored: Vec<Issue>,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A query of the system level.
+    pub(super) fn ask(query: &str, lenient: bool) -> Result<Kickoff, Vec<Issue>> {
+        let context = Context {
+            level: &Level::System,
+            lenient,
+            base: "http://h/default/fhir",
+        };
+        check(&from_query(query).unwrap(), &context)
+    }
+}

@@ -33,17 +33,9 @@ impl Checker<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Context, Kickoff, check, from_body, from_query};
-    use crate::{Issue, IssueCode, Level, ResourceType};
-
-    fn ask(query: &str, lenient: bool) -> Result<Kickoff, Vec<Issue>> {
-        let context = Context {
-            level: &Level::System,
-            lenient,
-            base: "http://h/default/fhir",
-        };
-        check(&from_query(query).unwrap(), &context)
-    }
+    use super::super::tests::ask;
+    use super::super::{Context, check, from_body};
+    use crate::{IssueCode, Level, ResourceType};
 
     #[test]
     fn r_084_output_is_organized_by_patient_if_that_is_asked_for() {

@@ -76,17 +76,9 @@ impl Checker<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Context, Kickoff, check, from_query};
-    use crate::{Issue, IssueCode, Level};
-
-    fn ask(query: &str, lenient: bool) -> Result<Kickoff, Vec<Issue>> {
-        let context = Context {
-            level: &Level::System,
-            lenient,
-            base: "http://h/default/fhir",
-        };
-        check(&from_query(query).unwrap(), &context)
-    }
+    use super::super::Kickoff;
+    use super::super::tests::ask;
+    use crate::IssueCode;
 
     fn queries(kickoff: &Kickoff) -> Vec<String> {
         let queries = kickoff.filters.iter();
