@@ -13,7 +13,7 @@ use sluice_e2e::{Client, Conditions, Disk, Ended, World};
 use sluice_fhir::parameters::Kickoff;
 use sluice_fhir::search::Filter;
 use sluice_fhir::{Provenances, ResourceType};
-use sluice_model::JobRef;
+use sluice_model::{ChunkId, JobRef, Tally};
 use sluice_testkit::{Faults, SeededEntropy, SmallSource};
 
 const PATIENTS: u64 = 30;
@@ -220,6 +220,37 @@ async fn r_069_dying_at_any_moment_loses_and_doubles_no_provenance() {
         deaths_at_work > 20,
         "only {deaths_at_work} deaths fell before the end"
     );
+}
+
+/// An index that counts a chunk of which the journal has no receipt would keep all that wait for it waiting.
+#[tokio::test(start_paused = true)]
+async fn an_index_that_is_ahead_of_the_journal_is_made_anew_where_chunks_wait() {
+    let provenances = provenances(1);
+    let world = World::start(
+        &Disk::default(),
+        source(&provenances),
+        &Conditions::default(),
+    );
+    let world = world.await.unwrap();
+    let asked = asked(Provenances::Latest, &["Observation", "Patient"]);
+    let job = world.kick_off_asking(asked.clone()).await.unwrap();
+    let index = &world.ports().index;
+    let planned = loop {
+        let status = index.get(&job).await.unwrap().unwrap();
+        if status.planned.chunks > 0 {
+            break status.planned.chunks;
+        }
+        tokio::task::yield_now().await;
+    };
+    let last = ChunkId::from_ordinal(planned - 1);
+    let told = index
+        .chunk_done(&job, last.ordinal(), Tally::default())
+        .await;
+    told.unwrap();
+    let receipt = world.journal().receipt(&job, last).await.unwrap();
+    assert!(receipt.is_none(), "the chunk has ended already");
+    let lines = lines(&world, &job, "ahead").await;
+    check(&lines, &asked, &provenances, "ahead");
 }
 
 /// Small enough that every call can fail in turn.
