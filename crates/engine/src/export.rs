@@ -18,6 +18,7 @@ use sluice_model::{
 use sluice_ports::{Creation, Lease, Message, PortError, PortKind, Settle};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::chunk_files::{ChunkFiles, FileForm};
 use crate::metrics::ChunkOutcome;
@@ -261,7 +262,9 @@ impl Export {
         };
         let job = &task.record.name;
         let key = layout::receipt(job, task.chunk);
-        if self.journal.create(&key, &receipt).await? == Creation::Exists {
+        let span = tracing::info_span!("commit receipt", files = receipt.files.len());
+        let created = self.journal.create(&key, &receipt).instrument(span).await?;
+        if created == Creation::Exists {
             return Ok(ChunkOutcome::Conflict);
         }
         self.ports.metrics.committed(&receipt);
