@@ -70,3 +70,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- define "sluice.host" -}}
 {{- (urlParse .Values.publicUrl).host | splitList ":" | first -}}
 {{- end -}}
+
+{{/* Takes (dict "root" $ "path" "files/rules/sluice.yaml"): the release's name, and what the file is called besides. */}}
+{{- define "sluice.nameOfFile" -}}
+{{- $file := base .path | trimSuffix (ext .path) | trimPrefix "sluice" | trimPrefix "-" -}}
+{{- list (include "sluice.fullname" .root) $file | compact | join "-" -}}
+{{- end -}}

@@ -8,7 +8,7 @@ counts and not the sum. Where no coordinator knows, there is no figure, and the 
 {{- if .Values.worker.autoscaling.query -}}
 {{ .Values.worker.autoscaling.query }}
 {{- else -}}
-{{- $which := printf "{namespace=%q,job=%q}" .Release.Namespace (printf "%s-coordinator-admin" (include "sluice.fullname" .)) -}}
+{{- $which := printf "{namespace=%q,job=\"sluice-coordinator\"}" .Release.Namespace -}}
 sum(max by (tenant) (export_chunks_outstanding{{ $which }})) + sum(max by (tenant) (export_chunks_backlog{{ $which }}))
 {{- end -}}
 {{- end -}}
