@@ -1,6 +1,8 @@
 //! Ways in, and the kinds of others' CRDs: what they refer to is there, and they have the shape that
 //! their operators read.
 
+use std::path::Path;
+
 use serde_json::Value;
 
 use super::objects::{Objects, items, matches, name};
@@ -112,7 +114,8 @@ fn rules(object: &Value) -> Vec<String> {
 
 fn dashboards(object: &Value) -> Vec<String> {
     let files = object["data"].as_object().into_iter().flatten();
-    let files = files.filter(|(file, _)| file.ends_with(".json"));
+    let files =
+        files.filter(|(file, _)| Path::new(file).extension().is_some_and(|end| end == "json"));
     let is_dashboard = |text: &Value| {
         let parsed = text
             .as_str()

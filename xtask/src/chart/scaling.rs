@@ -47,8 +47,8 @@ fn fewest(objects: &Objects, workload: &Workload<'_>) -> u64 {
         .of_kind("HorizontalPodAutoscaler")
         .chain(objects.of_kind("ScaledObject"));
     let scaler = scalers.find(|scaler| target(objects, scaler) == Some(workload.0));
-    let scaled = scaler.and_then(|scaler| limits(scaler).0);
-    scaled
+    let least = scaler.and_then(|scaler| limits(scaler).0);
+    least
         .or(workload.0["spec"]["replicas"].as_u64())
         .unwrap_or(1)
 }
