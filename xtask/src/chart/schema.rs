@@ -57,6 +57,11 @@ fn settings() -> Vec<String> {
     found
 }
 
+fn schema() -> Value {
+    let text = include_str!("../../../helm/sluice/values.schema.json");
+    serde_json::from_str(text).unwrap()
+}
+
 fn offered(schema: &Value, path: &str, found: &mut Vec<String>) {
     match schema["properties"].as_object() {
         Some(properties) => {
@@ -70,36 +75,29 @@ fn offered(schema: &Value, path: &str, found: &mut Vec<String>) {
 
 #[test]
 fn the_schema_offers_each_setting_that_is_no_secret_and_no_other() {
-    let text = include_str!("../../../helm/sluice/values.schema.json");
-    let schema: Value = serde_json::from_str(text).unwrap();
-    let mut there = Vec::new();
+    let schema = schema();
+    let (mut there, mut wanted) = (Vec::new(), settings());
     offered(&schema["$defs"]["settings"], "", &mut there);
-    offered(
-        &schema["$defs"]["tenant"]["properties"]["settings"],
-        "/tenant",
-        &mut there,
-    );
-    let (mut there, mut wanted) = (there, settings());
+    let tenant = &schema["$defs"]["tenant"]["properties"]["settings"];
+    offered(tenant, "/tenant", &mut there);
     there.sort();
     wanted.sort();
     assert_eq!(there, wanted);
 }
 
-/// Every object of the schema is closed, but for those in which anything may stand.
+fn closed(schema: &Value, path: &str) {
+    if schema["properties"].is_object() && schema["type"] == "object" {
+        assert_eq!(schema["additionalProperties"], false, "{path}");
+    }
+    for (key, value) in schema.as_object().into_iter().flatten() {
+        closed(value, &format!("{path}/{key}"));
+    }
+}
+
+/// A key that is misspelled is refused wherever it stands.
 #[test]
 fn the_schema_closes_its_objects() {
-    let text = include_str!("../../../helm/sluice/values.schema.json");
-    let schema: Value = serde_json::from_str(text).unwrap();
-    fn closed(schema: &Value, path: &str) {
-        if schema["properties"].is_object() && schema["type"] == "object" {
-            assert_eq!(schema["additionalProperties"], false, "{path}");
-        }
-        let inner = schema.as_object().into_iter().flatten();
-        for (key, value) in inner {
-            closed(value, &format!("{path}/{key}"));
-        }
-    }
-    closed(&schema, "");
+    closed(&schema(), "");
 }
 
 /// Values that the chart shows because it works with them are what they are without it.
