@@ -1,7 +1,8 @@
-//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `conformance`, `compose`, `deny`, `fuzz`,
-//! `stack`, `bench`, `real-clients`, `schemathesis`, `definitions`.
+//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `conformance`, `compose`, `chart`, `deny`,
+//! `fuzz`, `stack`, `bench`, `real-clients`, `schemathesis`, `definitions`.
 
 mod bench;
+mod chart;
 mod compose;
 mod conformance;
 mod definitions;
@@ -19,15 +20,16 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 const USAGE: &str =
-    "usage: cargo xtask test | graph | conformance | compose | deny | ci | fuzz [SECONDS [TARGET]] | stack up|down|status | bench NAME [DIR]
+    "usage: cargo xtask test | graph | conformance | compose | chart [copy] | deny | ci | fuzz [SECONDS [TARGET]] | stack up|down|status | bench NAME [DIR]
        | real-clients | schemathesis | hybrid REVISION | definitions DIR
 
   test     every test of the workspace
   graph    checks that crates depend only on layers below their own
   conformance  checks that docs/CONFORMANCE.md has every rule, and that the tests it names exist
   compose  docker-compose.yml, and the settings that it gives to services
+  chart    the Helm chart: helm, Kubernetes' schemas, our rules, and the programs take it; `copy` copies deploy/observe into it
   deny     licences, sources, bans and advisories of dependencies (cargo-deny)
-  ci       test, then fmt, clippy, graph, conformance, compose and deny
+  ci       test, then fmt, clippy, graph, conformance, compose, chart and deny
   fuzz     every target of /fuzz, for 30 or so many seconds each (cargo-fuzz; best with nightly)
   stack    RabbitMQ, Redis, PostgreSQL and S3 on free loopback ports, under target/stack
   real-clients  smart-fetch and cumulus-etl from PyPI, unchanged, against `sluice serve` with authorization
@@ -54,6 +56,8 @@ fn command(words: &[&str]) -> anyhow::Result<()> {
         ["test", rest @ ..] => test(rest),
         ["graph"] => graph::check(),
         ["conformance"] => conformance::check(),
+        ["chart"] => chart::check(),
+        ["chart", "copy"] => chart::copy(),
         ["compose"] => compose::check(),
         ["deny"] => deny::check(),
         ["ci"] => ci(),
@@ -95,5 +99,6 @@ fn ci() -> anyhow::Result<()> {
     graph::check()?;
     conformance::check()?;
     compose::check()?;
+    chart::check()?;
     deny::check()
 }

@@ -1,0 +1,34 @@
+{{/* How workers follow the work. */}}
+
+{{/*
+Chunks handed out and chunks that wait, of all tenants. Every coordinator tells of all of them, so the largest figure
+counts and not the sum. Where no coordinator knows, there is no figure, and the workers stay as many as they are.
+*/}}
+{{- define "sluice.workQuery" -}}
+{{- if .Values.worker.autoscaling.query -}}
+{{ .Values.worker.autoscaling.query }}
+{{- else -}}
+{{- $which := printf "{namespace=%q,job=\"sluice-coordinator\"}" .Release.Namespace -}}
+sum(max by (tenant) (export_chunks_outstanding{{ $which }})) + sum(max by (tenant) (export_chunks_backlog{{ $which }}))
+{{- end -}}
+{{- end -}}
+
+{{/* Up at once, down slowly: who stops a worker gives its chunks to others. */}}
+{{- define "sluice.workerBehavior" -}}
+{{- if .Values.worker.autoscaling.behavior -}}
+{{ toYaml .Values.worker.autoscaling.behavior }}
+{{- else -}}
+scaleUp:
+  stabilizationWindowSeconds: 0
+  policies:
+    - { type: Percent, value: 100, periodSeconds: 30 }
+    - { type: Pods, value: 4, periodSeconds: 30 }
+  selectPolicy: Max
+scaleDown:
+  stabilizationWindowSeconds: 300
+  policies:
+    - { type: Percent, value: 25, periodSeconds: 60 }
+    - { type: Pods, value: 1, periodSeconds: 60 }
+  selectPolicy: Max
+{{- end -}}
+{{- end -}}
