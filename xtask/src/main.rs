@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `conformance`, `compose`, `deny`, `fuzz`,
+//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `conformance`, `compose`, `deny`, `sbom`, `fuzz`,
 //! `stack`, `bench`, `real-clients`, `schemathesis`, `definitions`.
 
 mod bench;
@@ -8,8 +8,11 @@ mod definitions;
 mod deny;
 mod fuzz;
 mod graph;
+#[cfg(test)]
+mod logs;
 mod real_clients;
 mod run;
+mod sbom;
 mod schemathesis;
 mod stack;
 
@@ -18,7 +21,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 const USAGE: &str =
-    "usage: cargo xtask test | graph | conformance | compose | deny | ci | fuzz [SECONDS [TARGET]] | stack up|down|status | bench NAME [DIR]
+    "usage: cargo xtask test | graph | conformance | compose | deny | sbom | ci | fuzz [SECONDS [TARGET]] | stack up|down|status | bench NAME [DIR]
        | real-clients | schemathesis | definitions DIR
 
   test     every test of the workspace
@@ -26,6 +29,7 @@ const USAGE: &str =
   conformance  checks that docs/CONFORMANCE.md has every rule, and that the tests it names exist
   compose  docker-compose.yml, and the settings that it gives to services
   deny     licences, sources, bans and advisories of dependencies (cargo-deny)
+  sbom     what each program is made of, as CycloneDX, in target/sbom (cargo-cyclonedx)
   ci       test, then fmt, clippy, graph, conformance, compose and deny
   fuzz     every target of /fuzz, for 30 or so many seconds each (cargo-fuzz; best with nightly)
   stack    RabbitMQ, Redis, PostgreSQL and S3 on free loopback ports, under target/stack
@@ -54,6 +58,7 @@ fn command(words: &[&str]) -> anyhow::Result<()> {
         ["conformance"] => conformance::check(),
         ["compose"] => compose::check(),
         ["deny"] => deny::check(),
+        ["sbom"] => sbom::write(),
         ["ci"] => ci(),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["stack", word] => stack::command(word),
