@@ -75,7 +75,7 @@ fn logged() -> BTreeSet<Event> {
             };
             for file in files(&sources) {
                 let text = fs::read_to_string(&file).unwrap();
-                let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
+                let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
                 let target = target(&base, file.strip_prefix(&sources).unwrap());
                 all.extend(events(code, &target));
             }
