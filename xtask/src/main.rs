@@ -8,6 +8,7 @@ mod definitions;
 mod deny;
 mod fuzz;
 mod graph;
+mod hybrid;
 #[cfg(test)]
 mod logs;
 mod real_clients;
@@ -22,7 +23,7 @@ use anyhow::bail;
 
 const USAGE: &str =
     "usage: cargo xtask test | graph | conformance | compose | deny | sbom | ci | fuzz [SECONDS [TARGET]] | stack up|down|status | bench NAME [DIR]
-       | real-clients | schemathesis | definitions DIR
+       | real-clients | schemathesis | hybrid REVISION | definitions DIR
 
   test     every test of the workspace
   graph    checks that crates depend only on layers below their own
@@ -35,6 +36,7 @@ const USAGE: &str =
   stack    RabbitMQ, Redis, PostgreSQL and S3 on free loopback ports, under target/stack
   real-clients  smart-fetch and cumulus-etl from PyPI, unchanged, against `sluice serve` with authorization
   schemathesis  requests that schemathesis from PyPI makes up from docs/openapi.json, with and without authorization
+  hybrid   builds the services of another revision, and runs them beside those of this one
   bench    prints figures: memory (2 GiB and documents of 60 MB from one process), postgres (load
            5,000 patients, or DIR, into PostgreSQL, and export them to S3 by the three services)
   definitions  tables of search parameters and elements, from HL7's definitions of R4 in DIR";
@@ -65,6 +67,7 @@ fn command(words: &[&str]) -> anyhow::Result<()> {
         ["bench", rest @ ..] => bench::run(rest),
         ["real-clients"] => real_clients::run(),
         ["schemathesis"] => schemathesis::run(),
+        ["hybrid", revision] => hybrid::run(revision, test),
         ["definitions", folder] => definitions::write(folder.as_ref()),
         _ => bail!("{USAGE}"),
     }

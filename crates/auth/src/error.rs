@@ -16,6 +16,14 @@ pub enum OAuthCode {
 }
 
 impl OAuthCode {
+    /// Each of them.
+    pub const ALL: [Self; 4] = [
+        Self::InvalidRequest,
+        Self::InvalidClient,
+        Self::UnsupportedGrantType,
+        Self::InvalidScope,
+    ];
+
     /// As it stands in an answer.
     pub fn name(self) -> &'static str {
         match self {

@@ -226,11 +226,8 @@ async fn r_069_dying_at_any_moment_loses_and_doubles_no_provenance() {
 #[tokio::test(start_paused = true)]
 async fn an_index_that_is_ahead_of_the_journal_is_made_anew_where_chunks_wait() {
     let provenances = provenances(1);
-    let world = World::start(
-        &Disk::default(),
-        source(&provenances),
-        &Conditions::default(),
-    );
+    let (disk, conditions) = (Disk::default(), Conditions::default());
+    let world = World::start(&disk, source(&provenances), &conditions);
     let world = world.await.unwrap();
     let asked = asked(Provenances::Latest, &["Observation", "Patient"]);
     let job = world.kick_off_asking(asked.clone()).await.unwrap();

@@ -104,17 +104,11 @@ impl Rules {
         self.matcher.is_some() || self.attached.is_some() || self.trim.is_some()
     }
 
-    fn chooses(&self, json: &str, found: &mut Scratch) -> Result<bool, PortError> {
-        if let Some(attached) = &self.attached {
-            match attached.takes(json).map_err(wrong)? {
-                Taken::Yes => return Ok(true),
-                Taken::No => return Ok(false),
-                Taken::IfChosen => {}
-            }
-        }
-        match &self.matcher {
-            Some(matcher) => matcher.matches(json, found).map_err(wrong),
-            None => Ok(true),
+    /// Whether a line is chosen, as far as that can be told without its queries.
+    fn chooses(&self, json: &str) -> Result<Taken, PortError> {
+        match &self.attached {
+            Some(attached) => attached.takes(json).map_err(wrong),
+            None => Ok(Taken::IfChosen),
         }
     }
 
@@ -128,26 +122,35 @@ impl Rules {
         let (mut out, mut lines, mut same) = (Vec::new(), 0, 0);
         for line in text.split_inclusive('\n') {
             let json = line.trim_end_matches('\n');
-            if !self.chooses(json, found)? {
+            let queries = match self.chooses(json)? {
+                Taken::Yes => None,
+                Taken::No => continue,
+                Taken::IfChosen => self.matcher.as_ref(),
+            };
+            if let Some(trim) = &self.trim {
+                if out.capacity() == 0 {
+                    out.reserve(bytes.len());
+                }
+                if trim.line(json, queries, members, &mut out).map_err(wrong)? {
+                    out.push(b'\n');
+                    lines += 1;
+                }
+                continue;
+            }
+            if let Some(queries) = queries
+                && !queries.matches(json, found).map_err(wrong)?
+            {
                 continue;
             }
             lines += 1;
-            let Some(trim) = &self.trim else {
-                if out.is_empty() && same == line.as_ptr().addr() - text.as_ptr().addr() {
-                    // All up to here stays, so it is not copied before something does not.
-                    same += line.len();
-                } else {
-                    keep(&mut out, &text[..same]);
-                    same = 0;
-                    out.extend_from_slice(line.as_bytes());
-                }
-                continue;
-            };
-            if out.capacity() == 0 {
-                out.reserve(bytes.len());
+            if out.is_empty() && same == line.as_ptr().addr() - text.as_ptr().addr() {
+                // All up to here stays, so it is not copied before something does not.
+                same += line.len();
+            } else {
+                keep(&mut out, &text[..same]);
+                same = 0;
+                out.extend_from_slice(line.as_bytes());
             }
-            trim.line(json, members, &mut out).map_err(wrong)?;
-            out.push(b'\n');
         }
         if out.is_empty() {
             return Ok((bytes.slice(..same), lines));

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use sluice_fhir::ResourceType;
 use sluice_model::{Packed, WrittenFile, layout};
 use sluice_ports::{BlobWriter, Blobs, Block, Creation, PortError, PortKind};
+use tracing::{Instrument, Span};
 
 /// Fast, because a worker should not wait for its processor; NDJSON packs well all the same.
 const LEVEL: u32 = 1;
@@ -49,6 +50,8 @@ struct OpenFile {
     /// Bytes at its beginning after which it may not end.
     begins: u64,
     between_lines: bool,
+    /// From the first byte until it is there, as a trace shows it.
+    span: Span,
 }
 
 /// What another thread does with each block.
@@ -200,8 +203,17 @@ impl ChunkFiles {
             continues_in: None,
             key,
         };
+        let span = tracing::info_span!(
+            "write file",
+            r#type = kind.name(),
+            number = *n,
+            resources = tracing::field::Empty,
+            bytes = tracing::field::Empty
+        );
+        let writer = self.blobs.start(&file.key).instrument(span.clone());
         Ok(OpenFile {
-            writer: self.blobs.start(&file.key).await?,
+            writer: writer.await?,
+            span,
             file,
             digesting: Digesting::new(self.form.gzip),
             begins: 0,
@@ -224,7 +236,9 @@ impl ChunkFiles {
             open.writer.write(end).await?;
             open.file.gzip = Some(packed);
         }
-        match open.writer.finish().await? {
+        open.span.record("resources", open.file.count);
+        open.span.record("bytes", open.file.bytes);
+        match open.writer.finish().instrument(open.span).await? {
             Creation::Created => {
                 self.finished.push(open.file);
                 Ok(())

@@ -18,6 +18,7 @@ use sluice_model::{
 use sluice_ports::{Creation, Lease, Message, PortError, PortKind, Settle};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use crate::chunk_files::{ChunkFiles, FileForm};
 use crate::metrics::ChunkOutcome;
@@ -36,6 +37,8 @@ pub struct ExportLimits {
     pub progress_every: Duration,
     /// Waits between tries; after the last try the chunk is given up.
     pub retries: Vec<Duration>,
+    /// When a chunk that only a newer build can export is handed out again.
+    pub put_off: Duration,
 }
 
 impl Default for ExportLimits {
@@ -45,6 +48,7 @@ impl Default for ExportLimits {
             lease: Duration::from_secs(30),
             progress_every: Duration::from_millis(500),
             retries: [1, 5, 30, 120].map(Duration::from_secs).to_vec(),
+            put_off: Duration::from_secs(5),
         }
     }
 }
@@ -258,7 +262,9 @@ impl Export {
         };
         let job = &task.record.name;
         let key = layout::receipt(job, task.chunk);
-        if self.journal.create(&key, &receipt).await? == Creation::Exists {
+        let span = tracing::info_span!("commit receipt", files = receipt.files.len());
+        let created = self.journal.create(&key, &receipt).instrument(span).await?;
+        if created == Creation::Exists {
             return Ok(ChunkOutcome::Conflict);
         }
         self.ports.metrics.committed(&receipt);

@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{Stream, StreamExt, TryStreamExt};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use sluice_model::{
-    ChunkId, JobRecord, JobRef, Manifest, ManifestPage, PlanPage, Receipt, Sealed, Tombstone,
-    layout,
+    ChunkId, DOCUMENT_VERSION, JobRecord, JobRef, Manifest, ManifestPage, PlanPage, Receipt,
+    Sealed, Tombstone, layout,
 };
-use sluice_ports::{Blobs, Creation, PortError};
+use sluice_ports::{Blobs, Creation, PortError, PortKind};
 
 /// Tries at one write, for answers that get lost on the way back.
 const WRITES: u32 = 3;
@@ -19,6 +19,12 @@ const WRITES: u32 = 3;
 const BATCH: usize = 1000;
 /// Receipts read at once.
 const READS: usize = 16;
+
+/// All that is read of a document that cannot be read otherwise.
+#[derive(Deserialize)]
+struct Versioned {
+    v: u32,
+}
 
 /// Reads and writes the documents of jobs.
 #[derive(Clone)]
@@ -196,7 +202,17 @@ impl Journal {
         };
         match serde_json::from_slice(&body) {
             Ok(document) => Ok(Some(document)),
-            Err(error) => Err(PortError::permanent(action, error)),
+            Err(error) => {
+                let kind = match serde_json::from_slice(&body) {
+                    Ok(Versioned { v }) if v > DOCUMENT_VERSION => PortKind::Newer,
+                    _ => PortKind::Permanent,
+                };
+                let cause = Some(error.into());
+                Err(PortError {
+                    cause,
+                    ..PortError::new(kind, action)
+                })
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use sluice_model::{JobRecord, JobRef, JobState, TenantId, layout};
-use sluice_ports::{JobStatus, PortError};
+use sluice_ports::{JobStatus, PortError, PortKind};
 
 use crate::assemble::state_of;
 use crate::duplicates::{is_key, keep};
@@ -72,13 +72,25 @@ impl Rebuild {
                 .iter()
                 .filter_map(|name| job_named(tenant, name))
                 .collect();
-            let rebuilt = futures::stream::iter(jobs).map(|job| self.unless_known(job));
+            let rebuilt = futures::stream::iter(jobs).map(|job| self.unless_unreadable(job));
             let mut rebuilt = rebuilt.buffer_unordered(READS);
             while let Some(new) = rebuilt.try_next().await? {
                 added += usize::from(new);
             }
         }
         Ok(added)
+    }
+
+    /// A job that this build cannot read stays out of the index, and keeps no other from it: a newer build
+    /// adopts it if it can.
+    async fn unless_unreadable(&self, job: JobRef) -> Result<bool, PortError> {
+        match self.unless_known(job.clone()).await {
+            Err(error) if matches!(error.kind, PortKind::Newer | PortKind::Permanent) => {
+                tracing::error!(%job, error = error.chain(), "a job in the journal cannot be read and is left alone");
+                Ok(false)
+            }
+            known => known,
+        }
     }
 
     async fn unless_known(&self, job: JobRef) -> Result<bool, PortError> {

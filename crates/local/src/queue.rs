@@ -174,6 +174,7 @@ impl Delivery for MemoryDelivery {
                 };
                 self.inlet.put_later(older, wait);
             }
+            Settle::PutOff(wait) => self.inlet.put_later(message, wait),
             Settle::DeadLetter => self.dead.put(message)?,
         }
         Ok(Settled::Done)

@@ -9,6 +9,8 @@ pub enum PortKind {
     Transient,
     /// It is not there.
     NotFound,
+    /// A newer build wrote it: this one will fail the same way again, and a newer one will not.
+    Newer,
     /// Trying again will fail the same way.
     Permanent,
 }

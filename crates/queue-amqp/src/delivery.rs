@@ -122,6 +122,7 @@ impl Delivery for AmqpDelivery {
                 publisher.topology.delay(self.hold.lane, wait),
                 self.attempt.saturating_add(1),
             ),
+            Settle::PutOff(wait) => (publisher.topology.delay(self.hold.lane, wait), self.attempt),
             Settle::DeadLetter => (publisher.topology.queue(Lane::Dead), self.attempt),
         };
         if self.is_held() {

@@ -13,6 +13,7 @@ use sluice_fhir::Instant;
 use sluice_ports::{Clock, Entropy, PortError};
 use url::Url;
 
+use crate::answers::Answers;
 use crate::budget::Budget;
 use crate::failure::Failure;
 use crate::login::Login;
@@ -40,6 +41,7 @@ pub(crate) struct Http {
     pub(crate) options: FhirOptions,
     pub(crate) clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    pub(crate) answers: Answers,
     /// Their clock, in milliseconds, as their last answer showed it.
     theirs: AtomicI64,
 }
@@ -61,6 +63,7 @@ impl Http {
             options,
             clock,
             entropy,
+            answers: Answers::default(),
             theirs: AtomicI64::new(i64::MIN),
         })
     }
@@ -109,6 +112,11 @@ impl Http {
             let once = self.once(ask, &mut header);
             let once = tokio::time::timeout(self.options.timeout, once).await;
             drop(slot);
+            self.answers.count(match &once {
+                Ok(Ok(_)) => Some(200),
+                Ok(Err((Failure::Busy(code) | Failure::Status(code), _))) => Some(*code),
+                Ok(Err(_)) | Err(_) => None,
+            });
             let (failure, told) = match once.unwrap_or(Err((Failure::TimedOut, None))) {
                 Ok(body) => {
                     self.budget.worked();

@@ -12,6 +12,7 @@
 //! The server is not trusted: what it gives is looked at, counted, kept within bounds, and dropped and
 //! told where it is not what was asked for.
 
+mod answers;
 mod batch;
 mod budget;
 mod bundle;

@@ -1,5 +1,6 @@
 //! The server behind the port.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -49,6 +50,11 @@ impl FhirSource {
                 last: Mutex::default(),
             }),
         })
+    }
+
+    /// Requests so far by the HTTP status of their answer; `None` counts those that got none, or one of no use.
+    pub fn answers(&self) -> BTreeMap<Option<u16>, u64> {
+        self.shared.upstream.http.answers.counted()
     }
 }
 

@@ -46,6 +46,7 @@ pub use load::{
 pub use mapped::{MappedColumns, MappedSource, Mapping, MappingError};
 pub use migrate::Applied;
 pub use options::PostgresOptions;
+pub use pool::PoolState;
 pub use source::PostgresSource;
 
 /// Brings the tables up to date; gives what was applied.

@@ -33,6 +33,19 @@ pub(crate) struct Connections {
     read_timeout: Duration,
 }
 
+/// What connections are doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PoolState {
+    /// At most so many.
+    pub most: usize,
+    /// In use.
+    pub used: usize,
+    /// Made and not in use.
+    pub idle: usize,
+    /// Callers that wait for one.
+    pub waiting: usize,
+}
+
 /// What a transaction is for: it says how long a statement in it may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
@@ -78,6 +91,18 @@ impl Connections {
             statement_timeout: options.statement_timeout,
             read_timeout: options.read_timeout,
         })
+    }
+
+    /// What the connections are doing now.
+    pub(crate) fn state(&self) -> PoolState {
+        let status = self.pool.status();
+        let idle = status.available.min(status.size);
+        PoolState {
+            most: status.max_size,
+            used: status.size - idle,
+            idle,
+            waiting: status.waiting,
+        }
     }
 
     /// A connection with a transaction begun on it.

@@ -17,7 +17,7 @@ use crate::kinds::Kinds;
 use crate::options::PostgresOptions;
 use crate::people::People;
 use crate::plan::Cutter;
-use crate::pool::{Connections, Purpose};
+use crate::pool::{Connections, PoolState, Purpose};
 use crate::read::{Reader, Stop, present};
 use crate::view::{Token, View};
 use crate::{clock, groups, migrate, remarks};
@@ -43,6 +43,11 @@ impl PostgresSource {
             kinds: Arc::new(kinds),
             reads: Arc::new(Semaphore::new(options.reads.max(1))),
         })
+    }
+
+    /// What its connections are doing now.
+    pub fn pool(&self) -> PoolState {
+        self.connections.state()
     }
 
     /// About how much there is.

@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::tenant_access;
+use crate::figures;
 use crate::open::{audit_sink, blobs, index, queue, source};
 use crate::watch::Watch;
 use crate::{Finding, OpenSource, Servers, SourceProgress, SystemClock, SystemEntropy};
@@ -130,7 +131,8 @@ impl Deployment {
         insist(servers.probe(ports.clock.as_ref()).await?)?;
         let audit = Audit::new(&ports, settings.audit.most_waiting.get());
         let audit_sink = audit_sink(settings, &ports.blobs, &mut servers).await?;
-        let tenants = open_tenants(settings, data, &ports, on_load).await?;
+        let (tenants, figures) = open_tenants(settings, data, &ports, on_load).await?;
+        figures::show(&meter, figures);
         let watch = Watch::new(&ports, &servers, &meter);
         Ok(Self {
             clients: Clients::new(&ports, &tenants),
@@ -215,13 +217,18 @@ async fn open_tenants(
     data: &Path,
     ports: &Ports,
     on_load: OnLoad,
-) -> anyhow::Result<Tenants> {
-    let mut tenants = Vec::new();
+) -> anyhow::Result<(Tenants, figures::OfTenants)> {
+    let (mut tenants, mut told) = (Vec::new(), Vec::new());
     for (id, section) in &settings.tenants {
         let (name, on_load) = (id.to_string(), on_load.clone());
         let listen = move |progress| on_load(&name, &progress);
         let opened = source(section, &data.join("indexes"), ports.clock.clone(), listen).await;
-        let OpenSource { source, catalog } = opened.with_context(|| format!("tenant {id}"))?;
+        let OpenSource {
+            source,
+            catalog,
+            figures,
+        } = opened.with_context(|| format!("tenant {id}"))?;
+        told.extend(figures.map(|figures| (id.clone(), figures)));
         tracing::info!(
             tenant = %id, resources = catalog.resources, files = catalog.files,
             skipped = catalog.skipped, ignored = catalog.ignored.len(), "source ready"
@@ -233,7 +240,7 @@ async fn open_tenants(
         };
         tenants.push((id.clone(), tenant));
     }
-    Ok(tenants.into_iter().collect())
+    Ok((tenants.into_iter().collect(), told))
 }
 
 fn policy(section: &TenantSection) -> Policy {

@@ -15,7 +15,7 @@ use sluice_source_fhir::{
     FhirAuth, FhirOptions, FhirSource, PostSearch, SmartClient, Unsearchable,
 };
 
-use crate::OpenSource;
+use crate::{Figures, OpenSource};
 
 /// Opens a tenant's FHIR server; what it holds is not counted.
 pub(crate) async fn source(
@@ -25,9 +25,12 @@ pub(crate) async fn source(
     let options = options(section)?;
     let told = |error: PortError| anyhow::anyhow!("{}", error.chain());
     let source = FhirSource::connect(options, clock, Arc::new(SystemEntropy)).await;
+    let source = source.map_err(told)?;
+    let asked = source.clone();
     Ok(OpenSource {
-        source: Arc::new(source.map_err(told)?),
+        source: Arc::new(source),
         catalog: Catalog::default(),
+        figures: Some(Figures::Answers(Arc::new(move || asked.answers()))),
     })
 }
 

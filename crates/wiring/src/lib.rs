@@ -7,6 +7,7 @@ mod access;
 mod attachments;
 mod deployment;
 mod fhir;
+mod figures;
 mod open;
 mod postgres;
 mod registry;
@@ -25,6 +26,7 @@ mod watch;
 
 pub use access::authorization;
 pub use deployment::{Deployment, OnLoad, Role, Service};
+pub use figures::Figures;
 pub use open::{OpenSource, audit_sink, blobs, index, queue, source};
 pub use postgres::Database;
 pub use registry::registry;

@@ -16,7 +16,7 @@ use sluice_ports::{AuditSink, Blobs, Clock, Entropy, Index, PortError, Queue, So
 use sluice_runtime::{Settings, TenantSection};
 
 use crate::attachments::AbsoluteAttachments;
-use crate::{Catalog, Servers};
+use crate::{Catalog, Figures, Servers};
 
 /// The index that the settings name.
 pub async fn index(
@@ -124,6 +124,8 @@ pub struct OpenSource {
     pub source: Arc<dyn Source>,
     /// What it holds.
     pub catalog: Catalog,
+    /// What it tells of itself, if it does.
+    pub figures: Option<Figures>,
 }
 
 /// The source of a tenant. Tells `progress` while a folder is read; `indexes` is where the index of a
@@ -188,6 +190,7 @@ fn local_source(
     Ok(OpenSource {
         source: Arc::new(source),
         catalog,
+        figures: None,
     })
 }
 
@@ -199,6 +202,7 @@ fn synthetic(uri: &str, options: &str, clock: Arc<dyn Clock>) -> anyhow::Result<
     Ok(OpenSource {
         source: Arc::new(source),
         catalog,
+        figures: None,
     })
 }
 

@@ -11,7 +11,7 @@ use sluice_source_postgres::{
     PostgresOptions, PostgresSource, Writer, load, migrate,
 };
 
-use crate::OpenSource;
+use crate::{Figures, OpenSource};
 
 /// Opens a tenant's database.
 pub(crate) async fn source(section: &TenantSection) -> anyhow::Result<OpenSource> {
@@ -32,14 +32,18 @@ pub(crate) async fn source(section: &TenantSection) -> anyhow::Result<OpenSource
     if let Some(relation) = &settings.relation {
         let mapping = mapping(relation, &settings.columns);
         let source = MappedSource::connect(&options, &mapping).await;
+        let source = source.map_err(told)?;
+        let asked = source.clone();
         // What a view holds is not counted: that would read all of it.
         return Ok(OpenSource {
-            source: Arc::new(source.map_err(told)?),
+            source: Arc::new(source),
             catalog: Catalog::default(),
+            figures: Some(Figures::Pool(Arc::new(move || asked.pool()))),
         });
     }
     let source = PostgresSource::connect(&options).await.map_err(told)?;
     let held = source.holds().await.map_err(told)?;
+    let asked = source.clone();
     Ok(OpenSource {
         source: Arc::new(source),
         catalog: Catalog {
@@ -47,6 +51,7 @@ pub(crate) async fn source(section: &TenantSection) -> anyhow::Result<OpenSource
             bytes: held.bytes,
             ..Catalog::default()
         },
+        figures: Some(Figures::Pool(Arc::new(move || asked.pool()))),
     })
 }
 

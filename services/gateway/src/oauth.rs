@@ -96,6 +96,7 @@ pub(crate) async fn token(
 ) -> Result<HttpResponse, ApiError> {
     let (tenant, tokens) = own(&gateway, &request)?;
     let answered = answer(&gateway, &request, (&tenant, tokens), body).await;
+    gateway.ports.metrics.token_asked(answered.as_ref().err());
     Ok(answered.unwrap_or_else(|failure| refused(&request, &failure)))
 }
 

@@ -18,6 +18,7 @@ use crate::data::{assert_same, expected, lines, sample};
 use crate::flow::{kick_off_with, manifest_as};
 use crate::servers::{aside, told};
 use crate::site::{Service, Site, curl, free_port, status};
+use crate::telemetry::{scrape, sum};
 
 const EVERYTHING: &[&str] = &["system/*.rs"];
 /// Times that an assertion is sent to each gateway.
@@ -146,6 +147,28 @@ async fn soon(mut holds: impl FnMut() -> bool) {
     assert!(waited.is_ok(), "what is waited for does not come");
 }
 
+/// One token was issued, and every other request was a replay.
+fn check_counters(pair: &Pair) {
+    let told = [0, 1].map(|gateway| scrape(&pair.site, (Service::Gateway, gateway)));
+    let replays = f64::from(u32::try_from(2 * TIMES - 1).unwrap());
+    for (metric, labels, expected) in [
+        ("auth_jti_replay_total", &[][..], replays),
+        ("auth_token_requests_total", &["issued"], 1.0),
+        (
+            "auth_token_requests_total",
+            &["refused", "replayed"],
+            replays,
+        ),
+        ("auth_token_requests_total", &["refused"], replays),
+    ] {
+        let found = sum(&told, metric, labels);
+        assert!(
+            (found - expected).abs() < 0.5,
+            "{metric} {labels:?}: {found}"
+        );
+    }
+}
+
 /// G3: sent 200 times at once, to both gateways, an assertion is good for one token.
 #[tokio::test(flavor = "multi_thread")]
 async fn g3_an_assertion_is_one_token_wherever_it_is_sent() {
@@ -187,6 +210,7 @@ async fn g3_an_assertion_is_one_token_wherever_it_is_sent() {
         .iter()
         .filter(|answer| answer["error"] == "invalid_client");
     assert_eq!((tokens.len(), refused.count()), (1, 2 * TIMES - 1));
+    check_counters(&pair);
     for base in pair.bases() {
         let groups = format!("{base}/Group");
         assert_eq!(ask_with(tokens[0], &[&groups]).status, 200);

@@ -7,6 +7,7 @@
 )]
 
 mod access;
+mod balancer;
 mod canary;
 mod clients;
 mod collector;
@@ -15,9 +16,12 @@ mod database;
 mod everything;
 mod faults;
 mod flow;
+mod hybrid;
 mod kills;
 mod moments;
+mod rolling;
 mod scale;
 mod servers;
 mod site;
 mod telemetry;
+mod upstream;

@@ -139,7 +139,21 @@ impl Site {
     }
 
     /// Starts a process that is told something more.
-    pub(crate) fn start_with(&self, (service, number): Name, more: &[(&str, &str)]) {
+    pub(crate) fn start_with(&self, name: Name, more: &[(&str, &str)]) {
+        self.start_from(None, name, more);
+    }
+
+    /// The same with the program in this folder.
+    pub(crate) fn start_from(
+        &self,
+        programs: Option<&Path>,
+        (service, number): Name,
+        more: &[(&str, &str)],
+    ) {
+        let program = programs.map_or_else(
+            || program(service.program()),
+            |folder| folder.join(service.program()),
+        );
         let log = std::fs::File::options()
             .create(true)
             .append(true)
@@ -147,7 +161,7 @@ impl Site {
             .unwrap();
         let data = self.home.path().join(format!("{service:?}-{number}"));
         let admin = free_port();
-        let child = Command::new(program(service.program()))
+        let child = Command::new(program)
             .envs(&self.variables)
             .env("SLUICE_ADMIN__LISTEN", format!("127.0.0.1:{admin}"))
             .env("SLUICE_DATA_DIR", data)

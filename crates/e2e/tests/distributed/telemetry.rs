@@ -4,19 +4,24 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use opentelemetry_proto::tonic::common::v1::any_value;
 use opentelemetry_proto::tonic::trace::v1::Span;
 use serde_json::Value;
+use sluice_source_postgres::{PostgresOptions, migrate};
+use sluice_stack::{Postgres, PostgresOptions as ServerOptions, Private};
 
 use crate::collector::Collector;
 use crate::data::sample;
 use crate::flow::{kick_off_with, manifest};
+use crate::servers::aside;
 use crate::site::{Service, Site, curl};
+use crate::upstream::Upstream;
 
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
 const CALLER: &str = "b7ad6b7169203331";
 
 /// Metrics of a process: each sample by its name with its labels.
-fn scrape(site: &Site, name: (Service, usize)) -> BTreeMap<String, f64> {
+pub(crate) fn scrape(site: &Site, name: (Service, usize)) -> BTreeMap<String, f64> {
     let text = curl(&["-s", &site.admin(name, "/metrics")]);
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let samples = lines.filter_map(|line| line.rsplit_once(' '));
@@ -26,7 +31,7 @@ fn scrape(site: &Site, name: (Service, usize)) -> BTreeMap<String, f64> {
 }
 
 /// The sum of the samples of a metric that have all of these labels.
-fn sum(scrapes: &[BTreeMap<String, f64>], metric: &str, labels: &[&str]) -> f64 {
+pub(crate) fn sum(scrapes: &[BTreeMap<String, f64>], metric: &str, labels: &[&str]) -> f64 {
     let samples = scrapes.iter().flatten();
     let wanted = samples.filter(|(sample, _)| {
         let name = sample.split('{').next().unwrap();
@@ -70,6 +75,17 @@ async fn settled(site: &Site) -> Vec<BTreeMap<String, f64>> {
     panic!("not every process found its servers");
 }
 
+/// Tenants beside, so that sources of each kind tell of themselves.
+async fn tenants_beside(site: &mut Site) -> (Upstream, Private<Postgres>) {
+    let upstream = Upstream::start().await;
+    site.set("SLUICE_TENANTS__SERVER__SOURCE", &upstream.base);
+    let database = aside(|| Private::<Postgres>::start(&ServerOptions::default())).await;
+    let options = PostgresOptions::new(database.url());
+    migrate(&options).await.unwrap();
+    site.set("SLUICE_TENANTS__DATABASE__SOURCE", &database.url());
+    (upstream, database)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn metrics_are_all_there_and_true_and_chunks_are_traced_to_their_kick_off() {
     let home = tempfile::tempdir().unwrap();
@@ -77,7 +93,7 @@ async fn metrics_are_all_there_and_true_and_chunks_are_traced_to_their_kick_off(
     sample(60, 3, &folder);
     let collector = Collector::start().await;
     let mut site = Site::new("telemetry", &[("one", &folder)]);
-    site.set("SLUICE_TELEMETRY__OTLP_ENDPOINT", &collector.endpoint);
+    let _listen_until_the_end = tenants_beside(&mut site).await;
     site.start_all(1, 1, 2);
     let manifest = export(&site).await;
     let files = manifest["output"].as_array().unwrap();
@@ -85,14 +101,14 @@ async fn metrics_are_all_there_and_true_and_chunks_are_traced_to_their_kick_off(
     let resources: f64 = files.iter().map(count).sum();
     let scrapes = settled(&site).await;
 
+    let known = documented();
     let found: BTreeSet<String> = scrapes
         .iter()
         .flat_map(BTreeMap::keys)
-        .map(|sample| base_name(sample))
+        .map(|sample| base_name(sample, &known))
         .collect();
-    let missing: Vec<_> = documented().difference(&found).cloned().collect();
+    let missing: Vec<_> = known.difference(&found).cloned().collect();
     assert!(missing.is_empty(), "documented and not there: {missing:?}");
-    let known = documented();
     let unknown: Vec<_> = found.difference(&known).collect();
     assert_eq!(unknown, ["target_info"], "there and not documented");
 
@@ -111,6 +127,13 @@ async fn metrics_are_all_there_and_true_and_chunks_are_traced_to_their_kick_off(
     same("export_poison_total", &[], 0.0);
     same("dependency_up", &[], 3.0 * 4.0);
     same("consumer_alive", &[], 4.0);
+    same("sluice_build_info", &[], 4.0);
+    let described = ["code=\"200\"", "tenant=\"server\""];
+    same("export_upstream_requests_total", &described, 4.0);
+    let of_database = ["pool=\"database\""];
+    same("db_client_connection_max", &of_database, 4.0 * 8.0);
+    same("db_client_connection_pending_requests", &of_database, 0.0);
+    assert!(total("db_client_connection_count", &of_database) >= 4.0);
     let kick_off = ["route=\"/{tenant}/fhir/Patient/$export\"", "202"];
     same("http_server_request_duration_seconds_count", &kick_off, 1.0);
     let chunks = total("export_chunks_total", &["outcome=\"done\""]);
@@ -119,12 +142,93 @@ async fn metrics_are_all_there_and_true_and_chunks_are_traced_to_their_kick_off(
     for name in site.names() {
         assert!(site.stop(name), "{name:?} did not end well");
     }
-    check_traces(&collector.spans(), chunks);
+    let spans = collector.spans();
+    check_traces(&spans, chunks);
+    check_files(&spans, resources);
+    sluice_testkit::show(&tree(&spans));
+}
+
+/// Below the span of each chunk are those of its files and of its receipt; together they hold everything.
+fn check_files(spans: &[Span], resources: f64) {
+    let named = |name: &'static str| spans.iter().filter(move |span| span.name == name);
+    let chunks: BTreeSet<&[u8]> = named("export chunk")
+        .map(|span| &span.span_id[..])
+        .collect();
+    let mut written = 0;
+    for file in named("write file") {
+        assert!(chunks.contains(&file.parent_span_id[..]));
+        written += attribute(file, "resources").parse::<u64>().unwrap();
+    }
+    assert!((f64::from(u32::try_from(written).unwrap()) - resources).abs() < 0.5);
+    assert!(named("commit receipt").all(|span| chunks.contains(&span.parent_span_id[..])));
+}
+
+/// What a span says of itself; empty if it does not.
+fn attribute(span: &Span, key: &str) -> String {
+    let found = span.attributes.iter().find(|one| one.key == key);
+    let value = found.and_then(|one| one.value.as_ref()?.value.as_ref());
+    match value {
+        Some(any_value::Value::StringValue(text)) => text.clone(),
+        Some(any_value::Value::IntValue(number)) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// The spans of one export as text: what a kick-off led to, by links, and what is below each span.
+fn tree(spans: &[Span]) -> String {
+    let mut text = String::new();
+    let mut tops: Vec<&Span> = spans.iter().filter(|span| !span.links.is_empty()).collect();
+    tops.sort_by_key(|span| span.start_time_unix_nano);
+    let kick_off = spans.iter().find(|span| span.name.ends_with("$export"));
+    let begun = kick_off.map_or(0, |span| span.start_time_unix_nano);
+    if let Some(span) = kick_off {
+        branch(&mut text, (spans, span, begun), "");
+    }
+    for span in tops {
+        branch(&mut text, (spans, span, begun), "~> ");
+    }
+    text
+}
+
+fn branch(text: &mut String, (spans, span, begun): (&[Span], &Span, u64), indent: &str) {
+    let shown = [
+        "chunk",
+        "attempt",
+        "type",
+        "number",
+        "resources",
+        "bytes",
+        "files",
+    ];
+    let told = shown.map(|key| (key, attribute(span, key)));
+    let told: Vec<String> = told
+        .iter()
+        .filter(|(_, value)| !value.is_empty())
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    let micros = |nanos: u64| nanos / 1000;
+    let line = format!(
+        "{indent}{} {} [{} us, +{} us]\n",
+        span.name,
+        told.join(" "),
+        micros(span.end_time_unix_nano - span.start_time_unix_nano),
+        micros(span.start_time_unix_nano.saturating_sub(begun)),
+    );
+    text.push_str(&line);
+    let below = spans
+        .iter()
+        .filter(|one| one.parent_span_id == span.span_id);
+    for one in below {
+        branch(text, (spans, one, begun), &format!("   {indent}"));
+    }
 }
 
 /// A histogram's samples are told of under its own name.
-fn base_name(sample: &str) -> String {
+fn base_name(sample: &str, known: &BTreeSet<String>) -> String {
     let name = sample.split('{').next().unwrap();
+    if known.contains(name) {
+        return name.to_owned();
+    }
     let parts = ["_bucket", "_sum", "_count"];
     let part = parts.iter().find_map(|part| name.strip_suffix(part));
     part.unwrap_or(name).to_owned()
@@ -174,11 +278,14 @@ fn check_traces(spans: &[Span], chunks: f64) {
         "job",
         "level",
         "method",
+        "number",
         "reason",
+        "resources",
         "route",
         "state",
         "status",
         "target",
+        "type",
         "types",
     ];
     let other: Vec<_> = keys.iter().filter(|key| !harmless.contains(key)).collect();

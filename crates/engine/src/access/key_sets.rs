@@ -10,6 +10,8 @@ use sluice_fhir::Instant;
 use sluice_ports::{Clock, KeyFetch};
 use tokio::sync::Mutex;
 
+use crate::Metrics;
+
 /// How long a set is kept whose server says nothing, and the longest whatever it says.
 const USUAL: Duration = Duration::from_mins(5);
 const LONGEST: Duration = Duration::from_hours(1);
@@ -24,6 +26,7 @@ const AFTER_UNKNOWN: Duration = Duration::from_mins(1);
 pub struct KeySets {
     fetch: Arc<dyn KeyFetch>,
     clock: Arc<dyn Clock>,
+    metrics: Metrics,
     slots: Arc<std::sync::Mutex<HashMap<String, Arc<Mutex<Slot>>>>>,
 }
 
@@ -39,10 +42,11 @@ struct Slot {
 
 impl KeySets {
     /// Nothing is fetched yet.
-    pub fn new(fetch: Arc<dyn KeyFetch>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(fetch: Arc<dyn KeyFetch>, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
         Self {
             fetch,
             clock,
+            metrics,
             slots: Arc::default(),
         }
     }
@@ -67,7 +71,9 @@ impl KeySets {
             return None;
         }
         slot.looked = Some(now);
-        let Some((keys, life)) = self.fetched(url).await else {
+        let fetched = self.fetched(url).await;
+        self.metrics.keys_fetched(fetched.is_some());
+        let Some((keys, life)) = fetched else {
             slot.failed_until = Some(now.plus(AFTER_FAILURE));
             return slot.keep(now);
         };

@@ -109,7 +109,11 @@ impl Tokens {
             options: options.clone(),
             clients: clients.clone(),
             keys: KeyRing::new(options, ports.clock.clone()),
-            sets: KeySets::new(options.fetch.clone(), ports.clock.clone()),
+            sets: KeySets::new(
+                options.fetch.clone(),
+                ports.clock.clone(),
+                ports.metrics.clone(),
+            ),
         }
     }
 

@@ -98,6 +98,15 @@ impl Audit {
 
 /// Writes one event into the outbox.
 pub(crate) async fn write_down(ports: &Ports, entry: &AuditEntry) -> Result<(), PortError> {
+    let written = written(ports, entry).await;
+    match &written {
+        Ok(()) => ports.metrics.audit_recorded(entry.action),
+        Err(_) => ports.metrics.audit_not_written(),
+    }
+    written
+}
+
+async fn written(ports: &Ports, entry: &AuditEntry) -> Result<(), PortError> {
     let mut id = [0; 16];
     ports.entropy.fill(&mut id)?;
     let (id, now) = (hex::encode(id), ports.clock.now());
@@ -108,6 +117,5 @@ pub(crate) async fn write_down(ports: &Ports, entry: &AuditEntry) -> Result<(), 
         let taken = "storing an audit event under a new id";
         return Err(PortError::new(PortKind::Transient, taken));
     }
-    ports.metrics.audit_recorded(entry.action);
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use sluice_fhir::{Issue, IssueCode};
 use sluice_model::{AttemptId, ChunkId, JobRef, Receipt, Version, layout};
-use sluice_ports::{Creation, PortError, Settle};
+use sluice_ports::{Creation, PortError, PortKind, Settle};
 
 use super::Export;
 use crate::metrics::ChunkOutcome;
@@ -19,6 +19,10 @@ impl Export {
             .ok()
             .and_then(|attempt| self.limits.retries.get(attempt));
         tracing::warn!(%job, %chunk, attempt, error = error.chain(), "a chunk failed");
+        if error.kind == PortKind::Newer {
+            // While versions are rolled out: it is a newer worker's, and no try has failed (H3).
+            return (ChunkOutcome::PutOff, Settle::PutOff(self.limits.put_off));
+        }
         match wait {
             Some(wait) if error.is_transient() => {
                 return (ChunkOutcome::Retried, Settle::RetryAfter(*wait));

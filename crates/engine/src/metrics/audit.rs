@@ -12,6 +12,7 @@ pub(super) struct AuditInstruments {
     recorded: Counter<u64>,
     delivered: Counter<u64>,
     failures: Counter<u64>,
+    unwritten: Counter<u64>,
     /// Absent until this process delivers, and while another does.
     waiting: Arc<Mutex<Option<u64>>>,
 }
@@ -32,6 +33,7 @@ impl AuditInstruments {
             recorded: counter("sluice.audit.recorded"),
             delivered: counter("sluice.audit.delivered"),
             failures: counter("sluice.audit.failures"),
+            unwritten: counter("audit.write.failures"),
             waiting,
         }
     }
@@ -42,6 +44,7 @@ impl AuditInstruments {
         }
         self.delivered.add(0, &[]);
         self.failures.add(0, &[]);
+        self.unwritten.add(0, &[]);
     }
 
     pub(super) fn recorded(&self, action: AuditAction, times: u64) {
@@ -54,6 +57,10 @@ impl AuditInstruments {
 
     pub(super) fn failed(&self) {
         self.failures.add(1, &[]);
+    }
+
+    pub(super) fn not_written(&self) {
+        self.unwritten.add(1, &[]);
     }
 
     pub(super) fn waiting(&self, events: Option<usize>) {

@@ -1,6 +1,7 @@
 //! What the steps count and time, named as `docs/METRICS.md` lists it. No label names a client, a
 //! job or a patient.
 
+mod access;
 mod audit;
 mod live;
 
@@ -17,10 +18,11 @@ use sluice_fhir::Level;
 use sluice_model::{Lane, Receipt};
 use sluice_ports::Clock;
 
+use access::AccessInstruments;
 use audit::AuditInstruments;
 use live::LiveGauges;
 
-use crate::AuditAction;
+use crate::{AuditAction, TokenFailure};
 
 /// Seconds: from a hint's few milliseconds to a chunk's deadline.
 const WORK_SECONDS: [f64; 14] = [
@@ -50,16 +52,19 @@ pub(crate) enum ChunkOutcome {
     Pointless,
     /// It failed and is tried again.
     Retried,
+    /// Only a newer build can export it.
+    PutOff,
     /// It failed, and its receipt says so.
     GivenUp,
 }
 
 impl ChunkOutcome {
-    const ALL: [Self; 5] = [
+    const ALL: [Self; 6] = [
         Self::Done,
         Self::Conflict,
         Self::Pointless,
         Self::Retried,
+        Self::PutOff,
         Self::GivenUp,
     ];
 
@@ -69,6 +74,7 @@ impl ChunkOutcome {
             Self::Conflict => "conflict",
             Self::Pointless => "pointless",
             Self::Retried => "retried",
+            Self::PutOff => "put_off",
             Self::GivenUp => "given_up",
         }
     }
@@ -101,6 +107,7 @@ struct Instruments {
     process_duration: Histogram<f64>,
     live: LiveGauges,
     audit: AuditInstruments,
+    access: AccessInstruments,
 }
 
 /// Counts a slot as busy.
@@ -154,6 +161,7 @@ impl Instruments {
             process_duration: seconds(meter, "messaging.process.duration", &WORK_SECONDS),
             live,
             audit: AuditInstruments::new(meter),
+            access: AccessInstruments::new(meter),
         }
     }
 }
@@ -185,6 +193,7 @@ impl Metrics {
             counter.add(0, &[]);
         }
         self.0.audit.begin_at_zero();
+        self.0.access.begin_at_zero();
         for lane in [Lane::Jobs, Lane::Chunks, Lane::Dead] {
             for counter in [&self.0.redelivered, &self.0.stale_acks] {
                 counter.add(0, &[lane_label(lane)]);
@@ -308,6 +317,21 @@ impl Metrics {
 
     pub(crate) fn audit_failed(&self) {
         self.0.audit.failed();
+    }
+
+    /// An event could not be written down, so that what it tells of did not happen.
+    pub(crate) fn audit_not_written(&self) {
+        self.0.audit.not_written();
+    }
+
+    /// A token request was answered: with a token, or for this reason not.
+    pub fn token_asked(&self, failure: Option<&TokenFailure>) {
+        self.0.access.asked(failure);
+    }
+
+    /// A key set was asked for, well or not.
+    pub(crate) fn keys_fetched(&self, well: bool) {
+        self.0.access.fetched(well);
     }
 
     /// Shows how many events wait; nothing where another process delivers.

@@ -118,6 +118,7 @@ impl Elements {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::search::{Filter, Matcher, Scratch};
 
     fn trimmed(asked: &[&str], line: &str) -> String {
         let mut elements = Elements::default();
@@ -127,9 +128,10 @@ mod tests {
         let kind = line.split('"').nth(3).unwrap().parse().unwrap();
         let mut out = Vec::new();
         match elements.of(kind) {
-            Some(trim) => trim
-                .line(line, &mut TrimScratch::default(), &mut out)
-                .unwrap(),
+            Some(trim) => assert!(
+                trim.line(line, None, &mut TrimScratch::default(), &mut out)
+                    .unwrap()
+            ),
             None => out.extend_from_slice(line.as_bytes()),
         }
         String::from_utf8(out).unwrap()
@@ -146,6 +148,38 @@ mod tests {
         }
         assert!(trimmed(&["issued"], line).contains(r#""_issued":{},"issued":"2026""#));
         assert!(!trimmed(&["valueString"], line).contains("valueQuantity"));
+    }
+
+    /// One walk for queries and elements finds what a walk of their own would, wherever in a resource they ask.
+    #[test]
+    fn r_076_r_058_queries_and_elements_share_a_walk() {
+        let line = r#"{"resourceType":"Observation","meta":{"tag":[{"system":"t","code":"x"}]},"id":"o","status":"final","code":{"coding":[{"system":"s","code":"c"}]},"subject":{"reference":"Patient/1"},"component":[{"code":{"coding":[{"code":"in"}]}}],"valueQuantity":{"value":1},"issued":"2026"}"#;
+        let mut elements = Elements::default();
+        elements.add("issued").unwrap();
+        let trim = elements.of("Observation".parse().unwrap()).unwrap();
+        let alone = trimmed(&["issued"], line);
+        for query in [
+            "status=final",
+            "status=amended",
+            "_tag=t|x",
+            "_tag=t|y",
+            "combo-code=in",
+            "combo-code=out",
+            "patient=1&value-quantity=gt0",
+            "patient=2",
+            "date:missing=true",
+            "code=s|c&status=final,amended",
+        ] {
+            let filter = Filter::compile(&format!("Observation?{query}"), "").unwrap();
+            let matcher = Matcher::new([&filter]);
+            let is_met = matcher.matches(line, &mut Scratch::default()).unwrap();
+            let mut out = Vec::new();
+            let scratch = &mut TrimScratch::default();
+            let is_left = trim.line(line, Some(&matcher), scratch, &mut out).unwrap();
+            assert_eq!(is_left, is_met, "{query}");
+            let expected = if is_met { alone.as_str() } else { "" };
+            assert_eq!(String::from_utf8(out).unwrap(), expected, "{query}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::ops::Range;
 use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::search::{Text, member};
+use crate::search::{Matcher, Scratch, Text, member};
 
 /// What says of a resource that it is not whole.
 const TAG: &str =
@@ -20,9 +20,12 @@ pub struct Trim {
     names: Vec<String>,
 }
 
-/// Members of a line; kept from line to line so that it need not grow again.
+/// Members of a line, and what queries ask for in them; kept from line to line so that it need not grow again.
 #[derive(Debug, Default)]
-pub struct TrimScratch(Vec<Member>);
+pub struct TrimScratch {
+    kept: Vec<Member>,
+    asked: Scratch,
+}
 
 #[derive(Debug)]
 struct Member {
@@ -38,25 +41,37 @@ impl Trim {
         Self { names }
     }
 
-    /// Appends what is left of a resource, a whole JSON object.
+    /// Appends what is left of a resource, a whole JSON object, if it meets the queries; whether it did. One walk
+    /// over the line serves both.
     pub fn line(
         &self,
         line: &str,
+        queries: Option<&Matcher>,
         scratch: &mut TrimScratch,
         out: &mut Vec<u8>,
-    ) -> Result<(), serde_json::Error> {
-        scratch.0.clear();
+    ) -> Result<bool, serde_json::Error> {
+        scratch.kept.clear();
+        scratch.asked.clear();
         let mut json = serde_json::Deserializer::from_str(line);
         let members = Members {
             trim: self,
+            queries,
             line,
-            kept: &mut scratch.0,
+            scratch: &mut *scratch,
         };
         let is_whole = (&mut json).deserialize_map(members)?;
         json.end()?;
+        if queries.is_some_and(|queries| !queries.is_met(line, &scratch.asked)) {
+            return Ok(false);
+        }
+        self.write(line, &scratch.kept, is_whole, out);
+        Ok(true)
+    }
+
+    fn write(&self, line: &str, kept: &[Member], is_whole: bool, out: &mut Vec<u8>) {
         out.push(b'{');
         let (start, mut is_tagged) = (out.len(), is_whole);
-        for member in &scratch.0 {
+        for member in kept {
             let name = &self.names[member.name];
             let value = &line[member.value.clone()];
             if !is_tagged && name == "meta" && !member.is_about && value == "null" {
@@ -75,7 +90,6 @@ impl Trim {
             tag("{}", out);
         }
         out.push(b'}');
-        Ok(())
     }
 }
 
@@ -117,8 +131,9 @@ fn tag(meta: &str, out: &mut Vec<u8>) {
 /// Walks the members of a resource; the answer is whether all of them stay.
 struct Members<'t, 's, 'de> {
     trim: &'t Trim,
+    queries: Option<&'t Matcher>,
     line: &'de str,
-    kept: &'s mut Vec<Member>,
+    scratch: &'s mut TrimScratch,
 }
 
 impl<'de> Visitor<'de> for Members<'_, '_, 'de> {
@@ -131,25 +146,38 @@ impl<'de> Visitor<'de> for Members<'_, '_, 'de> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
         let mut is_whole = true;
         while let Some(key) = map.next_key::<Text<'de>>()? {
+            let asked = self.queries.and_then(|queries| queries.root(&key.0));
             let (name, is_about) = match key.0.strip_prefix('_') {
                 Some(name) => (name, true),
                 None => (&*key.0, false),
             };
-            let known = self.trim.names.iter().position(|own| own == name);
-            let Some(name) = known else {
+            let stays = self.trim.names.iter().position(|own| own == name);
+            is_whole &= stays.is_some();
+            if asked.is_none() && stays.is_none() {
                 map.next_value::<IgnoredAny>()?;
-                is_whole = false;
                 continue;
-            };
-            let value = map.next_value::<&'de RawValue>()?.get();
-            let start = value.as_ptr().addr().checked_sub(self.line.as_ptr().addr());
-            let start = start.ok_or_else(|| A::Error::custom("a value outside its line"))?;
-            self.kept.push(Member {
-                name,
-                is_about,
-                value: start..start + value.len(),
-            });
+            }
+            let value = map.next_value::<&'de RawValue>()?;
+            if let Some(asked) = asked {
+                let taken = asked.take(self.line, value, &mut self.scratch.asked);
+                taken.map_err(A::Error::custom)?;
+            }
+            if let Some(name) = stays {
+                let value = range(self.line, value.get());
+                let value = value.ok_or_else(|| A::Error::custom("a value outside its line"))?;
+                self.scratch.kept.push(Member {
+                    name,
+                    is_about,
+                    value,
+                });
+            }
         }
         Ok(is_whole)
     }
+}
+
+/// Where a value stands in its line.
+fn range(line: &str, value: &str) -> Option<Range<usize>> {
+    let start = value.as_ptr().addr().checked_sub(line.as_ptr().addr())?;
+    Some(start..start + value.len())
 }

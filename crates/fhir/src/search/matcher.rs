@@ -66,7 +66,7 @@ impl Matcher {
 
     /// Whether a resource, a whole JSON object, meets any of the queries.
     pub fn matches(&self, line: &str, scratch: &mut Scratch) -> Result<bool, serde_json::Error> {
-        scratch.0.clear();
+        scratch.clear();
         let mut json = serde_json::Deserializer::from_str(line);
         let walk = Walk {
             node: &self.root,
@@ -75,8 +75,48 @@ impl Matcher {
         };
         walk.deserialize(&mut json)?;
         json.end()?;
+        Ok(self.is_met(line, scratch))
+    }
+
+    /// What is asked for in the root element of this name, for whoever walks over the line themselves.
+    pub(crate) fn root(&self, name: &str) -> Option<Asked<'_>> {
+        self.root.child(name).map(Asked)
+    }
+
+    /// Whether what was taken of a line meets any of the queries.
+    pub(crate) fn is_met(&self, line: &str, scratch: &Scratch) -> bool {
         let is_met = |held: &Held| held.is_met(line, &scratch.0);
-        Ok(self.queries.iter().any(|query| query.iter().all(is_met)))
+        self.queries.iter().any(|query| query.iter().all(is_met))
+    }
+}
+
+/// What a matcher asks for in a root element.
+pub(crate) struct Asked<'n>(&'n Node);
+
+impl Asked<'_> {
+    /// Takes the values that are asked for from the element's value, which stands in the line.
+    pub(crate) fn take(
+        &self,
+        line: &str,
+        value: &RawValue,
+        scratch: &mut Scratch,
+    ) -> Result<(), serde_json::Error> {
+        let mut walk = Walk {
+            node: self.0,
+            line,
+            found: &mut scratch.0,
+        };
+        match self.0.taken {
+            Some(number) => walk.take(self.0, number, value),
+            None => walk.deserialize(&mut serde_json::Deserializer::from_str(value.get())),
+        }
+    }
+}
+
+impl Scratch {
+    /// Begins a new line.
+    pub(crate) fn clear(&mut self) {
+        self.0.clear();
     }
 }
 

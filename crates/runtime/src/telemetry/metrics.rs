@@ -1,6 +1,7 @@
 //! Metrics, kept until Prometheus asks.
 
 use anyhow::Context;
+use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Meter, MeterProvider};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
@@ -25,7 +26,20 @@ impl Scrape {
             .with_resource(resource)
             .with_reader(reader)
             .build();
-        Ok(Self { registry, meters })
+        let scrape = Self { registry, meters };
+        scrape.show_build();
+        Ok(scrape)
+    }
+
+    /// Always 1; its label says which build this is, so that a rollout can be watched.
+    fn show_build(&self) {
+        let meter = self.meter();
+        let gauge = meter.u64_observable_gauge("sluice.build.info");
+        let told = gauge.with_callback(|gauge| {
+            let version = KeyValue::new("version", env!("CARGO_PKG_VERSION"));
+            gauge.observe(1, &[version]);
+        });
+        let _lives_with_the_meter = told.build();
     }
 
     pub(super) fn meter(&self) -> Meter {

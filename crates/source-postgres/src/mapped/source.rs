@@ -20,7 +20,7 @@ use super::relation::Relation;
 use super::{columns, groups, remarks};
 use crate::clock;
 use crate::options::PostgresOptions;
-use crate::pool::{Connections, Purpose};
+use crate::pool::{Connections, PoolState, Purpose};
 use crate::read::Stop;
 
 /// A site's own table or view in a database. Only ever read.
@@ -51,6 +51,11 @@ impl MappedSource {
             relation: Arc::new(relation),
             reads: Arc::new(Semaphore::new(options.reads.max(1))),
         })
+    }
+
+    /// What its connections are doing now.
+    pub fn pool(&self) -> PoolState {
+        self.connections.state()
     }
 
     /// Refuses a scope whose state another source fixed.
