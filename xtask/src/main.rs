@@ -6,6 +6,8 @@ mod compose;
 mod conformance;
 mod definitions;
 mod deny;
+#[cfg(test)]
+mod documents;
 mod fuzz;
 mod graph;
 mod hybrid;
