@@ -45,8 +45,8 @@ fn is_there(name: &str) -> bool {
     let Some((path, test)) = name.split_once("::") else {
         return root().join(name).exists();
     };
-    let text = fs::read_to_string(root().join(path)).unwrap_or_default();
-    text.contains(&format!("fn {test}("))
+    let source = fs::read_to_string(root().join(path)).unwrap_or_default();
+    source.contains(&format!("fn {test}("))
 }
 
 #[test]

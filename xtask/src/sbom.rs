@@ -1,5 +1,5 @@
-//! Software bills of materials: one CycloneDX document for each program, in target/sbom, checked against what
-//! cargo links into it and against CycloneDX's own schema.
+//! Software bills of materials: one `CycloneDX` document for each program, in target/sbom, checked against what
+//! cargo links into it and against `CycloneDX`'s own schema.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::run::{program, root, say};
 
 const TOOL: &str = "cargo-cyclonedx";
 const VERSION: &str = "0.5.9";
-/// The library of CycloneDX's own people; it has the schemas with it.
+/// The library of `CycloneDX`'s own people; it has the schemas with it.
 const VALIDATOR: &str = "cyclonedx-python-lib[json-validation]==11.12.0";
 const SPEC: &str = "1.5";
 /// What the image is built for.
