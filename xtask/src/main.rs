@@ -18,6 +18,8 @@ mod run;
 mod sbom;
 mod schemathesis;
 mod stack;
+#[cfg(test)]
+mod units;
 
 use std::process::ExitCode;
 
