@@ -64,7 +64,7 @@ bases() {
 
 build() {
     say "the Dockerfile, by $(command buildah --version)"
-    local dockerfile=$here/Dockerfile context=$source more=()
+    local dockerfile=$here/Dockerfile context=$source
     if [ -n "${PROGRAMS:-}" ]; then
         # A stage in place of the builder's stages, which has what the last one copies from there.
         dockerfile=$folder/Dockerfile context=$folder/context
