@@ -48,7 +48,7 @@ macro_rules! replays {
     };
 }
 
-replays!(assertion hosts jwks kickoff registration scopes token_form);
+replays!(assertion hosts jwks kickoff registration scopes selection token_form);
 
 #[test]
 fn every_target_has_a_corpus_and_a_program_and_is_replayed() {

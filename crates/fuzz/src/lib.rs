@@ -11,6 +11,7 @@ mod kickoff;
 mod parts;
 mod registration;
 mod scopes;
+mod selection;
 mod site;
 mod token_form;
 
@@ -20,6 +21,7 @@ pub use jwks::jwks;
 pub use kickoff::kickoff;
 pub use registration::registration;
 pub use scopes::scopes;
+pub use selection::selection;
 pub use token_form::token_form;
 
 /// A function that ends the process when something does not hold.
@@ -27,12 +29,13 @@ pub type Target = fn(&[u8]);
 
 /// Every target by its name, which is also that of its corpus and of its file in
 /// `/fuzz/fuzz_targets`.
-pub const TARGETS: [(&str, Target); 7] = [
+pub const TARGETS: [(&str, Target); 8] = [
     ("assertion", assertion),
     ("hosts", hosts),
     ("jwks", jwks),
     ("kickoff", kickoff),
     ("registration", registration),
     ("scopes", scopes),
+    ("selection", selection),
     ("token_form", token_form),
 ];

@@ -93,6 +93,7 @@ async fn metrics_are_all_there_and_true_and_chunks_are_traced_to_their_kick_off(
     sample(60, 3, &folder);
     let collector = Collector::start().await;
     let mut site = Site::new("telemetry", &[("one", &folder)]);
+    site.set("SLUICE_TELEMETRY__OTLP_ENDPOINT", &collector.endpoint);
     let _listen_until_the_end = tenants_beside(&mut site).await;
     site.start_all(1, 1, 2);
     let manifest = export(&site).await;
