@@ -1,5 +1,4 @@
-//! The project's own commands: `cargo xtask test`, `ci`, `graph`, `conformance`, `compose`, `chart`, `deny`,
-//! `fuzz`, `stack`, `bench`, `real-clients`, `schemathesis`, `definitions`.
+//! The project's own commands; `cargo xtask` without a word says which there are.
 
 mod bench;
 mod chart;
@@ -7,20 +6,27 @@ mod compose;
 mod conformance;
 mod definitions;
 mod deny;
+#[cfg(test)]
+mod documents;
 mod fuzz;
 mod graph;
 mod hybrid;
+#[cfg(test)]
+mod logs;
 mod real_clients;
 mod run;
+mod sbom;
 mod schemathesis;
 mod stack;
+#[cfg(test)]
+mod units;
 
 use std::process::ExitCode;
 
 use anyhow::bail;
 
 const USAGE: &str =
-    "usage: cargo xtask test | graph | conformance | compose | chart [copy] | deny | ci | fuzz [SECONDS [TARGET]] | stack up|down|status | bench NAME [DIR]
+    "usage: cargo xtask test | graph | conformance | compose | chart [copy] | deny | sbom | ci | fuzz [SECONDS [TARGET]] | stack up|down|status | bench NAME [DIR]
        | real-clients | schemathesis | hybrid REVISION | definitions DIR
 
   test     every test of the workspace
@@ -29,6 +35,7 @@ const USAGE: &str =
   compose  docker-compose.yml, and the settings that it gives to services
   chart    the Helm chart: helm, Kubernetes' schemas, our rules, and the programs take it; `copy` copies deploy/observe into it
   deny     licences, sources, bans and advisories of dependencies (cargo-deny)
+  sbom     what each program is made of, as CycloneDX, in target/sbom (cargo-cyclonedx)
   ci       test, then fmt, clippy, graph, conformance, compose, chart and deny
   fuzz     every target of /fuzz, for 30 or so many seconds each (cargo-fuzz; best with nightly)
   stack    RabbitMQ, Redis, PostgreSQL and S3 on free loopback ports, under target/stack
@@ -60,6 +67,7 @@ fn command(words: &[&str]) -> anyhow::Result<()> {
         ["chart", "copy"] => chart::copy(),
         ["compose"] => compose::check(),
         ["deny"] => deny::check(),
+        ["sbom"] => sbom::write(),
         ["ci"] => ci(),
         ["fuzz", rest @ ..] => fuzz::run(rest),
         ["stack", word] => stack::command(word),
