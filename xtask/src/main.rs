@@ -1,6 +1,7 @@
 //! The project's own commands: `cargo xtask test`, `ci`, `graph`, `conformance`, `compose`, `deny`, `fuzz`,
-//! `stack`, `bench`, `real-clients`, `schemathesis`, `definitions`.
+//! `stack`, `bench`, `real-clients`, `schemathesis`, `definitions`, `alerts`, `runbooks`.
 
+mod alerts;
 mod bench;
 mod compose;
 mod conformance;
@@ -10,6 +11,7 @@ mod fuzz;
 mod graph;
 mod real_clients;
 mod run;
+mod runbooks;
 mod schemathesis;
 mod stack;
 
@@ -19,18 +21,20 @@ use anyhow::bail;
 
 const USAGE: &str =
     "usage: cargo xtask test | graph | conformance | compose | deny | ci | fuzz [SECONDS [TARGET]] | stack up|down|status | bench NAME [DIR]
-       | real-clients | schemathesis | definitions DIR
+       | real-clients | schemathesis | definitions DIR | alerts | runbooks
 
   test     every test of the workspace
   graph    checks that crates depend only on layers below their own
   conformance  checks that docs/CONFORMANCE.md has every rule, and that the tests it names exist
   compose  docker-compose.yml, and the settings that it gives to services
   deny     licences, sources, bans and advisories of dependencies (cargo-deny)
-  ci       test, then fmt, clippy, graph, conformance, compose and deny
+  alerts   alert rules and their tests, dashboards, and that each alert has a page in docs/runbooks
+  ci       test, then fmt, clippy, graph, conformance, compose, alerts and deny
   fuzz     every target of /fuzz, for 30 or so many seconds each (cargo-fuzz; best with nightly)
   stack    RabbitMQ, Redis, PostgreSQL and S3 on free loopback ports, under target/stack
   real-clients  smart-fetch and cumulus-etl from PyPI, unchanged, against `sluice serve` with authorization
   schemathesis  requests that schemathesis from PyPI makes up from docs/openapi.json, with and without authorization
+  runbooks     the first command of each page in docs/runbooks, against the three services over a stack
   bench    prints figures: memory (2 GiB and documents of 60 MB from one process), postgres (load
            5,000 patients, or DIR, into PostgreSQL, and export them to S3 by the three services)
   definitions  tables of search parameters and elements, from HL7's definitions of R4 in DIR";
@@ -53,6 +57,8 @@ fn command(words: &[&str]) -> anyhow::Result<()> {
         ["graph"] => graph::check(),
         ["conformance"] => conformance::check(),
         ["compose"] => compose::check(),
+        ["alerts"] => alerts::check(),
+        ["runbooks"] => runbooks::walk(),
         ["deny"] => deny::check(),
         ["ci"] => ci(),
         ["fuzz", rest @ ..] => fuzz::run(rest),
@@ -92,5 +98,6 @@ fn ci() -> anyhow::Result<()> {
     graph::check()?;
     conformance::check()?;
     compose::check()?;
+    alerts::check()?;
     deny::check()
 }
