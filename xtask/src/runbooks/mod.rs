@@ -30,6 +30,7 @@ fn with_site() -> anyhow::Result<()> {
     let home = root().join("target/runbooks");
     let mut site = Site::start(&home)?;
     let watching = prometheus::start_beside(&site)?;
+    site.register()?;
     site.export()?;
     let mut problems = Vec::new();
     for page in Page::all()? {

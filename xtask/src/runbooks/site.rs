@@ -19,6 +19,7 @@ const PROCESSES: [(&str, &str); 4] = [
 ];
 /// On loopback, for a minute.
 const SECRET: &str = "for as long as the runbooks are walked";
+const SECRET_FILE: &str = "admin-secret";
 /// Tries to reach something, each after a moment.
 const TRIES: u32 = 300;
 const MOMENT: Duration = Duration::from_millis(200);
@@ -61,7 +62,7 @@ impl Site {
             .arg(&data);
         checked(sample.stdout(Stdio::null()))?;
         let [port, admins @ ..] = sluice_stack::free_ports::<5>()?;
-        let secret = home.join("admin-secret");
+        let secret = home.join(SECRET_FILE);
         fs::write(&secret, SECRET).context("writing a secret")?;
         let settings = settings(home, &data, &secret, port)?;
         let (mut running, mut ports) = (Vec::new(), Vec::new());
@@ -87,6 +88,21 @@ impl Site {
             base,
             _running: running,
         })
+    }
+
+    /// Registers a client over the admin port, so that the pages find one.
+    pub(super) fn register(&self) -> anyhow::Result<()> {
+        let [(_, admin), ..] = self.ports[..] else {
+            bail!("nothing runs");
+        };
+        let mut add = Command::new(target().join("debug/sluice"));
+        add.args(["clients", "add", "--id", "registry-etl", "--generate"])
+            .args(["--admin", &format!("http://127.0.0.1:{admin}")])
+            .arg("--admin-secret-file")
+            .arg(self.home.join(SECRET_FILE))
+            .arg("--key-out")
+            .arg(self.home.join("client.jwk"));
+        checked(add.stdout(Stdio::null()))
     }
 
     /// Exports a group, so that there is something to be seen, and tells the pages its id.
