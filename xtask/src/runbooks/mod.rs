@@ -14,6 +14,9 @@ use crate::run::{cargo, root, say, target};
 use crate::stack;
 use site::Site;
 
+/// Characters of a line that are shown.
+const MOST_SHOWN: usize = 110;
+
 /// Fails when a first command does, or prints nothing; each is run before that is told.
 pub(crate) fn walk() -> anyhow::Result<()> {
     cargo(&["build", "--locked", "--workspace", "--bins"])?;
@@ -61,13 +64,15 @@ fn run(block: &str, site: &Site) -> anyhow::Result<String> {
         .output()
         .context("starting sh")?;
     let printed = String::from_utf8_lossy(&output.stdout);
+    let told = String::from_utf8_lossy(&output.stderr);
     if !output.status.success() {
-        let told = String::from_utf8_lossy(&output.stderr);
         let told = told.lines().next().unwrap_or_default();
         bail!("{block}\n    {}: {told}", output.status);
     }
-    match printed.lines().find(|line| !line.trim().is_empty()) {
-        Some(line) => Ok(line.trim().chars().take(110).collect()),
+    // That there is nothing of a kind is told beside what is printed.
+    let mut lines = printed.lines().chain(told.lines());
+    match lines.find(|line| !line.trim().is_empty()) {
+        Some(line) => Ok(line.trim().chars().take(MOST_SHOWN).collect()),
         None => bail!("{block}\n    prints nothing"),
     }
 }
