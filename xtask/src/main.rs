@@ -1,5 +1,6 @@
 //! The project's own commands; `cargo xtask` without a word says which there are.
 
+mod alerts;
 mod bench;
 mod chart;
 mod compose;
@@ -15,6 +16,7 @@ mod hybrid;
 mod logs;
 mod real_clients;
 mod run;
+mod runbooks;
 mod sbom;
 mod schemathesis;
 mod stack;
@@ -26,8 +28,8 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 const USAGE: &str =
-    "usage: cargo xtask test | graph | conformance | compose | chart [copy] | deny | sbom | ci | fuzz [SECONDS [TARGET]] | stack up|down|status | bench NAME [DIR]
-       | real-clients | schemathesis | hybrid REVISION | definitions DIR
+    "usage: cargo xtask test | graph | conformance | compose | chart [copy] | alerts | deny | sbom | ci | fuzz [SECONDS [TARGET]] | stack up|down|status | bench NAME [DIR]
+       | real-clients | schemathesis | hybrid REVISION | runbooks | definitions DIR
 
   test     every test of the workspace
   graph    checks that crates depend only on layers below their own
@@ -35,13 +37,15 @@ const USAGE: &str =
   compose  docker-compose.yml, and the settings that it gives to services
   chart    the Helm chart: helm, Kubernetes' schemas, our rules, and the programs take it; `copy` copies deploy/observe into it
   deny     licences, sources, bans and advisories of dependencies (cargo-deny)
+  alerts   alert rules and their tests, dashboards, and that each alert has a page in docs/runbooks
   sbom     what each program is made of, as CycloneDX, in target/sbom (cargo-cyclonedx)
-  ci       test, then fmt, clippy, graph, conformance, compose, chart and deny
+  ci       test, then fmt, clippy, graph, conformance, compose, chart, alerts and deny
   fuzz     every target of /fuzz, for 30 or so many seconds each (cargo-fuzz; best with nightly)
   stack    RabbitMQ, Redis, PostgreSQL and S3 on free loopback ports, under target/stack
   real-clients  smart-fetch and cumulus-etl from PyPI, unchanged, against `sluice serve` with authorization
   schemathesis  requests that schemathesis from PyPI makes up from docs/openapi.json, with and without authorization
   hybrid   builds the services of another revision, and runs them beside those of this one
+  runbooks     the first command of each page in docs/runbooks, against the three services over a stack
   bench    prints figures: memory (2 GiB and documents of 60 MB from one process), postgres (load
            5,000 patients, or DIR, into PostgreSQL, and export them to S3 by the three services)
   definitions  tables of search parameters and elements, from HL7's definitions of R4 in DIR";
@@ -66,6 +70,8 @@ fn command(words: &[&str]) -> anyhow::Result<()> {
         ["chart"] => chart::check(),
         ["chart", "copy"] => chart::copy(),
         ["compose"] => compose::check(),
+        ["alerts"] => alerts::check(),
+        ["runbooks"] => runbooks::walk(),
         ["deny"] => deny::check(),
         ["sbom"] => sbom::write(),
         ["ci"] => ci(),
@@ -108,5 +114,6 @@ fn ci() -> anyhow::Result<()> {
     conformance::check()?;
     compose::check()?;
     chart::check()?;
+    alerts::check()?;
     deny::check()
 }

@@ -18,7 +18,9 @@ pub fn selection(data: &[u8]) {
     let (elements, line) = first_line(rest);
     let line = text(line);
     let filter = Filter::compile(&text(query), "http://test/fhir").ok();
-    let kind = filter.as_ref().map_or(ResourceType::PATIENT, |filter| filter.kind);
+    let kind = filter
+        .as_ref()
+        .map_or(ResourceType::PATIENT, |filter| filter.kind);
     let matcher = filter.as_ref().map(|filter| Matcher::new([filter]));
     let is_met = matcher
         .as_ref()
