@@ -45,7 +45,7 @@ const USAGE: &str =
   real-clients  smart-fetch and cumulus-etl from PyPI, unchanged, against `sluice serve` with authorization
   schemathesis  requests that schemathesis from PyPI makes up from docs/openapi.json, with and without authorization
   hybrid   builds the services of another revision, and runs them beside those of this one
-  runbooks     the first command of each page in docs/runbooks, against the three services over a stack
+  runbooks  the first command of each page in docs/runbooks, against the three services over a stack
   bench    prints figures: memory (2 GiB and documents of 60 MB from one process), postgres (load
            5,000 patients, or DIR, into PostgreSQL, and export them to S3 by the three services)
   definitions  tables of search parameters and elements, from HL7's definitions of R4 in DIR";
