@@ -123,6 +123,11 @@ impl Delivery for AmqpDelivery {
                 self.attempt.saturating_add(1),
             ),
             Settle::DeadLetter => (publisher.topology.queue(Lane::Dead), self.attempt),
+            Settle::GiveBack => {
+                let held = self.is_held();
+                // Dropping it gives it back.
+                return Ok(if held { Settled::Done } else { Settled::Lost });
+            }
         };
         if self.is_held() {
             publisher.publish(&queue, &self.repack(attempt)?).await?;

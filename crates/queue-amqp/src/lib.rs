@@ -11,6 +11,7 @@ mod inbox;
 mod link;
 mod options;
 mod publisher;
+mod requeue;
 mod queue;
 mod topology;
 mod unreadable;
