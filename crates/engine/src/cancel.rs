@@ -1,6 +1,8 @@
 //! Withdraws a job: from its tombstone on it answers 404, and the coordinator removes its objects.
 
-use sluice_model::{Hint, JobRecord, JobRef, JobState, Tombstone, TombstoneReason, Version, layout};
+use sluice_model::{
+    Hint, JobRecord, JobRef, JobState, Tombstone, TombstoneReason, Version, layout,
+};
 use sluice_ports::{Creation, Message, PortError};
 
 use crate::audit::write_down;
@@ -57,7 +59,10 @@ impl Cancel {
                 let action = AuditAction::JobCancelled;
                 let mut entry = AuditEntry::by_administrator(Some(&job.tenant), action);
                 let client = record.client.clone();
-                entry.details = client.map(|client| ("client", client)).into_iter().collect();
+                entry.details = client
+                    .map(|client| ("client", client))
+                    .into_iter()
+                    .collect();
                 self.write_down_and_withdraw(record, entry).await
             }
             _ => Ok(Withdrawal::Unknown),

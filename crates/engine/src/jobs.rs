@@ -369,7 +369,11 @@ impl Found {
     /// The newest first; of one moment, by name.
     fn order(&self) -> (i64, &str, JobId) {
         let nanos = self.status.accepted_at.nanos();
-        (nanos.saturating_neg(), self.job.tenant.as_str(), self.job.job)
+        (
+            nanos.saturating_neg(),
+            self.job.tenant.as_str(),
+            self.job.job,
+        )
     }
 
     fn cursor(&self) -> String {
@@ -383,7 +387,10 @@ impl Found {
         let is_after = after.as_ref().is_none_or(|(accepted, tenant, job)| {
             self.order() > (accepted.saturating_neg(), tenant.as_str(), *job)
         });
-        is_after && query.state.is_none_or(|wanted| wanted.admits(self.status.state))
+        is_after
+            && query
+                .state
+                .is_none_or(|wanted| wanted.admits(self.status.state))
     }
 }
 
@@ -397,7 +404,9 @@ fn place(cursor: &str) -> Option<(i64, TenantId, JobId)> {
 impl JobsQuery {
     /// Whether there is a place in the list where it begins.
     pub fn is_readable(&self) -> bool {
-        self.after.as_deref().is_none_or(|after| place(after).is_some())
+        self.after
+            .as_deref()
+            .is_none_or(|after| place(after).is_some())
     }
 }
 

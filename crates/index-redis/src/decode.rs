@@ -126,7 +126,10 @@ pub(crate) fn inside((out, begun, failed): Inside) -> Result<JobInside, PortErro
 }
 
 /// Redis keeps these as a double, and writes one of this size with or without an exponent.
-#[expect(clippy::cast_possible_truncation, reason = "it is a whole number below 2^53")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "it is a whole number below 2^53"
+)]
 fn micros(text: &str) -> Result<i64, PortError> {
     number::<f64>(text).map(|micros| micros as i64)
 }

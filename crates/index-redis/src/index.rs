@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sluice_fhir::Instant;
 use sluice_model::{JobRef, JobState, Tally};
-use sluice_ports::{ChunkDone, Index, JobInside, JobStatus, Lease, Planned, PortError, PortKind, Rate, Stale};
+use sluice_ports::{
+    ChunkDone, Index, JobInside, JobStatus, Lease, Planned, PortError, PortKind, Rate, Stale,
+};
 
 use crate::RedisIndex;
 use crate::decode::{self, FIELDS, Flag, Found, Inside, STATES};

@@ -7,7 +7,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sluice_fhir::Instant;
 use sluice_model::{JobRef, JobState, Tally};
-use sluice_ports::{ChunkDone, Clock, HandedOut, Index, JobInside, JobStatus, Lease, Planned, PortError, Rate, Stale};
+use sluice_ports::{
+    ChunkDone, Clock, HandedOut, Index, JobInside, JobStatus, Lease, Planned, PortError, Rate,
+    Stale,
+};
 
 use crate::lock;
 

@@ -4,8 +4,8 @@
 mod api;
 mod log_filter;
 
-pub use log_filter::{Recorder, log_filter_api};
 pub use api::{AdminAnswer, AdminApi, AdminRequest};
+pub use log_filter::{Recorder, log_filter_api};
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -73,7 +73,8 @@ pub async fn start_admin(
     let Some(address) = settings.admin.listen else {
         return Ok(tokio::spawn(async {}));
     };
-    if !apis.is_empty() && !settings.admin.secret.reveal().is_empty() && !address.ip().is_loopback() {
+    if !apis.is_empty() && !settings.admin.secret.reveal().is_empty() && !address.ip().is_loopback()
+    {
         tracing::warn!(%address, "the admin secret travels in clear; let only your own network reach it");
     }
     let listener = TcpListener::bind(address)

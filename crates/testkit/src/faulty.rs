@@ -160,7 +160,9 @@ impl Index for Faulty<dyn Index> {
     }
 
     async fn chunk_failed(&self, job: &JobRef, chunk: u32) -> Result<(), PortError> {
-        self.faults.around(self.inner.chunk_failed(job, chunk)).await
+        self.faults
+            .around(self.inner.chunk_failed(job, chunk))
+            .await
     }
 
     async fn inside(&self, job: &JobRef) -> Result<JobInside, PortError> {

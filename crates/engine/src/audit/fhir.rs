@@ -64,7 +64,9 @@ fn kind(action: AuditAction) -> Kind {
         ),
         AuditAction::KickOff => (EXPORT, Some(OPERATION), "E", handed_out),
         AuditAction::ManifestServed | AuditAction::FileServed => (EXPORT, None, "R", handed_out),
-        AuditAction::Deleted | AuditAction::JobCancelled => (EXPORT, Some(DELETE), "D", (APPLICATION, APPLICATION)),
+        AuditAction::Deleted | AuditAction::JobCancelled => {
+            (EXPORT, Some(DELETE), "D", (APPLICATION, APPLICATION))
+        }
         AuditAction::Expired => (EXPORT, None, "D", (APPLICATION, APPLICATION)),
         AuditAction::ClientChanged => (
             SECURITY_ALERT,

@@ -58,14 +58,22 @@ async fn answer(filter: &LogFilter, record: &Recorder, request: &AdminRequest) -
     let mut shown = json!({ "filter": state.filter, "configured": state.configured });
     if let Some(left) = state.left {
         // Rounded up: it is not over while there is something left.
-        shown["seconds_left"] = left.as_millis().div_ceil(1000).to_string().parse().unwrap_or(0).into();
+        shown["seconds_left"] = left
+            .as_millis()
+            .div_ceil(1000)
+            .to_string()
+            .parse()
+            .unwrap_or(0)
+            .into();
     }
     AdminAnswer::new(200, shown.to_string())
 }
 
 async fn set(filter: &LogFilter, record: &Recorder, body: &[u8]) -> Result<(), AdminAnswer> {
     let change: Change = serde_json::from_slice(body).map_err(|error| {
-        let text = format!("the body must be like {{\"filter\": \"sluice=debug\", \"minutes\": 15}}: {error}");
+        let text = format!(
+            "the body must be like {{\"filter\": \"sluice=debug\", \"minutes\": 15}}: {error}"
+        );
         refusal(400, &text)
     })?;
     let minutes = change.minutes.unwrap_or(HOLDS);
@@ -74,14 +82,18 @@ async fn set(filter: &LogFilter, record: &Recorder, body: &[u8]) -> Result<(), A
     }
     let parsed = filter.parse(&change.filter);
     let parsed = parsed.map_err(|wrong| refusal(400, &format!("filter: {wrong}")))?;
-    record(change.filter).await.map_err(|wrong| unrecorded(&wrong))?;
+    record(change.filter)
+        .await
+        .map_err(|wrong| unrecorded(&wrong))?;
     filter.set(parsed, Duration::from_secs(60 * minutes));
     Ok(())
 }
 
 async fn reset(filter: &LogFilter, record: &Recorder) -> Result<(), AdminAnswer> {
     let configured = filter.state().configured;
-    record(configured).await.map_err(|wrong| unrecorded(&wrong))?;
+    record(configured)
+        .await
+        .map_err(|wrong| unrecorded(&wrong))?;
     filter.reset();
     Ok(())
 }
@@ -89,7 +101,10 @@ async fn reset(filter: &LogFilter, record: &Recorder) -> Result<(), AdminAnswer>
 fn unrecorded(wrong: &str) -> AdminAnswer {
     AdminAnswer {
         retry_after: Some(COME_BACK),
-        ..refusal(503, &format!("nothing was changed, as it could not be written down: {wrong}"))
+        ..refusal(
+            503,
+            &format!("nothing was changed, as it could not be written down: {wrong}"),
+        )
     }
 }
 

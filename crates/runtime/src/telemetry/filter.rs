@@ -82,7 +82,9 @@ impl LogFilter {
         FilterState {
             filter: held.filter.clone(),
             configured: self.configured.to_string(),
-            left: held.until.map(|until| until.saturating_duration_since(Instant::now())),
+            left: held
+                .until
+                .map(|until| until.saturating_duration_since(Instant::now())),
         }
     }
 
@@ -101,7 +103,11 @@ impl LogFilter {
     pub fn set(&self, filter: ParsedFilter, time: Duration) {
         let until = Instant::now() + time;
         let change = self.change(&filter.text, filter.lines, Some(until));
-        tracing::warn!(filter = filter.text, minutes = time.as_secs() / 60, "the log filter was changed");
+        tracing::warn!(
+            filter = filter.text,
+            minutes = time.as_secs() / 60,
+            "the log filter was changed"
+        );
         let this = self.clone();
         tokio::spawn(async move {
             tokio::time::sleep_until(until).await;
@@ -116,7 +122,10 @@ impl LogFilter {
         // It could be read when the process started.
         if let Ok(lines) = lines(&self.configured, |_| true) {
             self.change(&self.configured, lines, None);
-            tracing::info!(filter = &*self.configured, "the log filter is that of the settings");
+            tracing::info!(
+                filter = &*self.configured,
+                "the log filter is that of the settings"
+            );
         }
     }
 
