@@ -80,3 +80,137 @@ fn shown(gate: &Gate) -> AdminAnswer {
 fn refusal(status: u16, text: &str) -> AdminAnswer {
     AdminAnswer::new(status, json!({ "error": text }).to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::LazyLock;
+    use std::time::Duration;
+
+    use sluice_engine::{Metrics, Pace, Ports, drive};
+    use sluice_local::{MemoryBlobs, MemoryIndex, MemoryQueue};
+    use sluice_model::{ChunkId, Hint, JobId, JobRef, Lane};
+    use sluice_ports::{Entropy, PortError, PortKind, Settle};
+    use sluice_testkit::openapi::{Answer, OpenApi};
+    use sluice_testkit::{ManualClock, SeededEntropy};
+    use tokio::sync::Semaphore;
+    use tokio_util::sync::CancellationToken;
+
+    use super::*;
+
+    static DOCUMENT: LazyLock<OpenApi> =
+        LazyLock::new(|| OpenApi::read(include_str!("../../../docs/openapi.json")).unwrap());
+
+    /// Without chance no event has an id, so that none is written down.
+    struct NoChance;
+
+    impl Entropy for NoChance {
+        fn fill(&self, _: &mut [u8]) -> Result<(), PortError> {
+            Err(PortError::new(PortKind::Transient, "asking for chance"))
+        }
+    }
+
+    fn ports() -> Ports {
+        let clock = Arc::new(ManualClock::default());
+        Ports {
+            blobs: Arc::new(MemoryBlobs::default()),
+            index: Arc::new(MemoryIndex::new(clock.clone())),
+            queue: Arc::new(MemoryQueue::default()),
+            clock,
+            entropy: Arc::new(SeededEntropy::new(1)),
+            metrics: Metrics::default(),
+        }
+    }
+
+    /// Asks, and holds the answer against the document.
+    async fn ask(gate: &Gate, audit: &Audit, method: &str) -> (u16, String) {
+        let request = AdminRequest {
+            method: method.to_owned(),
+            path: "/drain".to_owned(),
+            query: String::new(),
+            body: Vec::new(),
+        };
+        let answer = answer(gate, audit, &request).await;
+        if DOCUMENT.has(method, "/drain") {
+            let seen = Answer {
+                status: answer.status,
+                content_type: Some("application/json"),
+                headers: &["retry-after"],
+                body: Some(answer.body.as_bytes()),
+            };
+            assert_eq!(DOCUMENT.check(method, "/drain", seen), Ok(()));
+        }
+        (answer.status, answer.body)
+    }
+
+    fn told(state: &str, in_hand: u32) -> (u16, String) {
+        let body = json!({ "state": state, "in_hand": in_hand });
+        (200, body.to_string())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_drained_worker_finishes_what_it_has_and_takes_nothing() {
+        let (ports, gate) = (ports(), Gate::default());
+        let (audit, stop) = (Audit::new(&ports, 10), CancellationToken::new());
+        let ready = not_drained(gate.clone());
+        let work = Arc::new(Semaphore::new(0));
+        let send = async |ordinal| {
+            let job = JobRef {
+                tenant: "one".parse().unwrap(),
+                job: JobId::from_bytes([1; 16]),
+            };
+            let hint = Hint::ExportChunk(job, ChunkId::from_ordinal(ordinal));
+            ports.queue.send(hint.into()).await.unwrap();
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        };
+        let pace = Pace {
+            width: 2,
+            grace: Duration::from_secs(1),
+        };
+        let until = (gate.clone(), stop.clone());
+        let slow = Arc::clone(&work);
+        let driving = drive(ports.clone(), Lane::Chunks, pace, until, move |_| {
+            let slow = Arc::clone(&slow);
+            async move {
+                slow.acquire().await.unwrap().forget();
+                Settle::Ack
+            }
+        });
+        let driving = tokio::spawn(driving);
+        send(0).await;
+        assert_eq!(ask(&gate, &audit, "GET").await, told("taking", 1));
+        assert!(ready().await.is_empty());
+        assert_eq!(ask(&gate, &audit, "POST").await, told("draining", 1));
+        send(1).await;
+        assert_eq!(ask(&gate, &audit, "GET").await, told("draining", 1));
+        assert_eq!(ready().await.len(), 1);
+        work.add_permits(1);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(ask(&gate, &audit, "POST").await, told("drained", 0));
+        assert_eq!(ports.queue.waiting(Lane::Chunks).await.unwrap(), 1);
+        assert_eq!(ask(&gate, &audit, "DELETE").await, told("taking", 0));
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(ask(&gate, &audit, "GET").await, told("taking", 1));
+        assert!(ready().await.is_empty());
+        work.add_permits(1);
+        // Also one that takes nothing ends when it is told to.
+        ask(&gate, &audit, "POST").await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        stop.cancel();
+        driving.await.unwrap();
+        let events = ports.blobs.list("_audit/outbox/", None, 9).await.unwrap();
+        assert_eq!(events.len(), 4, "each change is written down");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_down_is_not_done() {
+        let gate = Gate::default();
+        let deaf = Ports {
+            entropy: Arc::new(NoChance),
+            ..ports()
+        };
+        let (status, _) = ask(&gate, &Audit::new(&deaf, 10), "POST").await;
+        assert_eq!((status, gate.is_open()), (503, true));
+        let (status, _) = ask(&gate, &Audit::new(&ports(), 10), "PUT").await;
+        assert_eq!(status, 405);
+    }
+}

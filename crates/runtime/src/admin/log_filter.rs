@@ -58,13 +58,8 @@ async fn answer(filter: &LogFilter, record: &Recorder, request: &AdminRequest) -
     let mut shown = json!({ "filter": state.filter, "configured": state.configured });
     if let Some(left) = state.left {
         // Rounded up: it is not over while there is something left.
-        shown["seconds_left"] = left
-            .as_millis()
-            .div_ceil(1000)
-            .to_string()
-            .parse()
-            .unwrap_or(0)
-            .into();
+        let seconds = left.as_secs() + u64::from(left.subsec_nanos() > 0);
+        shown["seconds_left"] = seconds.into();
     }
     AdminAnswer::new(200, shown.to_string())
 }
@@ -110,4 +105,93 @@ fn unrecorded(wrong: &str) -> AdminAnswer {
 
 fn refusal(status: u16, text: &str) -> AdminAnswer {
     AdminAnswer::new(status, json!({ "error": text }).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    /// Writes down, as long as it may.
+    fn recorder(written: &Arc<Mutex<Vec<String>>>, may: bool) -> Recorder {
+        let written = Arc::clone(written);
+        Arc::new(move |filter| {
+            let done = if may {
+                written.lock().unwrap().push(filter);
+                Ok(())
+            } else {
+                Err("the store is away".to_owned())
+            };
+            Box::pin(std::future::ready(done))
+        })
+    }
+
+    async fn ask(filter: &LogFilter, record: &Recorder, line: &str, body: &str) -> (u16, Value) {
+        let (method, path) = line.split_once(' ').unwrap();
+        let request = AdminRequest {
+            method: method.to_owned(),
+            path: path.to_owned(),
+            query: String::new(),
+            body: body.as_bytes().to_vec(),
+        };
+        let answer = answer(filter, record, &request).await;
+        (answer.status, serde_json::from_str(&answer.body).unwrap())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_filter_is_set_written_down_and_reset() {
+        let filter = LogFilter::of("info");
+        let written = Arc::default();
+        let record = recorder(&written, true);
+        let configured = json!({ "filter": "info", "configured": "info" });
+        let here = "PUT /log/filter";
+        let shown = ask(&filter, &record, "GET /log/filter", "").await;
+        assert_eq!(shown, (200, configured.clone()));
+        let set = ask(&filter, &record, here, r#"{"filter": "sluice=debug"}"#).await;
+        let told = json!({ "filter": "sluice=debug", "configured": "info", "seconds_left": 900 });
+        assert_eq!(set, (200, told));
+        let set = ask(
+            &filter,
+            &record,
+            here,
+            r#"{"filter": "warn", "minutes": 1}"#,
+        )
+        .await;
+        assert_eq!(set.1["seconds_left"], 60);
+        let reset = ask(&filter, &record, "DELETE /log/filter", "").await;
+        assert_eq!(reset, (200, configured));
+        assert_eq!(*written.lock().unwrap(), ["sluice=debug", "warn", "info"]);
+        for (body, why) in [
+            (r#"{"filter": "sluice=loud"}"#, "filter: "),
+            (r#"{"filter": "info", "minutes": 0}"#, "minutes"),
+            (r#"{"filter": "info", "minutes": 1441}"#, "minutes"),
+            (r#"{"filter": "info", "hours": 1}"#, "hours"),
+            ("[]", "the body must be"),
+        ] {
+            let (status, told) = ask(&filter, &record, here, body).await;
+            let told = told["error"].as_str().unwrap();
+            assert!(status == 400 && told.contains(why), "{body}: {told}");
+        }
+        assert_eq!(ask(&filter, &record, "POST /log/filter", "").await.0, 405);
+        assert_eq!(ask(&filter, &record, "GET /log", "").await.0, 404);
+        assert_eq!(written.lock().unwrap().len(), 3);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_written_down_is_not_done() {
+        let filter = LogFilter::of("info");
+        let record = recorder(&Arc::default(), false);
+        for (line, body) in [
+            ("PUT /log/filter", r#"{"filter": "debug"}"#),
+            ("DELETE /log/filter", ""),
+        ] {
+            let (status, told) = ask(&filter, &record, line, body).await;
+            let told = told["error"].as_str().unwrap();
+            assert!(status == 503 && told.contains("away"), "{line}: {told}");
+        }
+        assert_eq!(filter.state().filter, "info");
+    }
 }

@@ -76,6 +76,12 @@ impl LogFilter {
         Ok((filter, layer))
     }
 
+    /// One that nothing asks.
+    #[cfg(test)]
+    pub(crate) fn of(configured: &str) -> Self {
+        Self::new(configured).unwrap().0
+    }
+
     /// What is logged now.
     pub fn state(&self) -> FilterState {
         let held = self.lock();
@@ -153,4 +159,133 @@ fn lines(text: &str, admits: Admits) -> Result<Lines, ParseError> {
 
 fn is_ours_or_loud(metadata: &Metadata<'_>) -> bool {
     metadata.target().starts_with("sluice") || *metadata.level() <= Level::INFO
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use serde_json::Value;
+    use tracing::subscriber::DefaultGuard;
+    use tracing_subscriber::Layer;
+    use tracing_subscriber::layer::SubscriberExt;
+
+    use super::*;
+    use crate::LogFormat;
+    use crate::telemetry::logging;
+
+    const MINUTE: Duration = Duration::from_mins(1);
+
+    /// What was logged.
+    #[derive(Clone, Default)]
+    struct Paper(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Paper {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Paper {
+        /// The lines so far, which are then gone.
+        fn read(&self) -> Vec<Value> {
+            let written = std::mem::take(&mut *self.0.lock().unwrap());
+            let text = String::from_utf8(written).unwrap();
+            let lines = text.lines();
+            lines
+                .map(|line| serde_json::from_str(line).unwrap())
+                .collect()
+        }
+    }
+
+    /// Logs on this thread as a process does.
+    fn logging(configured: &str) -> (LogFilter, Paper, DefaultGuard) {
+        let (filter, reload) = LogFilter::new(configured).unwrap();
+        let paper = Paper::default();
+        let sheet = paper.clone();
+        let lines = logging::lines(LogFormat::Json, false, move || sheet.clone());
+        let subscriber = tracing_subscriber::registry().with(lines.with_filter(reload));
+        let guard = tracing::subscriber::set_default(subscriber);
+        (filter, paper, guard)
+    }
+
+    /// What of four lines is logged.
+    fn logged(paper: &Paper) -> Vec<String> {
+        paper.read();
+        tracing::debug!("ours, quietly");
+        tracing::info!("ours, aloud");
+        tracing::debug!(target: "hyper", "a library, quietly");
+        tracing::info!(target: "hyper", "a library, aloud");
+        let text = |line: Value| line["fields"]["message"].as_str().unwrap().to_owned();
+        paper.read().into_iter().map(text).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_filter_holds_for_its_time_and_libraries_tell_no_more() {
+        let (filter, paper, _guard) = logging("info");
+        let as_set = ["ours, aloud", "a library, aloud"];
+        let quietly = ["ours, quietly", "ours, aloud", "a library, aloud"];
+        assert_eq!(logged(&paper), as_set);
+        filter.set(filter.parse("debug").unwrap(), 15 * MINUTE);
+        assert_eq!(logged(&paper), quietly);
+        let state = filter.state();
+        assert_eq!(
+            (state.filter.as_str(), state.configured.as_str()),
+            ("debug", "info")
+        );
+        assert_eq!(state.left, Some(15 * MINUTE));
+        tokio::time::sleep(16 * MINUTE).await;
+        assert_eq!(logged(&paper), as_set);
+        assert_eq!(filter.state().left, None);
+
+        // The end of one does not end the next.
+        filter.set(filter.parse("error").unwrap(), MINUTE);
+        assert_eq!(logged(&paper), [""; 0]);
+        filter.set(filter.parse("debug").unwrap(), 5 * MINUTE);
+        tokio::time::sleep(2 * MINUTE).await;
+        assert_eq!(logged(&paper), quietly);
+        filter.reset();
+        assert_eq!(logged(&paper), as_set);
+        filter.set(filter.parse("error").unwrap(), 30 * MINUTE);
+        tokio::time::sleep(5 * MINUTE).await;
+        assert_eq!(logged(&paper), [""; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_wrong_filter_is_refused_with_its_reason() {
+        let (filter, paper, _guard) = logging("info");
+        for wrong in ["", " ", "sluice=loud", "a=b=c", &"x,".repeat(600)] {
+            assert!(filter.parse(wrong).is_err(), "{wrong}");
+        }
+        let why = filter.parse("sluice=loud").err().unwrap();
+        assert!(why.contains("level"), "{why}");
+        assert_eq!(logged(&paper).len(), 2);
+    }
+
+    #[test]
+    fn lines_of_json_carry_the_ids_of_the_spans_around_them() {
+        let (_filter, paper, _guard) = logging("info");
+        let outer = tracing::info_span!("request", request_id = "r-1");
+        let inner = outer
+            .in_scope(|| tracing::info_span!("export chunk", job = "one/ab", chunk = "00001-07"));
+        inner.in_scope(|| tracing::warn!("it is late"));
+        let lines = paper.read();
+        let line = lines.first().unwrap();
+        assert_eq!(line["fields"]["message"], "it is late");
+        assert_eq!(
+            (&line["level"], &line["target"]),
+            (&"WARN".into(), &module_path!().into())
+        );
+        assert_eq!(
+            (&line["span"]["job"], &line["span"]["chunk"]),
+            (&"one/ab".into(), &"00001-07".into())
+        );
+        assert_eq!(line["spans"][0]["request_id"], "r-1");
+        assert!(line["timestamp"].is_string());
+    }
 }

@@ -46,7 +46,7 @@ pub(super) fn start(
 }
 
 /// Lines of text, or of JSON: that has the fields of the spans around an event too.
-fn lines<W>(
+pub(super) fn lines<W>(
     format: LogFormat,
     ansi: bool,
     writer: W,
