@@ -263,6 +263,8 @@ impl Export {
         }
         self.ports.metrics.committed(&receipt);
         self.report(&task.record, &receipt).await;
+        let (chunk, files) = (task.chunk, receipt.files.len());
+        tracing::debug!(%job, %chunk, files, "chunk exported");
         Ok(ChunkOutcome::Done)
     }
 
