@@ -54,11 +54,22 @@ impl Site {
     async fn accept(&self, tenant: &str, number: u8, ago: i64) -> JobRef {
         let now = self.ports.clock.now();
         let at = Instant::from_nanos(now.nanos() - ago * 1_000_000_000);
-        let record = record(tenant, number, at);
+        self.put(record(tenant, number, at)).await
+    }
+
+    /// One that exports whatever the source has.
+    async fn accept_whole(&self, tenant: &str, number: u8) -> JobRef {
+        let mut whole = record(tenant, number, self.ports.clock.now());
+        whole.scope.level = Level::Patient;
+        whole.scope.patients = None;
+        self.put(whole).await
+    }
+
+    async fn put(&self, record: JobRecord) -> JobRef {
         let job = record.name.clone();
         let key = layout::job_record(&job);
         self.journal().create(&key, &record).await.unwrap();
-        let status = JobStatus::accepted(at);
+        let status = JobStatus::accepted(record.accepted_at);
         self.ports.index.insert(&job, status).await.unwrap();
         job
     }
@@ -178,7 +189,7 @@ async fn jobs_are_listed_newest_first_and_in_parts() {
 #[tokio::test]
 async fn one_job_and_each_of_its_chunks() {
     let site = Site::open().await;
-    let job = site.accept("default", 7, 5).await;
+    let job = site.accept_whole("default", 7).await;
     let limits = AdvanceLimits {
         window: 3,
         ..AdvanceLimits::default()
@@ -197,8 +208,8 @@ async fn one_job_and_each_of_its_chunks() {
     let counted = ["done", "failed", "handed_out"].map(|name| chunks[name].as_u64().unwrap());
     assert_eq!(counted, [2, 1, 1]);
     assert_eq!(
-        (&shown["patients"], &shown["paused"]),
-        (&json!(1), &json!(false))
+        (&shown["level"], &shown["paused"]),
+        (&json!("patient"), &json!(false))
     );
     assert_eq!(shown["types"], json!(["Observation", "Patient"]));
     let listed = site.get(&format!("/jobs/{job}/chunks")).await;
@@ -238,6 +249,7 @@ async fn a_job_is_cancelled_once_and_the_audit_knows_that_an_operator_did_it() {
     site.refused(&line, &json!(null), 404, "no such job").await;
     assert_eq!(site.audited().await.len(), 1);
     let shown = site.get(&format!("/jobs/{job}")).await;
+    assert_eq!(shown["patients"], 1);
     assert_eq!(
         (&shown["state"], &shown["withdrawn"]),
         (&json!("cancelled"), &json!("deleted"))
