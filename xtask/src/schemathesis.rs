@@ -49,8 +49,11 @@ fn one(sluice: &str, (data, place, authorization): (&Path, &Path, &str)) -> anyh
     let url = base.strip_suffix("/default/fhir").context("another base")?;
     let (out, admin) = (text(place), format!("http://{admin}"));
     let base = format!("BASE={base}");
-    let but_admins = ["--exclude-tag", "probes", "--exclude-tag", "clients"];
-    let admins = ["--include-tag", "probes", "--include-tag", "clients"];
+    // A worker of its own has `drain` too; this server has not.
+    let tags = ["probes", "clients", "jobs", "dispatch", "log"];
+    let admins = tags.map(|tag| ["--include-tag", tag]).concat();
+    let others = tags.into_iter().chain(["drain"]);
+    let but_admins: Vec<&str> = others.flat_map(|tag| ["--exclude-tag", tag]).collect();
     let ran = if authorization == "on" {
         let (key, server) = (text(&place.join("client.jwk")), text(&server));
         program(sluice, &client(&key, &server))?;

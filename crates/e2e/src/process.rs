@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use sluice_coordinator::{Coordinator, CoordinatorSettings};
 use sluice_engine::{
-    Advance, AdvanceLimits, BlobsSink, Export, ExportLimits, Metrics, Pace, Policy, Ports, Rebuild,
-    Relay, Tenant, Tenants,
+    Advance, AdvanceLimits, BlobsSink, Export, ExportLimits, Gate, Metrics, Pace, Policy, Ports,
+    Rebuild, Relay, Tenant, Tenants,
 };
 use sluice_local::{MemoryIndex, MemoryQueue};
 use sluice_ports::{Blobs, Index, PortError, Queue, Source};
@@ -104,7 +104,8 @@ impl Process {
                     grace: Duration::from_mins(1),
                 };
                 let export = export(ports, tenants);
-                running.spawn(sluice_worker::run(export, ports.clone(), pace, forever));
+                let until = (Gate::default(), forever);
+                running.spawn(sluice_worker::run(export, ports.clone(), pace, until));
             }
         }
         Self { _running: running }

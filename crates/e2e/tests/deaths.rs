@@ -280,6 +280,9 @@ mod lossy {
         async fn waiting(&self, lane: Lane) -> Result<u32, PortError> {
             self.0.waiting(lane).await
         }
+        async fn requeue_dead(&self, most: u32) -> Result<u32, PortError> {
+            self.0.requeue_dead(most).await
+        }
         async fn receive(&self, lane: Lane) -> Result<Box<dyn Delivery>, PortError> {
             self.0.receive(lane).await
         }

@@ -15,9 +15,10 @@ use crate::expire::{expire_if_due, purge};
 use crate::offer::{Offers, offer};
 use crate::orphans::sweep_orphans;
 use crate::parts::has_barriers;
+use crate::pauses::KnownPauses;
 use crate::plan::{Plan, plan_page};
 use crate::share::Shares;
-use crate::{Export, Journal, LiveJobs, Ports, Rebuild, Tenant, Tenants, assemble};
+use crate::{Export, Gate, Journal, LiveJobs, Pauses, Ports, Rebuild, Tenant, Tenants, assemble};
 
 /// How long a job that another coordinator may be at is believed to be as it was.
 const BELIEVED_FOR: Duration = Duration::from_secs(1);
@@ -60,6 +61,7 @@ pub struct Advance {
     limits: AdvanceLimits,
     shares: Shares,
     offers: Offers,
+    paused: KnownPauses,
 }
 
 impl Advance {
@@ -73,7 +75,21 @@ impl Advance {
             limits,
             shares: Shares::default(),
             offers: Offers::default(),
+            paused: KnownPauses::default(),
         }
+    }
+
+    /// Lets dead letters through while not everything is paused, as far as this coordinator knows; closed
+    /// until it knows.
+    pub fn dead_gate(&self) -> Gate {
+        self.paused.dead_gate()
+    }
+
+    /// What operators have paused, as of now.
+    async fn look_at_pauses(&self) -> Result<Pauses, PortError> {
+        let pauses = Pauses::read(&self.ports).await?;
+        self.paused.learn(&pauses);
+        Ok(pauses)
     }
 
     /// Does what a hint asks for. A failure waits for the sweep.
@@ -85,8 +101,14 @@ impl Advance {
         Settle::Ack
     }
 
-    /// Ends what nobody could handle, so that no job hangs on it.
+    /// Ends what nobody could handle, so that no job hangs on it. While everything is paused it stays where
+    /// it is, as an operator may want it tried again.
     pub async fn bury(&self, hint: Hint, export: &Export) -> Settle {
+        match self.look_at_pauses().await {
+            Ok(pauses) if pauses.everything => return Settle::GiveBack,
+            Ok(_) => {}
+            Err(_) => return Settle::RetryAfter(self.limits.stale_after),
+        }
         let Hint::ExportChunk(job, chunk) = hint else {
             return self.run(hint).await;
         };
@@ -104,6 +126,9 @@ impl Advance {
                 jobs,
                 "the index had lost its jobs and is made from the journal"
             );
+        }
+        if let Err(error) = self.look_at_pauses().await {
+            tracing::warn!(error = error.chain(), "what is paused is not known now");
         }
         let jobs = self.ports.index.jobs().await?;
         self.shares.keep_only(&jobs);
@@ -123,6 +148,7 @@ impl Advance {
     /// The jobs that run, as they were when last looked at.
     pub fn live_jobs(&self) -> LiveJobs {
         let mut jobs = self.shares.live_jobs(self.limits.window);
+        jobs.paused = self.paused.known();
         for tenant in self.tenants.ids() {
             // Nothing to do is 0 and not unknown.
             jobs.work.entry(tenant.clone()).or_default();
@@ -336,9 +362,15 @@ impl Advance {
         stale: Stale,
     ) -> Result<(), PortError> {
         let job = &record.name;
-        let mut made_room = false;
+        let (mut made_room, mut open) = (false, 0);
         if let Some(status) = self.ports.index.get(job).await? {
             made_room = self.see(job, &status, tenant.policy.weight);
+            open = status.planned.chunks.saturating_sub(status.done);
+        }
+        if open > 0 && self.look_at_pauses().await?.stop(&job.tenant) {
+            made_room |= self.shares.set_aside(job);
+            self.pass_on(job, made_room).await;
+            return Ok(());
         }
         made_room |= self.look_for_room(job).await?;
         let width = self.shares.of(job, self.limits.window);

@@ -1,6 +1,8 @@
 //! Withdraws a job: from its tombstone on it answers 404, and the coordinator removes its objects.
 
-use sluice_model::{Hint, JobRef, JobState, Tombstone, TombstoneReason, Version, layout};
+use sluice_model::{
+    Hint, JobRecord, JobRef, JobState, Tombstone, TombstoneReason, Version, layout,
+};
 use sluice_ports::{Creation, Message, PortError};
 
 use crate::audit::write_down;
@@ -45,12 +47,40 @@ impl Cancel {
                 let action = AuditAction::Deleted;
                 let mut entry = AuditEntry::new(&job.tenant, action, AuditOutcome::Success);
                 entry.actor = caller.actor();
-                entry.job = Some(job.clone());
-                entry.level = Some(record.scope.level);
-                write_down(&self.ports, &entry).await?;
-                self.withdraw(job, TombstoneReason::Deleted).await
+                self.write_down_and_withdraw(record, entry).await
             }
         }
+    }
+
+    /// Deletes anybody's job, as an operator does; to its client it is as if it had done that itself.
+    pub async fn by_administrator(&self, job: &JobRef) -> Result<Withdrawal, PortError> {
+        match self.journal.job(job).await? {
+            Some(record) if self.journal.tombstone(job).await?.is_none() => {
+                let action = AuditAction::JobCancelled;
+                let mut entry = AuditEntry::by_administrator(Some(&job.tenant), action);
+                let client = record.client.clone();
+                entry.details = client
+                    .map(|client| ("client", client))
+                    .into_iter()
+                    .collect();
+                self.write_down_and_withdraw(record, entry).await
+            }
+            _ => Ok(Withdrawal::Unknown),
+        }
+    }
+
+    async fn write_down_and_withdraw(
+        &self,
+        record: JobRecord,
+        entry: AuditEntry,
+    ) -> Result<Withdrawal, PortError> {
+        let told = AuditEntry {
+            job: Some(record.name.clone()),
+            level: Some(record.scope.level),
+            ..entry
+        };
+        write_down(&self.ports, &told).await?;
+        self.withdraw(&record.name, TombstoneReason::Deleted).await
     }
 
     /// Withdraws a job, running or ended. Only the first caller hears `Withdrawn`.

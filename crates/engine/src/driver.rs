@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use sluice_model::{Hint, Lane};
 use sluice_ports::{Delivery, Settle, Settled};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -39,10 +39,81 @@ pub struct Received {
     pub traceparent: Option<String>,
 }
 
-/// Runs `handle` on each message of a lane until `stop`. Dropped, it drops all that it holds, and
-/// the messages go back.
-pub async fn drive<H, F>(ports: Ports, lane: Lane, pace: Pace, stop: CancellationToken, handle: H)
-where
+/// Whether messages of a lane are taken now, and how many are in hand. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<watch::Sender<Passage>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Passage {
+    is_open: bool,
+    in_hand: usize,
+}
+
+impl Default for Gate {
+    /// Open.
+    fn default() -> Self {
+        Self::new(true)
+    }
+}
+
+impl Gate {
+    /// Open or not.
+    pub fn new(is_open: bool) -> Self {
+        let in_hand = 0;
+        Self(Arc::new(watch::Sender::new(Passage { is_open, in_hand })))
+    }
+
+    /// Opens or closes it; says whether that changed anything. What is in hand stays there.
+    pub fn set(&self, is_open: bool) -> bool {
+        self.0.send_if_modified(|passage| {
+            let was_open = std::mem::replace(&mut passage.is_open, is_open);
+            was_open != is_open
+        })
+    }
+
+    /// Whether messages are taken.
+    pub fn is_open(&self) -> bool {
+        self.0.borrow().is_open
+    }
+
+    /// Messages that were taken and are not settled.
+    pub fn in_hand(&self) -> usize {
+        self.0.borrow().in_hand
+    }
+
+    async fn is(&self, open: bool) {
+        let mut seen = self.0.subscribe();
+        let _the_sender_is_here = seen.wait_for(|passage| passage.is_open == open).await;
+    }
+
+    /// One more in hand, unless it was closed meanwhile.
+    fn enter(&self) -> Option<InHand> {
+        let entered = self.0.send_if_modified(|passage| {
+            passage.in_hand += usize::from(passage.is_open);
+            passage.is_open
+        });
+        entered.then(|| InHand(self.clone()))
+    }
+}
+
+/// Counts one as in hand.
+struct InHand(Gate);
+
+impl Drop for InHand {
+    fn drop(&mut self) {
+        self.0.0.send_modify(|passage| passage.in_hand -= 1);
+    }
+}
+
+/// Runs `handle` on each message of a lane until `stop`; none is taken while the gate is closed.
+/// Dropped, it drops all that it holds, and the messages go back.
+pub async fn drive<H, F>(
+    ports: Ports,
+    lane: Lane,
+    pace: Pace,
+    (gate, stop): (Gate, CancellationToken),
+    handle: H,
+) where
     H: Fn(Received) -> F,
     F: Future<Output = Settle> + Send + 'static,
 {
@@ -51,14 +122,30 @@ where
     ports.metrics.has_slots(lane, pace.width);
     let end = CancellationToken::new();
     loop {
+        if !gate.is_open() {
+            ports.queue.stop_receiving(lane);
+            if stop.run_until_cancelled(gate.is(true)).await.is_none() {
+                break;
+            }
+        }
         // Room first, message second: a message is never held by a process too busy for it.
         let permit = stop.run_until_cancelled(Arc::clone(&room).acquire_owned());
         let Some(Ok(permit)) = permit.await else {
             break;
         };
         while held.try_join_next().is_some() {}
-        let Some(received) = stop.run_until_cancelled(ports.queue.receive(lane)).await else {
+        let receiving = async {
+            tokio::select! {
+                // Who is cancelled here takes no message with it.
+                received = ports.queue.receive(lane) => Some(received),
+                () = gate.is(false) => None,
+            }
+        };
+        let Some(received) = stop.run_until_cancelled(receiving).await else {
             break;
+        };
+        let Some(received) = received else {
+            continue;
         };
         let delivery = match received {
             Ok(delivery) => delivery,
@@ -68,6 +155,10 @@ where
                     .await;
                 continue;
             }
+        };
+        // Otherwise it is dropped, and goes back.
+        let Some(in_hand) = gate.enter() else {
+            continue;
         };
         ports.metrics.received(lane, delivery.is_redelivered());
         let attempt = delivery.attempt();
@@ -87,7 +178,7 @@ where
                 metrics.processed(lane, begun.elapsed());
             }
             // Otherwise dropped unsettled: the message goes back.
-            drop((permit, busy));
+            drop((permit, busy, in_hand));
         });
     }
     ports.queue.stop_receiving(lane);

@@ -269,6 +269,8 @@ impl Export {
         }
         self.ports.metrics.committed(&receipt);
         self.report(&task.record, &receipt).await;
+        let (chunk, files) = (task.chunk, receipt.files.len());
+        tracing::debug!(%job, %chunk, files, "chunk exported");
         Ok(ChunkOutcome::Done)
     }
 
@@ -277,9 +279,7 @@ impl Export {
     /// straight here.
     async fn report(&self, record: &JobRecord, receipt: &Receipt) {
         let job = &record.name;
-        let ordinal = receipt.chunk.ordinal();
-        let done = self.ports.index.chunk_done(job, ordinal, receipt.tally());
-        let told = match done.await {
+        let told = match self.mark(job, receipt).await {
             Ok(_) => {
                 let message = Message {
                     hint: Hint::AdvanceJob(job.clone()),
@@ -293,6 +293,16 @@ impl Export {
             let chunk = receipt.chunk;
             tracing::warn!(%job, %chunk, error = error.chain(), "a finished chunk waits for the sweep");
         }
+    }
+
+    async fn mark(&self, job: &JobRef, receipt: &Receipt) -> Result<(), PortError> {
+        let (index, chunk) = (&self.ports.index, receipt.chunk.ordinal());
+        // First: once it is done, nobody comes back to it.
+        if receipt.failure.is_some() {
+            index.chunk_failed(job, chunk).await?;
+        }
+        index.chunk_done(job, chunk, receipt.tally()).await?;
+        Ok(())
     }
 }
 

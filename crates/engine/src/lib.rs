@@ -5,7 +5,7 @@
 //! gateway    coordinator                     worker    coordinator                    gateway
 //! ```
 //!
-//! and the ways out: `cancel` and `expire`. `access` says who may do any of it. The journal in object storage is the truth; `rebuild`
+//! and the ways out: `cancel` and `expire`. What operators look at and steer is in `jobs` and `control`. `access` says who may do any of it. The journal in object storage is the truth; `rebuild`
 //! fills the index from it. A hint only says where to look, so every step may run twice, late, or
 //! on another machine. What is done for clients, or to their data, `audit` writes down beforehand.
 
@@ -17,11 +17,13 @@ mod audit;
 mod cancel;
 mod chooser;
 mod chunk_files;
+mod control;
 mod dispatch;
 mod driver;
 mod duplicates;
 mod expire;
 mod export;
+mod jobs;
 mod journal;
 mod kickoff;
 mod metrics;
@@ -30,6 +32,7 @@ mod organize;
 mod orphans;
 mod pages;
 mod parts;
+mod pauses;
 mod plan;
 mod rebuild;
 mod serve;
@@ -47,12 +50,18 @@ pub use access::{
 pub use advance::{Advance, AdvanceLimits};
 pub use audit::{Actor, Audit, AuditAction, AuditEntry, AuditOutcome, BlobsSink, Relay};
 pub use cancel::{Cancel, Withdrawal};
-pub use driver::{Pace, Received, drive};
+pub use control::{Control, ControlError, DispatchView, TenantDispatch, WaitingHints};
+pub use driver::{Gate, Pace, Received, drive};
 pub use duplicates::Duplicates;
 pub use export::{Export, ExportLimits};
+pub use jobs::{
+    ChunkCounts, ChunkPage, ChunkState, ChunkView, JobDetails, JobList, JobView, Jobs, JobsQuery,
+    StateFilter,
+};
 pub use journal::Journal;
 pub use kickoff::{Kickoff, KickoffError, KickoffRequest};
 pub use metrics::{LiveJobs, Metrics, TenantWork};
+pub use pauses::Pauses;
 pub use rebuild::Rebuild;
 pub use serve::{Answer, FileAnswer, PollLimits, Progress, Serve, Standing};
 pub use tenant::{Policy, Ports, Tenant, Tenants};

@@ -154,6 +154,9 @@ impl Rebuild {
         let mut receipts = pin!(self.journal.receipts(job, |_| true));
         while let Some(receipt) = receipts.try_next().await? {
             let (chunk, tally) = (receipt.chunk.ordinal(), receipt.tally());
+            if receipt.failure.is_some() {
+                self.ports.index.chunk_failed(job, chunk).await?;
+            }
             self.ports.index.chunk_done(job, chunk, tally).await?;
         }
         Ok(())

@@ -27,7 +27,7 @@ struct Live {
     turn: u64,
     /// When the index was last asked for it.
     seen_at: Instant,
-    /// It could not be looked at, and has no share until it can.
+    /// It could not be looked at, or is paused, and has no share until that is over.
     aside: bool,
 }
 
@@ -81,15 +81,16 @@ impl Shares {
         known.is_some_and(|known| known.done < status.done)
     }
 
-    /// Notes that a job could not be looked at: its turn is over, and others have its share.
-    pub(crate) fn set_aside(&self, job: &JobRef) {
+    /// Notes that a job could not be looked at, or is paused: its turn is over, and others have its share.
+    /// Says whether it had one.
+    pub(crate) fn set_aside(&self, job: &JobRef) -> bool {
         let mut book = self.book();
         book.turns += 1;
         let turn = book.turns;
-        if let Some(live) = book.jobs.get_mut(job) {
+        book.jobs.get_mut(job).is_some_and(|live| {
             live.turn = turn;
-            live.aside = true;
-        }
+            !std::mem::replace(&mut live.aside, true)
+        })
     }
 
     /// The jobs that are said to have chunks handed out and whose last sight is doubted, each with

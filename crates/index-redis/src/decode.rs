@@ -5,7 +5,7 @@ use std::str::FromStr;
 use redis::FromRedisValue;
 use sluice_fhir::Instant;
 use sluice_model::{JobState, Tally};
-use sluice_ports::{JobStatus, Planned, PortError, PortKind};
+use sluice_ports::{HandedOut, JobInside, JobStatus, Planned, PortError, PortKind};
 
 /// The fields that are read back; the order is that of [`fields`] and [`Found`].
 pub(crate) const FIELDS: [&str; 10] = [
@@ -105,6 +105,33 @@ pub(crate) fn status((fields, bits, outstanding, flight): Found) -> Result<JobSt
     }
     status.outstanding = outstanding;
     Ok(status)
+}
+
+/// What `inside.lua` answers: chunks with the microseconds at which they were heard of, one after the
+/// other; which of them were begun; how many failed.
+pub(crate) type Inside = (Vec<String>, Vec<u32>, u32);
+
+pub(crate) fn inside((out, begun, failed): Inside) -> Result<JobInside, PortError> {
+    let mut handed_out = Vec::new();
+    for pair in out.chunks_exact(2) {
+        let chunk = number(&pair[0])?;
+        handed_out.push(HandedOut {
+            chunk,
+            heard: Instant::from_nanos(micros(&pair[1])?.saturating_mul(1000)),
+            begun: begun.contains(&chunk),
+        });
+    }
+    handed_out.sort_unstable_by_key(|out| out.chunk);
+    Ok(JobInside { handed_out, failed })
+}
+
+/// Redis keeps these as a double, and writes one of this size with or without an exponent.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "it is a whole number below 2^53"
+)]
+fn micros(text: &str) -> Result<i64, PortError> {
+    number::<f64>(text).map(|micros| micros as i64)
 }
 
 /// A tally as one value.

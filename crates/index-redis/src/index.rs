@@ -5,10 +5,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sluice_fhir::Instant;
 use sluice_model::{JobRef, JobState, Tally};
-use sluice_ports::{ChunkDone, Index, JobStatus, Lease, Planned, PortError, PortKind, Rate, Stale};
+use sluice_ports::{
+    ChunkDone, Index, JobInside, JobStatus, Lease, Planned, PortError, PortKind, Rate, Stale,
+};
 
 use crate::RedisIndex;
-use crate::decode::{self, FIELDS, Flag, Found, STATES};
+use crate::decode::{self, FIELDS, Flag, Found, Inside, STATES};
 use crate::{jobs, keys};
 
 /// More chunks than any plan has. A bit far out would make Redis allocate all bits below it.
@@ -94,6 +96,27 @@ impl Index for RedisIndex {
             .script(action, script, &self.keys.job(job), &args)
             .await?;
         Ok(ChunkDone { first, settled })
+    }
+
+    async fn chunk_failed(&self, job: &JobRef, chunk: u32) -> Result<(), PortError> {
+        check(chunk)?;
+        let args = with_life(vec![chunk.to_string()]);
+        let script = &self.scripts.chunk_failed;
+        let action = "noting in redis that a chunk failed";
+        let Flag(_is_known) = self
+            .link
+            .script(action, script, &self.keys.job(job), &args)
+            .await?;
+        Ok(())
+    }
+
+    async fn inside(&self, job: &JobRef) -> Result<JobInside, PortError> {
+        let action = "looking into a job in redis";
+        let found: Option<Inside> = self
+            .link
+            .script(action, &self.scripts.inside, &self.keys.job(job), &[])
+            .await?;
+        found.map_or_else(|| Ok(JobInside::default()), decode::inside)
     }
 
     async fn chunk_progress(

@@ -7,6 +7,7 @@
 //! | `sluice:{tenant/job}:done` | bitmap | one bit a chunk | [`JOB`] |
 //! | `sluice:{tenant/job}:out` | zset | chunks handed out by when last heard of (µs) | [`JOB`] |
 //! | `sluice:{tenant/job}:flight` | hash | what those chunks have written so far | [`JOB`] |
+//! | `sluice:{tenant/job}:failed` | bitmap | one bit a chunk that ended without being exported | [`JOB`] |
 //! | `sluice:{leases}:held:NAME` | string | the epoch of who holds it | what its holder asked for |
 //! | `sluice:{leases}:epoch` | string | the last epoch given out | for ever |
 //! | `sluice:claim:NAME` | string | `tenant/job` | what its holder asked for |
@@ -43,8 +44,9 @@ impl Keys {
     }
 
     /// All that is kept of one job, in the order in which the scripts name them.
-    pub(crate) fn job(&self, job: &JobRef) -> [String; 4] {
-        ["status", "done", "out", "flight"].map(|part| format!("{}:{{{job}}}:{part}", self.prefix))
+    pub(crate) fn job(&self, job: &JobRef) -> [String; 5] {
+        ["status", "done", "out", "flight", "failed"]
+            .map(|part| format!("{}:{{{job}}}:{part}", self.prefix))
     }
 
     pub(crate) fn status(&self, job: &str) -> String {

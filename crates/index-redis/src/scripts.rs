@@ -31,6 +31,8 @@ scripts!(
     planned,
     take_window,
     chunk_done,
+    chunk_failed,
+    inside,
     chunk_progress,
     end,
     lease,

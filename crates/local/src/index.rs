@@ -1,13 +1,16 @@
 //! The fast view of jobs in memory, rebuilt from the journal at every start.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use sluice_fhir::Instant;
 use sluice_model::{JobRef, JobState, Tally};
-use sluice_ports::{ChunkDone, Clock, Index, JobStatus, Lease, Planned, PortError, Rate, Stale};
+use sluice_ports::{
+    ChunkDone, Clock, HandedOut, Index, JobInside, JobStatus, Lease, Planned, PortError, Rate,
+    Stale,
+};
 
 use crate::lock;
 
@@ -34,6 +37,7 @@ struct Entry {
     /// Every chunk below this is done.
     low: u32,
     outstanding: BTreeMap<u32, Outstanding>,
+    failed: BTreeSet<u32>,
 }
 
 #[derive(Clone, Copy)]
@@ -118,6 +122,7 @@ impl Index for MemoryIndex {
                 done: Vec::new(),
                 low: 0,
                 outstanding: BTreeMap::new(),
+                failed: BTreeSet::new(),
             };
             state.jobs.insert(job.clone(), entry);
         }
@@ -210,6 +215,29 @@ impl Index for MemoryIndex {
         Ok(ChunkDone {
             first,
             settled: entry.status.is_settled(),
+        })
+    }
+
+    async fn chunk_failed(&self, job: &JobRef, chunk: u32) -> Result<(), PortError> {
+        if let Some(entry) = lock(&self.state).jobs.get_mut(job) {
+            entry.failed.insert(chunk);
+        }
+        Ok(())
+    }
+
+    async fn inside(&self, job: &JobRef) -> Result<JobInside, PortError> {
+        let state = lock(&self.state);
+        let Some(entry) = state.jobs.get(job) else {
+            return Ok(JobInside::default());
+        };
+        let handed_out = entry.outstanding.iter().map(|(chunk, out)| HandedOut {
+            chunk: *chunk,
+            heard: out.seen,
+            begun: out.tally.is_some(),
+        });
+        Ok(JobInside {
+            handed_out: handed_out.collect(),
+            failed: u32::try_from(entry.failed.len()).unwrap_or(u32::MAX),
         })
     }
 

@@ -115,6 +115,29 @@ impl Queue for MemoryQueue {
         Ok(u32::try_from(waiting).unwrap_or(u32::MAX))
     }
 
+    /// Whoever waits to receive holds the inbox, and then nothing is in it.
+    async fn requeue_dead(&self, most: u32) -> Result<u32, PortError> {
+        let (inlet, inbox) = self.lane(Lane::Dead)?;
+        let Ok(mut inbox) = inbox.try_lock() else {
+            return Ok(0);
+        };
+        let mut moved = 0;
+        while moved < most {
+            let Ok(dead) = inbox.try_recv() else {
+                break;
+            };
+            inlet.1.fetch_sub(1, Ordering::Relaxed);
+            let fresh = Waiting {
+                message: dead.message,
+                attempt: 0,
+                again: false,
+            };
+            self.lane(fresh.message.hint.lane())?.0.put(fresh)?;
+            moved += 1;
+        }
+        Ok(moved)
+    }
+
     async fn receive(&self, lane: Lane) -> Result<Box<dyn Delivery>, PortError> {
         let (inlet, inbox) = self.lane(lane)?;
         let message = inbox.lock().await.recv().await.ok_or_else(closed)?;
@@ -176,6 +199,13 @@ impl Delivery for MemoryDelivery {
             }
             Settle::PutOff(wait) => self.inlet.put_later(message, wait),
             Settle::DeadLetter => self.dead.put(message)?,
+            Settle::GiveBack => {
+                let back = Waiting {
+                    again: true,
+                    ..message
+                };
+                self.inlet.put(back)?;
+            }
         }
         Ok(Settled::Done)
     }

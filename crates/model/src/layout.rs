@@ -118,6 +118,28 @@ pub fn client_of(key: &str) -> Option<(&str, u32)> {
     parts.next().is_none().then_some((client, version))
 }
 
+/// What operators have stopped handing out. No tenant's name has a `_`.
+pub fn pauses() -> &'static str {
+    "_control/paused/"
+}
+
+/// There while nothing of a tenant is handed out; without one, nothing at all.
+pub fn pause(tenant: Option<&TenantId>) -> String {
+    let name = tenant.map_or(EVERYTHING, TenantId::as_str);
+    format!("{}{name}", pauses())
+}
+
+/// What a key of a pause stops: one tenant, or everything.
+pub fn paused(key: &str) -> Option<Option<TenantId>> {
+    match key.strip_prefix(pauses())? {
+        EVERYTHING => Some(None),
+        name => name.parse().ok().map(Some),
+    }
+}
+
+/// No tenant can have this name.
+const EVERYTHING: &str = "_all";
+
 /// Audit events that wait for the sink, of all tenants. No tenant's name has a `_`.
 pub fn audit_outbox() -> &'static str {
     "_audit/outbox/"
@@ -168,5 +190,19 @@ mod tests {
         );
         let name = audit_outbox().split('/').next().unwrap();
         assert!(name.parse::<TenantId>().is_err());
+    }
+
+    #[test]
+    fn pauses_belong_to_no_tenant_and_none_is_taken_for_another() {
+        let north: TenantId = "north".parse().unwrap();
+        for tenant in [None, Some(north)] {
+            assert_eq!(paused(&pause(tenant.as_ref())), Some(tenant));
+        }
+        for key in ["_control/paused/", "_control/paused/a/b", "north/_all"] {
+            assert_eq!(paused(key), None, "{key}");
+        }
+        for name in [pauses().split('/').next().unwrap(), EVERYTHING] {
+            assert!(name.parse::<TenantId>().is_err(), "{name}");
+        }
     }
 }

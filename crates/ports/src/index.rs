@@ -92,6 +92,26 @@ impl From<Duration> for Stale {
     }
 }
 
+/// A chunk that is handed out and not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HandedOut {
+    /// Its number in the plan.
+    pub chunk: u32,
+    /// When it was handed out or, once it was begun, last heard of.
+    pub heard: Instant,
+    /// Whether somebody began it.
+    pub begun: bool,
+}
+
+/// What is inside a job, for people who look at it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct JobInside {
+    /// Chunks handed out and not done, by their numbers; no more than the dispatch window.
+    pub handed_out: Vec<HandedOut>,
+    /// Chunks that ended without being exported.
+    pub failed: u32,
+}
+
 /// A held lease. Leases save work; nothing is wrong when two hold one (design rule 7).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
@@ -137,6 +157,11 @@ pub trait Index: Send + Sync {
         chunk: u32,
         tally: Tally,
     ) -> Result<ChunkDone, PortError>;
+    /// Notes that a chunk ended, or is about to end, without being exported; once, as repeats change
+    /// nothing.
+    async fn chunk_failed(&self, job: &JobRef, chunk: u32) -> Result<(), PortError>;
+    /// Looks into a job; one that is not known has nothing inside.
+    async fn inside(&self, job: &JobRef) -> Result<JobInside, PortError>;
     /// Notes how far an unfinished chunk is, and that it is still being worked on.
     async fn chunk_progress(&self, job: &JobRef, chunk: u32, tally: Tally)
     -> Result<(), PortError>;

@@ -24,7 +24,7 @@ pub use deletions::DeletedBundles;
 pub use entropy::Entropy;
 pub use error::{PortError, PortKind};
 pub use finding::{Finding, Severity};
-pub use index::{ChunkDone, Index, JobStatus, Lease, Planned, Rate, Stale};
+pub use index::{ChunkDone, HandedOut, Index, JobInside, JobStatus, Lease, Planned, Rate, Stale};
 pub use key_fetch::{FetchedKeys, KeyFetch};
 pub use queue::{Delivery, Message, Queue, Settle, Settled};
 pub use reading::{BLOCK, Outlet, Unheard, blocks_of};

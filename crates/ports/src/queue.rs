@@ -36,6 +36,9 @@ pub enum Settle {
     PutOff(Duration),
     /// Put it on the dead lane.
     DeadLetter,
+    /// It comes back at once and no older, to whoever receives from the lane then: for who finds that
+    /// the lane should be left alone.
+    GiveBack,
 }
 
 /// What became of a settlement.
@@ -73,11 +76,16 @@ pub trait Queue: Send + Sync {
     /// About how many messages of a lane wait to be received. Those that are held, or put off, do
     /// not count. Counts lag (T12): good for saving work, and nothing else.
     async fn waiting(&self, lane: Lane) -> Result<u32, PortError>;
-    /// Nobody will receive from a lane any more: what has come for it and was not asked for goes to
-    /// others, now and not when the process ends. What is held can still be settled.
+    /// Nobody will receive from a lane for now: what has come for it and was not asked for goes to
+    /// others, now and not when the process ends. What is held can still be settled. Whoever receives
+    /// from the lane again begins anew.
     fn stop_receiving(&self, lane: Lane) {
         let _ = lane;
     }
+    /// Puts what waits on the dead lane back to the lanes it came from, as if it had never been tried; at
+    /// most so many, and says how many. What cannot be read stays. Dying in between repeats a message
+    /// and loses none.
+    async fn requeue_dead(&self, most: u32) -> Result<u32, PortError>;
     /// Waits for the next message of a lane.
     async fn receive(&self, lane: Lane) -> Result<Box<dyn Delivery>, PortError>;
 }

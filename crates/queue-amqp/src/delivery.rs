@@ -124,6 +124,11 @@ impl Delivery for AmqpDelivery {
             ),
             Settle::PutOff(wait) => (publisher.topology.delay(self.hold.lane, wait), self.attempt),
             Settle::DeadLetter => (publisher.topology.queue(Lane::Dead), self.attempt),
+            Settle::GiveBack => {
+                let held = self.is_held();
+                // Dropping it gives it back.
+                return Ok(if held { Settled::Done } else { Settled::Lost });
+            }
         };
         if self.is_held() {
             publisher.publish(&queue, &self.repack(attempt)?).await?;

@@ -12,6 +12,7 @@ mod link;
 mod options;
 mod publisher;
 mod queue;
+mod requeue;
 mod topology;
 mod unreadable;
 mod wire;

@@ -1,7 +1,7 @@
 //! The port.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use sluice_model::Lane;
@@ -13,9 +13,10 @@ use crate::AmqpOptions;
 use crate::backoff::Backoff;
 use crate::broker::{open_channel, within};
 use crate::consumer::LaneConsumer;
-use crate::inbox::Inbox;
+use crate::inbox::{Inbox, closed};
 use crate::link::{Dial, Link};
 use crate::publisher::Publisher;
+use crate::requeue::requeue;
 use crate::topology::Topology;
 use crate::wire::Parcel;
 
@@ -38,7 +39,14 @@ impl Tasks {
 struct LaneState {
     lane: Lane,
     prefetch: u16,
-    started: AtomicBool,
+    /// Ends all consumers.
+    all: CancellationToken,
+    reading: Mutex<Option<Reading>>,
+}
+
+/// A consumer of a lane, and what comes from it.
+#[derive(Clone)]
+struct Reading {
     stop: CancellationToken,
     inbox: Arc<Inbox>,
 }
@@ -48,10 +56,19 @@ impl LaneState {
         Self {
             lane,
             prefetch,
-            started: AtomicBool::new(false),
-            stop: all.child_token(),
-            inbox: Arc::default(),
+            all: all.clone(),
+            reading: Mutex::default(),
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Reading>> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The consumer that there is, unless it was told to stop.
+    fn reading(&self) -> Option<Reading> {
+        let reading = self.lock().clone();
+        reading.filter(|reading| !reading.stop.is_cancelled())
     }
 }
 
@@ -114,19 +131,22 @@ impl AmqpQueue {
         }
     }
 
-    /// The lanes that this process reads, and whether a consumer is registered there now.
+    /// The lanes that this process reads now, and whether a consumer is registered there now.
     pub fn consuming(&self) -> Vec<(Lane, bool)> {
-        let started = |state: &&LaneState| state.started.load(Ordering::SeqCst);
-        let states = self.lanes.iter().filter(started);
-        states
-            .map(|state| (state.lane, state.inbox.consuming.load(Ordering::SeqCst)))
-            .collect()
+        let each = self.lanes.iter().filter_map(|state| {
+            let reading = state.reading()?;
+            Some((state.lane, reading.inbox.consuming.load(Ordering::SeqCst)))
+        });
+        each.collect()
     }
 
     /// A lane that this process should read and never will again, because what supervises its
     /// consumer has ended. Only a restart helps.
     pub fn dead_lane(&self) -> Option<Lane> {
-        let ended = |state: &&LaneState| !state.stop.is_cancelled() && state.inbox.is_closed();
+        let ended = |state: &&LaneState| {
+            let reading = state.reading();
+            reading.is_some_and(|reading| reading.inbox.is_closed())
+        };
         self.lanes.iter().find(ended).map(|state| state.lane)
     }
 
@@ -156,21 +176,34 @@ impl AmqpQueue {
         }
     }
 
-    fn start(&self, state: &LaneState) {
-        if state.started.swap(true, Ordering::SeqCst) {
-            return;
+    /// What comes from a lane, read from now on if it was not.
+    fn read(&self, lane: Lane) -> Result<Arc<Inbox>, PortError> {
+        let state = self.state(lane);
+        if state.all.is_cancelled() {
+            return Err(closed());
         }
+        let mut reading = state.lock();
+        if let Some(reading) = reading.as_ref().filter(|one| !one.stop.is_cancelled()) {
+            return Ok(Arc::clone(&reading.inbox));
+        }
+        let new = Reading {
+            stop: state.all.child_token(),
+            inbox: Arc::default(),
+        };
+        *reading = Some(new.clone());
+        drop(reading);
         let consumer = LaneConsumer {
             lane: state.lane,
             prefetch: state.prefetch,
             link: Arc::clone(&self.consuming),
             publisher: Arc::clone(&self.publisher),
-            inbox: Arc::clone(&state.inbox),
-            stop: state.stop.clone(),
+            inbox: Arc::clone(&new.inbox),
+            stop: new.stop,
             tasks: self.consumers.running.clone(),
         };
         let backoff = Backoff::new(Arc::clone(&self.publisher.entropy));
         self.consumers.running.spawn(consumer.run(backoff));
+        Ok(new.inbox)
     }
 }
 
@@ -195,12 +228,17 @@ impl Queue for AmqpQueue {
     }
 
     fn stop_receiving(&self, lane: Lane) {
-        self.state(lane).stop.cancel();
+        if let Some(reading) = self.state(lane).reading() {
+            reading.stop.cancel();
+        }
+    }
+
+    async fn requeue_dead(&self, most: u32) -> Result<u32, PortError> {
+        requeue(&self.publisher, &self.consuming, most).await
     }
 
     async fn receive(&self, lane: Lane) -> Result<Box<dyn Delivery>, PortError> {
-        let state = self.state(lane);
-        self.start(state);
-        Ok(Box::new(state.inbox.take().await?))
+        let inbox = self.read(lane)?;
+        Ok(Box::new(inbox.take().await?))
     }
 }

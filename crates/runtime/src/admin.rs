@@ -1,9 +1,11 @@
 //! The admin port: `/livez` says that the process gets on with its work, `/readyz` whether what it
-//! needs is there, `/metrics` what it counts; and an API, if a service has one.
+//! needs is there, `/metrics` what it counts; and the APIs that a service has.
 
 mod api;
+mod log_filter;
 
 pub use api::{AdminAnswer, AdminApi, AdminRequest};
+pub use log_filter::{Recorder, log_filter_api};
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -44,17 +46,35 @@ pub struct Probes {
     pub telemetry: Telemetry,
 }
 
+impl Probes {
+    /// Not ready either while another check says why.
+    #[must_use]
+    pub fn and_ready(mut self, other: Check) -> Self {
+        let first = self.ready;
+        self.ready = Arc::new(move || {
+            let (first, other) = (first(), other());
+            Box::pin(async move {
+                let mut wrong = first.await;
+                wrong.extend(other.await);
+                wrong
+            })
+        });
+        self
+    }
+}
+
 /// Starts the admin port, if the settings name one. The task ends after `stop`.
 pub async fn start_admin(
     settings: &Settings,
     probes: Probes,
-    api: Option<AdminApi>,
+    apis: Vec<AdminApi>,
     stop: &CancellationToken,
 ) -> anyhow::Result<JoinHandle<()>> {
     let Some(address) = settings.admin.listen else {
         return Ok(tokio::spawn(async {}));
     };
-    if api.is_some() && !settings.admin.secret.reveal().is_empty() && !address.ip().is_loopback() {
+    if !apis.is_empty() && !settings.admin.secret.reveal().is_empty() && !address.ip().is_loopback()
+    {
         tracing::warn!(%address, "the admin secret travels in clear; let only your own network reach it");
     }
     let listener = TcpListener::bind(address)
@@ -62,7 +82,7 @@ pub async fn start_admin(
         .with_context(|| format!("listening on {address} (admin.listen)"))?;
     let port = Port {
         probes,
-        api: api.map(|api| Guarded::new(api, settings.admin.secret.clone())),
+        apis: Guarded::new(apis, settings.admin.secret.clone()),
     };
     Ok(tokio::spawn(serve_admin(listener, port, stop.clone())))
 }
@@ -71,7 +91,7 @@ pub async fn start_admin(
 #[derive(Clone)]
 struct Port {
     probes: Probes,
-    api: Option<Guarded>,
+    apis: Guarded,
 }
 
 async fn serve_admin(listener: TcpListener, port: Port, stop: CancellationToken) {
@@ -102,10 +122,8 @@ async fn answer(
     request: Request<Incoming>,
     port: Port,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    if let Some(api) = &port.api
-        && api.has(request.uri().path())
-    {
-        return Ok(api.answer(request).await);
+    if let Some(api) = port.apis.at(request.uri().path()) {
+        return Ok(port.apis.answer(api, request).await);
     }
     let probes = &port.probes;
     let (status, text) = match (request.method(), request.uri().path()) {
@@ -134,10 +152,9 @@ async fn answer(
 
 impl Port {
     fn whats_there(&self) -> String {
-        match &self.api {
-            Some(api) => format!("there are /livez, /readyz, /metrics and {}\n", api.path()),
-            None => "there are /livez, /readyz and /metrics\n".to_owned(),
-        }
+        let probes = ["/livez", "/readyz", "/metrics"].into_iter();
+        let there: Vec<&str> = probes.chain(self.apis.paths()).collect();
+        format!("there are {}\n", there.join(", "))
     }
 }
 

@@ -7,7 +7,9 @@ mod settings;
 mod shutdown;
 mod telemetry;
 
-pub use admin::{AdminAnswer, AdminApi, AdminRequest, Check, Probes, start_admin};
+pub use admin::{
+    AdminAnswer, AdminApi, AdminRequest, Check, Probes, Recorder, log_filter_api, start_admin,
+};
 pub use boot::{Process, block_on, boot};
 pub use load::{SettingsError, environment, load};
 pub use settings::{
@@ -19,4 +21,4 @@ pub use settings::{
     TenantSection, WorkerSection,
 };
 pub use shutdown::on_signal;
-pub use telemetry::{Telemetry, follow, link, traceparent};
+pub use telemetry::{FilterState, LogFilter, Telemetry, follow, link, traceparent};

@@ -11,7 +11,7 @@ use sluice_fhir::{Instant, Issue};
 use sluice_model::{Hint, JobRef, JobState, Lane, Scope, Slice, Snapshot, Tally};
 use sluice_ports::{
     AuditSink, BlobInfo, BlobWriter, Blobs, BlockStream, ByteStream, ChunkDone, Creation, Delivery,
-    GroupPage, GroupQuery, Index, JobStatus, Lease, Link, Message, PlanStep, Planned,
+    GroupPage, GroupQuery, Index, JobInside, JobStatus, Lease, Link, Message, PlanStep, Planned,
     PopulationError, PortError, Queue, Rate, Settle, Settled, Source, Stale,
 };
 
@@ -159,6 +159,16 @@ impl Index for Faulty<dyn Index> {
             .await
     }
 
+    async fn chunk_failed(&self, job: &JobRef, chunk: u32) -> Result<(), PortError> {
+        self.faults
+            .around(self.inner.chunk_failed(job, chunk))
+            .await
+    }
+
+    async fn inside(&self, job: &JobRef) -> Result<JobInside, PortError> {
+        self.faults.around(self.inner.inside(job)).await
+    }
+
     async fn chunk_progress(
         &self,
         job: &JobRef,
@@ -234,6 +244,10 @@ impl Queue for Faulty<dyn Queue> {
 
     fn stop_receiving(&self, lane: Lane) {
         self.inner.stop_receiving(lane);
+    }
+
+    async fn requeue_dead(&self, most: u32) -> Result<u32, PortError> {
+        self.faults.around(self.inner.requeue_dead(most)).await
     }
 
     async fn receive(&self, lane: Lane) -> Result<Box<dyn Delivery>, PortError> {

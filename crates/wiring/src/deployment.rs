@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
+use futures::FutureExt;
 use sluice_engine::{
-    AdvanceLimits, Audit, Clients, Duplicates, ExportLimits, Metrics, Policy, Ports, Tenant,
-    Tenants,
+    AdvanceLimits, Audit, AuditAction, AuditEntry, Clients, Duplicates, ExportLimits, Metrics,
+    Policy, Ports, Tenant, Tenants,
 };
 use sluice_ports::{AuditSink, Clock, Entropy};
 use sluice_runtime::{
@@ -64,13 +65,14 @@ impl Service {
     /// Opens what a service among others is made of, and its admin port; `None` when it was told
     /// to stop meanwhile.
     pub async fn open(process: &Process) -> anyhow::Result<Option<Self>> {
-        Self::open_with(process, |_| None).await
+        Self::open_with(process, |_, probes| (probes, Vec::new())).await
     }
 
-    /// As [`Service::open`], with what the admin port answers beside its probes.
+    /// As [`Service::open`], with what the admin port tells and answers beside what it does for every
+    /// service.
     pub async fn open_with(
         process: &Process,
-        api: impl FnOnce(&Deployment) -> Option<AdminApi>,
+        more: impl FnOnce(&Deployment, Probes) -> (Probes, Vec<AdminApi>),
     ) -> anyhow::Result<Option<Self>> {
         let Process {
             settings,
@@ -83,8 +85,9 @@ impl Service {
             return Ok(None);
         };
         let deployment = opened?;
-        let (probes, api) = (deployment.probes(telemetry), api(&deployment));
-        let admin = sluice_runtime::start_admin(settings, probes, api, stop).await?;
+        let (probes, mut apis) = more(&deployment, deployment.probes(telemetry));
+        apis.push(deployment.log_filter(telemetry));
+        let admin = sluice_runtime::start_admin(settings, probes, apis, stop).await?;
         let watch = deployment.watch(stop);
         Ok(Some(Self {
             deployment,
@@ -157,6 +160,25 @@ impl Deployment {
             }),
             telemetry: telemetry.clone(),
         }
+    }
+
+    /// What the admin port of every process answers: what is logged, to be changed for a while.
+    pub fn log_filter(&self, telemetry: &Telemetry) -> AdminApi {
+        let audit = self.audit.clone();
+        let record = move |filter: String| {
+            let audit = audit.clone();
+            let recording = async move {
+                let mut entry = AuditEntry::by_administrator(None, AuditAction::LogFilterChanged);
+                entry.details.push(("filter", filter));
+                let recorded = audit.record(&entry).await;
+                recorded.map_err(|error| {
+                    tracing::warn!(error = error.chain(), "a change cannot be written down now");
+                    error.to_string()
+                })
+            };
+            recording.boxed()
+        };
+        sluice_runtime::log_filter_api(telemetry.log_filter().clone(), Arc::new(record))
     }
 
     /// Looks now and then at what it needs, until told to stop.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::anyhow;
 use futures::future::BoxFuture;
-use sluice_engine::{Advance, Export, Pace, Ports, Rebuild, Received, Relay, drive};
+use sluice_engine::{Advance, Export, Gate, Pace, Ports, Rebuild, Received, Relay, drive};
 use sluice_model::{Hint, Lane};
 use sluice_ports::Settle;
 use sluice_runtime::{Process, Settings};
@@ -98,14 +98,15 @@ pub async fn run(coordinator: Coordinator, settings: CoordinatorSettings, stop: 
             coordinator.ports.clone(),
             Lane::Jobs,
             pace(settings.width),
-            stop.clone(),
+            (Gate::default(), stop.clone()),
             advance(&coordinator),
         ),
         drive(
             coordinator.ports.clone(),
             Lane::Dead,
             pace(1),
-            stop.clone(),
+            // Left alone while everything is paused: whoever paused it may want them tried again.
+            (coordinator.advance.dead_gate(), stop.clone()),
             bury(&coordinator),
         ),
         sweep(Arc::clone(&coordinator), settings.sweep_every, stop.clone()),

@@ -30,7 +30,7 @@ mod tls;
 mod urls;
 mod visit;
 
-pub use admin::clients_api;
+pub use admin::admin_apis;
 pub use limits::Limits;
 pub use links::{LinkKey, Links};
 pub use tls::TlsFiles;
@@ -180,11 +180,12 @@ pub async fn serve(process: Process) -> anyhow::Result<()> {
     let listener = TcpListener::bind(listen)
         .with_context(|| format!("listening on {listen} (server.listen)"))?;
     let address = listener.local_addr()?;
-    let api = |deployment: &Deployment| {
-        let entropy = deployment.ports.entropy.clone();
-        Some(clients_api(deployment.clients.clone(), entropy))
+    let apis = |deployment: &Deployment, probes| {
+        let Deployment { ports, tenants, .. } = deployment;
+        let apis = admin_apis(ports, tenants, deployment.clients.clone());
+        (probes, apis)
     };
-    let Some(service) = Service::open_with(&process, api).await? else {
+    let Some(service) = Service::open_with(&process, apis).await? else {
         return Ok(());
     };
     let Process {

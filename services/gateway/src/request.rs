@@ -171,7 +171,7 @@ fn secure(headers: &mut HeaderMap, https: bool) {
 fn span(request: &ServiceRequest, id: &str, name: &str) -> Span {
     let span = tracing::info_span!(
         "request",
-        id,
+        request_id = id,
         otel.kind = "server",
         otel.name = name,
         http.response.status_code = tracing::field::Empty,

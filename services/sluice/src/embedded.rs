@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use anyhow::Context;
 use sluice_auth::KeySecret;
 use sluice_coordinator::{Coordinator, CoordinatorSettings};
-use sluice_engine::{Export, Rebuild};
+use sluice_engine::{Export, Gate, Rebuild};
 use sluice_gateway::{Gateway, GatewaySettings};
 use sluice_runtime::Process;
 use sluice_wiring::{Deployment, OnLoad, Role};
@@ -89,7 +89,8 @@ async fn start_inner(
     let export = Export::new(ports, tenants, Deployment::export_limits(settings));
     let pace = sluice_worker::pace(deployment.slots, settings);
     let (probes, clients) = (deployment.probes(telemetry), deployment.clients.clone());
-    let api = sluice_gateway::clients_api(clients, ports.entropy.clone());
+    let mut apis = sluice_gateway::admin_apis(ports, tenants, clients);
+    apis.push(deployment.log_filter(telemetry));
     Ok(vec![
         tokio::spawn(sluice_coordinator::run(
             coordinator,
@@ -100,9 +101,9 @@ async fn start_inner(
             export,
             ports.clone(),
             pace,
-            stop.clone(),
+            (Gate::default(), stop.clone()),
         )),
-        sluice_runtime::start_admin(settings, probes, Some(api), stop).await?,
+        sluice_runtime::start_admin(settings, probes, apis, stop).await?,
         deployment.watch(stop),
     ])
 }

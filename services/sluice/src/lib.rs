@@ -1,17 +1,23 @@
 //! All three services in one process, and the commands around them.
 
+mod admin_port;
 mod bars;
 mod clients;
 mod data_dir;
 mod database;
 mod demo;
+mod dispatch;
 mod doctor;
 mod embedded;
 mod export;
+mod health;
+mod jobs;
+mod log_filter;
 mod proof;
 mod sample;
 mod serve;
 mod terminal;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -37,6 +43,16 @@ enum Command {
     Export(Box<export::ExportArgs>),
     /// Register who may export, and show, change and remove them
     Clients(Box<clients::ClientsArgs>),
+    /// List the exports of a running server, show and cancel them
+    Jobs(Box<jobs::JobsArgs>),
+    /// Pause what a running server hands out to workers, and let it go on
+    Dispatch(Box<dispatch::DispatchArgs>),
+    /// Let a running worker take no more chunks, or take again
+    Worker(worker::WorkerArgs),
+    /// Change what a running process logs, for a while
+    LogFilter(log_filter::LogFilterArgs),
+    /// Ask whether the server that the settings name is ready
+    Health(health::HealthArgs),
     /// Make the tables of a database, or bring them up to date
     Migrate(database::DatabaseArgs),
     /// Load resources into a database, and delete some
@@ -59,6 +75,11 @@ async fn command(command: Command) -> ExitCode {
         Command::Serve(args) => serve::run(args).await,
         Command::Sample(args) => sample::run(args).await,
         Command::Clients(args) => clients::run(*args).await,
+        Command::Jobs(args) => jobs::run(*args).await,
+        Command::Dispatch(args) => dispatch::run(*args).await,
+        Command::Worker(args) => worker::run(args).await,
+        Command::LogFilter(args) => log_filter::run(args).await,
+        Command::Health(args) => health::run(args).await,
         Command::Migrate(args) => database::migrate(args).await,
         Command::Load(args) => database::load(*args).await,
         Command::Doctor(args) => doctor::run(args).await,

@@ -1,20 +1,22 @@
 //! Drives chunks: takes hints from the queue and exports what they name, a slot each.
 
+mod drain;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use sluice_engine::{Export, Pace, Ports, Received, drive};
+use sluice_engine::{Export, Gate, Pace, Ports, Received, drive};
 use sluice_model::{Hint, Lane};
-use sluice_runtime::{Process, Settings};
+use sluice_runtime::{Probes, Process, Settings};
 use sluice_wiring::{Deployment, Service};
 use tokio_util::sync::CancellationToken;
 use tracing::{Instrument, Span};
 
-/// Exports chunks until told to stop; then finishes those in hand, if that takes no longer than the
+/// Exports chunks until told to stop, and takes none while the gate is closed; then finishes those in hand, if that takes no longer than the
 /// pace allows.
-pub async fn run(export: Export, ports: Ports, pace: Pace, stop: CancellationToken) {
+pub async fn run(export: Export, ports: Ports, pace: Pace, until: (Gate, CancellationToken)) {
     let export = Arc::new(export);
-    drive(ports, Lane::Chunks, pace, stop, move |received| {
+    drive(ports, Lane::Chunks, pace, until, move |received| {
         let (export, span) = (Arc::clone(&export), span(&received));
         async move { export.run(received.hint, received.attempt).await }.instrument(span)
     })
@@ -47,7 +49,13 @@ pub fn pace(slots: usize, settings: &Settings) -> Pace {
 
 /// The process: opens what the settings name and exports until told to stop.
 pub async fn serve(process: Process) -> anyhow::Result<()> {
-    let Some(service) = Service::open(&process).await? else {
+    let gate = Gate::default();
+    let drained = gate.clone();
+    let more = |deployment: &Deployment, probes: Probes| {
+        let api = drain::drain_api(drained.clone(), deployment.audit.clone());
+        (probes.and_ready(drain::not_drained(drained)), vec![api])
+    };
+    let Some(service) = Service::open_with(&process, more).await? else {
         return Ok(());
     };
     let Process { settings, stop, .. } = process;
@@ -60,6 +68,6 @@ pub async fn serve(process: Process) -> anyhow::Result<()> {
     let export = Export::new(ports, tenants, Deployment::export_limits(&settings));
     let pace = pace(*slots, &settings);
     tracing::info!(slots, "exporting");
-    run(export, ports.clone(), pace, stop).await;
+    run(export, ports.clone(), pace, (gate, stop)).await;
     service.close().await
 }

@@ -15,7 +15,7 @@ use sluice_ports::{Creation, PortError, PortKind};
 use tokio::sync::Mutex;
 
 use crate::audit::write_down;
-use crate::{AuditAction, AuditEntry, AuditOutcome, Journal, Ports, Tenants};
+use crate::{AuditAction, AuditEntry, Journal, Ports, Tenants};
 
 /// What is known is looked at again after this long; a change is everywhere within it.
 const FRESH: Duration = Duration::from_secs(10);
@@ -338,9 +338,7 @@ impl Clients {
         change: &Change,
     ) -> Result<(), PortError> {
         let action = AuditAction::ClientChanged;
-        let mut entry = AuditEntry::new(tenant, action, AuditOutcome::Success);
-        // No client can have this id.
-        entry.actor.client = Some("sluice:administrator".to_owned());
+        let mut entry = AuditEntry::by_administrator(Some(tenant), action);
         entry.details.push(("client", id.to_string()));
         match change {
             Change::Registered(registration) => {

@@ -3,6 +3,9 @@
 use sluice_fhir::Level;
 use sluice_model::{JobRef, TenantId};
 
+/// Stands for whoever holds the admin secret. No client can have this id.
+const ADMINISTRATOR: &str = "sluice:administrator";
+
 /// What is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AuditAction {
@@ -24,11 +27,25 @@ pub enum AuditAction {
     ClientChanged,
     /// A request without sufficient rights.
     AccessRefused,
+    /// An operator cancels an export.
+    JobCancelled,
+    /// An operator stops what is handed out, of a tenant or of all.
+    DispatchPaused,
+    /// An operator lets it go on.
+    DispatchResumed,
+    /// An operator has what nobody could handle tried again.
+    DeadRequeued,
+    /// An operator lets a worker take nothing more.
+    WorkerDrained,
+    /// An operator lets it take again.
+    WorkerUndrained,
+    /// An operator changes what is logged.
+    LogFilterChanged,
 }
 
 impl AuditAction {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 16] = [
         Self::TokenIssued,
         Self::TokenRefused,
         Self::KickOff,
@@ -38,6 +55,13 @@ impl AuditAction {
         Self::Expired,
         Self::ClientChanged,
         Self::AccessRefused,
+        Self::JobCancelled,
+        Self::DispatchPaused,
+        Self::DispatchResumed,
+        Self::DeadRequeued,
+        Self::WorkerDrained,
+        Self::WorkerUndrained,
+        Self::LogFilterChanged,
     ];
 
     /// Its word, in events and in metrics.
@@ -52,6 +76,13 @@ impl AuditAction {
             Self::Expired => "expired",
             Self::ClientChanged => "client-changed",
             Self::AccessRefused => "access-refused",
+            Self::JobCancelled => "job-cancelled",
+            Self::DispatchPaused => "dispatch-paused",
+            Self::DispatchResumed => "dispatch-resumed",
+            Self::DeadRequeued => "dead-requeued",
+            Self::WorkerDrained => "worker-drained",
+            Self::WorkerUndrained => "worker-undrained",
+            Self::LogFilterChanged => "log-filter-changed",
         }
     }
 }
@@ -83,8 +114,8 @@ pub struct Actor {
 /// An event that is about to be written down.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditEntry {
-    /// Whose data it is about.
-    pub tenant: TenantId,
+    /// Whose data it is about, if it is not about all.
+    pub tenant: Option<TenantId>,
     /// What is done.
     pub action: AuditAction,
     /// How it ends.
@@ -102,8 +133,19 @@ pub struct AuditEntry {
 impl AuditEntry {
     /// An event of which no more is known.
     pub fn new(tenant: &TenantId, action: AuditAction, outcome: AuditOutcome) -> Self {
+        Self::of(Some(tenant), action, outcome)
+    }
+
+    /// What an operator does on an admin port. Who that is, is not known: they hold its secret.
+    pub fn by_administrator(tenant: Option<&TenantId>, action: AuditAction) -> Self {
+        let mut entry = Self::of(tenant, action, AuditOutcome::Success);
+        entry.actor.client = Some(ADMINISTRATOR.to_owned());
+        entry
+    }
+
+    fn of(tenant: Option<&TenantId>, action: AuditAction, outcome: AuditOutcome) -> Self {
         Self {
-            tenant: tenant.clone(),
+            tenant: tenant.cloned(),
             action,
             outcome,
             actor: Actor::default(),

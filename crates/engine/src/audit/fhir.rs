@@ -23,6 +23,8 @@ const USER_AUTHENTICATION: Code = (DICOM, "110114", "User Authentication");
 const SECURITY_ALERT: Code = (DICOM, "110113", "Security Alert");
 const LOGIN: Code = (DICOM, "110122", "Login");
 const USER_ATTRIBUTES: Code = (DICOM, "110137", "User Security Attributes Changed");
+const APPLICATION_ACTIVITY: Code = (DICOM, "110100", "Application Activity");
+const SECURITY_CONFIGURATION: Code = (DICOM, "110129", "Security Configuration");
 const RESTRICTED: Code = (DICOM, "110132", "Use of Restricted Function");
 const APPLICATION: Code = (DICOM, "110150", "Application");
 const DESTINATION: Code = (DICOM, "110152", "Destination Role ID");
@@ -62,11 +64,26 @@ fn kind(action: AuditAction) -> Kind {
         ),
         AuditAction::KickOff => (EXPORT, Some(OPERATION), "E", handed_out),
         AuditAction::ManifestServed | AuditAction::FileServed => (EXPORT, None, "R", handed_out),
-        AuditAction::Deleted => (EXPORT, Some(DELETE), "D", (APPLICATION, APPLICATION)),
+        AuditAction::Deleted | AuditAction::JobCancelled => {
+            (EXPORT, Some(DELETE), "D", (APPLICATION, APPLICATION))
+        }
         AuditAction::Expired => (EXPORT, None, "D", (APPLICATION, APPLICATION)),
         AuditAction::ClientChanged => (
             SECURITY_ALERT,
             Some(USER_ATTRIBUTES),
+            "U",
+            (APPLICATION, APPLICATION),
+        ),
+        AuditAction::DispatchPaused
+        | AuditAction::DispatchResumed
+        | AuditAction::DeadRequeued
+        | AuditAction::WorkerDrained
+        | AuditAction::WorkerUndrained => {
+            (APPLICATION_ACTIVITY, None, "E", (APPLICATION, APPLICATION))
+        }
+        AuditAction::LogFilterChanged => (
+            SECURITY_ALERT,
+            Some(SECURITY_CONFIGURATION),
             "U",
             (APPLICATION, APPLICATION),
         ),
@@ -106,10 +123,7 @@ pub(super) fn line(entry: &AuditEntry, id: &str, recorded: Instant) -> String {
         "outcomeDesc": told,
         "agent": agents(entry, kind.roles),
         "source": {
-            "observer": {
-                "identifier": { "system": "urn:sluice:tenant", "value": entry.tenant.as_str() },
-                "display": "Sluice",
-            },
+            "observer": observer(entry),
             "type": [coding(APPLICATION_SERVER)],
         },
     });
@@ -118,6 +132,15 @@ pub(super) fn line(entry: &AuditEntry, id: &str, recorded: Instant) -> String {
         event.insert("entity".to_owned(), entities.into());
     }
     event.to_string()
+}
+
+fn observer(entry: &AuditEntry) -> Value {
+    let mut observer = json!({ "display": "Sluice" });
+    if let Some(tenant) = &entry.tenant {
+        let of = json!({ "system": "urn:sluice:tenant", "value": tenant.as_str() });
+        observer["identifier"] = of;
+    }
+    observer
 }
 
 fn coding((system, code, display): Code) -> Value {

@@ -11,6 +11,8 @@ use sluice_fhir::Instant;
 use sluice_model::TenantId;
 use sluice_ports::Clock;
 
+use crate::Pauses;
+
 /// The work of one tenant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TenantWork {
@@ -31,6 +33,8 @@ pub struct LiveJobs {
     pub oldest: Option<Instant>,
     /// Chunks that may be handed out at once.
     pub window: u32,
+    /// What operators have paused; nothing while that is not known.
+    pub paused: Option<Pauses>,
     /// By tenant: an operator's own word, and few.
     pub work: BTreeMap<TenantId, TenantWork>,
 }
@@ -78,6 +82,16 @@ impl LiveGauges {
         });
         gauge("export.dispatch.window", |jobs, gauge| {
             gauge.observe(jobs.window.into(), &[]);
+        });
+        gauge("export.dispatch.paused", |jobs, gauge| {
+            let Some(paused) = &jobs.paused else {
+                return;
+            };
+            gauge.observe(paused.everything.into(), &[KeyValue::new("tenant", "")]);
+            for tenant in jobs.work.keys() {
+                let is_paused = paused.tenants.contains(tenant);
+                gauge.observe(is_paused.into(), &[tenant_label(tenant)]);
+            }
         });
         gauge("export.chunks.outstanding", |jobs, gauge| {
             for (tenant, work) in &jobs.work {

@@ -6,7 +6,7 @@ use sluice_fhir::Instant;
 use sluice_model::{JobId, JobRef, JobState, Tally, TenantId};
 
 use super::Pass;
-use crate::{Index, JobStatus, Planned, PortError, Rate, Stale};
+use crate::{Index, JobInside, JobStatus, Planned, PortError, Rate, Stale};
 
 const STALE: Duration = Duration::from_secs(5);
 const SHORT: Duration = Duration::from_secs(2);
@@ -27,6 +27,7 @@ pub async fn index(index: &dyn Index, tenant: &TenantId, pass: Pass<'_>) -> Resu
     ended_jobs_stay_ended(index, &job(4)).await?;
     unknown_jobs_are_ignored(index, &job(5)).await?;
     leases_exclude_and_run_out(index, &format!("{tenant}/lease"), pass).await?;
+    what_is_inside_can_be_looked_at(index, &job(9), pass).await?;
     names_are_claimed_once(index, (&job(6), &job(7)), pass).await?;
     a_name_is_used_once(index, &job(8), pass).await?;
     index.mark().await?;
@@ -113,6 +114,37 @@ async fn windows_hand_out_each_chunk_once(
         [2],
         "what nobody began may wait longer than what fell silent"
     );
+    Ok(())
+}
+
+async fn what_is_inside_can_be_looked_at(
+    index: &dyn Index,
+    job: &JobRef,
+    pass: Pass<'_>,
+) -> Result<(), PortError> {
+    let inside = index.inside(job).await?;
+    assert_eq!(inside, JobInside::default(), "of a job that is not known");
+    accepted(index, job).await?;
+    index.planned(job, planned(5, true)).await?;
+    assert_eq!(index.take_window(job, 3, STALE.into()).await?, [0, 1, 2]);
+    pass(Duration::from_secs(1)).await;
+    index.chunk_progress(job, 1, tally(4)).await?;
+    let inside = index.inside(job).await?;
+    let shown = inside.handed_out.iter().map(|out| (out.chunk, out.begun));
+    let shown: Vec<(u32, bool)> = shown.collect();
+    assert_eq!(shown, [(0, false), (1, true), (2, false)]);
+    let heard = |at: usize| inside.handed_out.get(at).map(|out| out.heard);
+    assert_eq!(heard(0), heard(2), "handed out together");
+    assert!(heard(0) < heard(1), "heard of later");
+    for chunk in [2, 0, 2] {
+        index.chunk_failed(job, chunk).await?;
+        index.chunk_done(job, chunk, Tally::default()).await?;
+    }
+    let inside = index.inside(job).await?;
+    assert_eq!((inside.failed, inside.handed_out.len()), (2, 1));
+    index.remove(job).await?;
+    accepted(index, job).await?;
+    assert_eq!(index.inside(job).await?, JobInside::default());
     Ok(())
 }
 

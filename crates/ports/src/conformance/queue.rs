@@ -18,7 +18,10 @@ pub async fn queue(queue: &dyn Queue, tenant: &TenantId) -> Result<(), PortError
     what_is_dropped_comes_back(queue, &chunk).await?;
     retries_count(queue, &chunk).await?;
     traces_travel_along(queue, &chunk).await?;
-    dead_letters_are_readable(queue, &chunk).await
+    dead_letters_are_readable(queue, &chunk).await?;
+    what_is_given_back_is_no_older(queue, &chunk).await?;
+    dead_letters_can_be_tried_again(queue, &chunk).await?;
+    a_lane_can_be_left_alone_for_a_while(queue, &chunk).await
 }
 
 async fn traces_travel_along(queue: &dyn Queue, chunk: &Hint) -> Result<(), PortError> {
@@ -79,4 +82,53 @@ async fn dead_letters_are_readable(queue: &dyn Queue, chunk: &Hint) -> Result<()
     queue.send(chunk.clone().into()).await?;
     settle_next(queue, Lane::Chunks, (chunk, 0), Settle::DeadLetter).await?;
     settle_next(queue, Lane::Dead, (chunk, 0), Settle::Ack).await
+}
+
+async fn what_is_given_back_is_no_older(queue: &dyn Queue, chunk: &Hint) -> Result<(), PortError> {
+    queue.send(chunk.clone().into()).await?;
+    settle_next(queue, Lane::Chunks, (chunk, 0), Settle::GiveBack).await?;
+    settle_next(queue, Lane::Chunks, (chunk, 0), Settle::Ack).await
+}
+
+/// A broker may be late with what was stopped, so it is asked until it has all.
+async fn dead_letters_can_be_tried_again(queue: &dyn Queue, chunk: &Hint) -> Result<(), PortError> {
+    let retry = Settle::RetryAfter(Duration::from_millis(10));
+    queue.stop_receiving(Lane::Dead);
+    for _ in 0..3 {
+        queue.send(chunk.clone().into()).await?;
+        settle_next(queue, Lane::Chunks, (chunk, 0), retry).await?;
+        settle_next(queue, Lane::Chunks, (chunk, 1), Settle::DeadLetter).await?;
+    }
+    // No more than asked for, and then the rest.
+    moved(queue, 2, 2).await?;
+    moved(queue, 10, 1).await?;
+    for _ in 0..3 {
+        settle_next(queue, Lane::Chunks, (chunk, 0), Settle::Ack).await?;
+    }
+    assert_eq!(queue.requeue_dead(10).await?, 0);
+    Ok(())
+}
+
+async fn moved(queue: &dyn Queue, most: u32, expected: u32) -> Result<(), PortError> {
+    let mut moved = 0;
+    while moved < expected {
+        let more = queue.requeue_dead(most - moved).await?;
+        assert!(more <= most - moved, "{more} moved");
+        moved += more;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(moved, expected);
+    Ok(())
+}
+
+async fn a_lane_can_be_left_alone_for_a_while(
+    queue: &dyn Queue,
+    chunk: &Hint,
+) -> Result<(), PortError> {
+    for _ in 0..2 {
+        queue.stop_receiving(Lane::Chunks);
+        queue.send(chunk.clone().into()).await?;
+        settle_next(queue, Lane::Chunks, (chunk, 0), Settle::Ack).await?;
+    }
+    Ok(())
 }

@@ -29,6 +29,8 @@ pub struct AdminRequest {
     pub method: String,
     /// The path, as it was sent, without a query.
     pub path: String,
+    /// The query, as it was sent, without its question mark.
+    pub query: String,
     /// What was sent along, at most 128 KiB.
     pub body: Vec<u8>,
 }
@@ -58,6 +60,27 @@ impl AdminAnswer {
     }
 }
 
+impl AdminRequest {
+    /// The parameters of the query, and nothing else than these, each at most once; or what is wrong with
+    /// it. An empty one is as good as none.
+    pub fn parameters<const N: usize>(
+        &self,
+        known: [&'static str; N],
+    ) -> Result<[Option<String>; N], String> {
+        let mut found = [const { None }; N];
+        for (name, value) in form_urlencoded::parse(self.query.as_bytes()) {
+            let Some(place) = known.iter().position(|one| *one == name) else {
+                let known = known.join(", ");
+                return Err(format!("the query has a parameter that is none of {known}"));
+            };
+            if found[place].replace(value.into_owned()).is_some() {
+                return Err(format!("the query has {} twice", known[place]));
+            }
+        }
+        Ok(found.map(|value| value.filter(|value| !value.is_empty())))
+    }
+}
+
 type Handler = Arc<dyn Fn(AdminRequest) -> BoxFuture<'static, AdminAnswer> + Send + Sync>;
 
 /// What answers below a path of the admin port.
@@ -80,30 +103,37 @@ impl AdminApi {
     }
 }
 
-/// An API and what opens it.
+/// APIs and what opens them.
 #[derive(Clone)]
 pub(super) struct Guarded {
-    api: AdminApi,
+    apis: Arc<[AdminApi]>,
     secret: Secret,
 }
 
 impl Guarded {
-    pub(super) fn new(api: AdminApi, secret: Secret) -> Self {
-        Self { api, secret }
+    pub(super) fn new(apis: Vec<AdminApi>, secret: Secret) -> Self {
+        let apis = apis.into();
+        Self { apis, secret }
     }
 
-    /// Whether this path is the API's.
-    pub(super) fn has(&self, path: &str) -> bool {
-        let below = path.strip_prefix(self.api.path);
-        below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    /// The API that answers at a path.
+    pub(super) fn at(&self, path: &str) -> Option<&AdminApi> {
+        self.apis.iter().find(|api| {
+            let below = path.strip_prefix(api.path);
+            below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        })
     }
 
-    /// Where it is.
-    pub(super) fn path(&self) -> &'static str {
-        self.api.path
+    /// Where they are.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &'static str> {
+        self.apis.iter().map(|api| api.path)
     }
 
-    pub(super) async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    pub(super) async fn answer(
+        &self,
+        api: &AdminApi,
+        request: Request<Incoming>,
+    ) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
         let allowed = self.opens(&head.headers);
         // A stranger's body is read too, as otherwise the answer may be lost on the way, and forgotten.
@@ -128,9 +158,10 @@ impl Guarded {
         }
         match body {
             Ok(body) => rendered(
-                (self.api.handler)(AdminRequest {
+                (api.handler)(AdminRequest {
                     method: head.method.as_str().to_owned(),
                     path: head.uri.path().to_owned(),
+                    query: head.uri.query().unwrap_or_default().to_owned(),
                     body,
                 })
                 .await,

@@ -5,31 +5,24 @@ use std::io::IsTerminal;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::Level;
-use tracing_subscriber::filter::{EnvFilter, Targets};
+use tracing_subscriber::Registry;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 
+use super::LogFilter;
 use crate::{LogFormat, LogSection, SettingsError};
 
-/// Starts logging, of panics too, and tracing into `spans`. A second call changes nothing.
+/// Starts logging, of panics too, and tracing into `spans`. A second call changes nothing, and the filter
+/// that it returns nothing either.
 pub(super) fn start(
     log: &LogSection,
     spans: Option<&SdkTracerProvider>,
-) -> Result<(), SettingsError> {
-    // A message that nobody could be given is logged by lapin with its body, and told by us without.
-    let quiet = format!(
-        "lapin=error,opentelemetry=warn,opentelemetry_sdk=warn,{}",
-        log.filter
-    );
-    let filter = EnvFilter::try_new(quiet)
+) -> Result<LogFilter, SettingsError> {
+    let (filter, reload) = LogFilter::new(&log.filter)
         .map_err(|error| SettingsError::Conflict(format!("log.filter: {error}")))?;
-    let lines = tracing_subscriber::fmt::layer()
-        .with_ansi(std::io::stderr().is_terminal())
-        .with_writer(std::io::stderr);
-    let lines = match log.format {
-        LogFormat::Text => lines.compact().boxed(),
-        LogFormat::Json => lines.json().boxed(),
-    };
+    let lines = lines(log.format, std::io::stderr().is_terminal(), std::io::stderr);
     // Our own spans only: what libraries say of a request may hold more than names.
     let ours = Targets::new().with_target("sluice", Level::INFO);
     let traced = spans.map(|spans| {
@@ -40,7 +33,7 @@ pub(super) fn start(
         layer.with_filter(ours)
     });
     let subscriber = tracing_subscriber::registry()
-        .with(lines.with_filter(filter))
+        .with(lines.with_filter(reload))
         .with(traced);
     if subscriber.try_init().is_ok() {
         // What a panic says may hold a piece of what was worked on; where it was does not.
@@ -49,5 +42,23 @@ pub(super) fn start(
             tracing::error!(place, "panicked");
         }));
     }
-    Ok(())
+    Ok(filter)
+}
+
+/// Lines of text, or of JSON: that has the fields of the spans around an event too.
+pub(super) fn lines<W>(
+    format: LogFormat,
+    ansi: bool,
+    writer: W,
+) -> Box<dyn Layer<Registry> + Send + Sync + 'static>
+where
+    W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+{
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(ansi)
+        .with_writer(writer);
+    match format {
+        LogFormat::Text => lines.compact().boxed(),
+        LogFormat::Json => lines.json().boxed(),
+    }
 }

@@ -1,9 +1,11 @@
 //! What a process tells of itself: log lines, metrics, and traces if the settings say where to.
 
+mod filter;
 mod logging;
 mod metrics;
 mod spans;
 
+pub use filter::{FilterState, LogFilter};
 pub use spans::{follow, link, traceparent};
 
 use std::time::Duration;
@@ -23,6 +25,7 @@ const LAST_WAIT: Duration = Duration::from_secs(3);
 pub struct Telemetry {
     scrape: Scrape,
     spans: Option<SdkTracerProvider>,
+    log_filter: LogFilter,
 }
 
 impl Telemetry {
@@ -36,8 +39,9 @@ impl Telemetry {
             ))
             .build();
         let spans = spans::exporter(&settings.telemetry, resource.clone())?;
-        logging::start(&settings.log, spans.as_ref())?;
+        let log_filter = logging::start(&settings.log, spans.as_ref())?;
         Ok(Self {
+            log_filter,
             scrape: Scrape::new(resource)?,
             spans,
         })
@@ -46,6 +50,11 @@ impl Telemetry {
     /// Makes instruments.
     pub fn meter(&self) -> Meter {
         self.scrape.meter()
+    }
+
+    /// What is logged, to be changed while the process runs.
+    pub fn log_filter(&self) -> &LogFilter {
+        &self.log_filter
     }
 
     /// Every metric, as Prometheus reads it.

@@ -16,8 +16,18 @@ use crate::routes::PLACES;
 static DOCUMENT: LazyLock<OpenApi> =
     LazyLock::new(|| OpenApi::read(include_str!("../../../../docs/openapi.json")).unwrap());
 
-/// Where the admin port's own test looks: `tests/admin.rs`.
-const ADMIN: [&str; 4] = ["/livez", "/readyz", "/metrics", "/clients/"];
+/// Where the admin port's own test looks: `tests/admin/`, and the tests of the worker.
+const ADMIN: [&str; 9] = [
+    "/livez",
+    "/readyz",
+    "/metrics",
+    "/clients/",
+    "/jobs",
+    "/dispatch",
+    "/dead/",
+    "/log/",
+    "/drain",
+];
 
 /// As the document has a route. There, a parameter is one part of a path.
 fn documented(route: &str) -> String {

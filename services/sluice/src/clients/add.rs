@@ -13,7 +13,8 @@ use sluice_wiring::SystemEntropy;
 use super::SOON;
 use super::keys::{KeyArgs, KeyFile, Keys};
 use super::list::shown;
-use super::reach::{ReachArgs, Registry, Undone};
+use super::reach::{ReachArgs, Registry};
+use crate::admin_port::Undone;
 use crate::terminal::{print, say};
 
 #[derive(Args)]

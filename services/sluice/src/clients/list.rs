@@ -7,7 +7,7 @@ use sluice_engine::ClientView;
 
 use super::keys::kids_of;
 use super::reach::ReachArgs;
-use crate::terminal::{print, say};
+use crate::terminal::{print, say, table};
 
 const HEAD: [&str; 7] = [
     "ID", "NAME", "ENABLED", "SCOPES", "GROUPS", "LEVELS", "FROM",
@@ -31,7 +31,7 @@ pub(crate) async fn run(args: ListArgs) -> anyhow::Result<()> {
     } else if clients.is_empty() {
         say(&format!("tenant {} has no clients", registry.tenant));
     } else {
-        print(&table(&clients));
+        print(&table(HEAD, clients.iter().map(row)));
     }
     Ok(())
 }
@@ -49,21 +49,6 @@ pub(crate) fn shown(view: &ClientView) -> Result<Value, serde_json::Error> {
         value["kids"] = kids_of(set).into();
     }
     Ok(value)
-}
-
-fn table(clients: &[ClientView]) -> String {
-    let head = HEAD.map(str::to_owned);
-    let rows: Vec<[String; 7]> = std::iter::once(head)
-        .chain(clients.iter().map(row))
-        .collect();
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max();
-    let widths: Vec<usize> = (0..HEAD.len()).map(|at| width(at).unwrap_or(0)).collect();
-    let lines = rows.iter().map(|row| {
-        let cells = row.iter().zip(&widths);
-        let cells = cells.map(|(cell, width)| format!("{cell:width$}"));
-        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
-    });
-    lines.collect::<Vec<_>>().join("\n")
 }
 
 fn row(view: &ClientView) -> [String; 7] {

@@ -1,6 +1,5 @@
 //! Where the registry of clients is: in the store that the settings name, or behind an admin port.
 
-use std::fmt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
@@ -13,6 +12,7 @@ use sluice_model::TenantId;
 use sluice_runtime::{Settings, TenantSection};
 
 use super::remote::Remote;
+use crate::admin_port::Undone;
 
 #[derive(Args)]
 pub(crate) struct ReachArgs {
@@ -46,26 +46,6 @@ enum Way {
     Store(Clients),
     Port(Remote),
 }
-
-/// Why something was not done.
-#[derive(Debug)]
-pub(crate) enum Undone {
-    /// It was refused, so nothing has changed.
-    Refused(String),
-    /// Nobody knows whether it was done.
-    Unsure(String),
-}
-
-impl fmt::Display for Undone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(text) => f.write_str(text),
-            Self::Unsure(text) => write!(f, "{text}; if something was to be changed, it may be so"),
-        }
-    }
-}
-
-impl std::error::Error for Undone {}
 
 impl From<ClientError> for Undone {
     fn from(error: ClientError) -> Self {

@@ -10,7 +10,8 @@ use sluice_auth::{ClientId, Registration};
 
 use super::SOON;
 use super::keys::{KeyArgs, KeyFile, Keys, keys_of, kids_of};
-use super::reach::{ReachArgs, Undone};
+use super::reach::ReachArgs;
+use crate::admin_port::Undone;
 use crate::terminal::{print, say};
 
 /// Of a key's name, enough to tell its file from others.

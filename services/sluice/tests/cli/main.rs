@@ -8,6 +8,7 @@ mod database;
 mod folder;
 mod gate;
 mod memory;
+mod operators;
 mod organized;
 mod resume;
 mod server;

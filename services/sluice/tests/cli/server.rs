@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -103,18 +104,29 @@ impl Site {
             is_ready
         });
         assert!(ready, "the server did not start:\n{}", log.join("\n"));
+        let log = Arc::new(Mutex::new(log));
+        let told = Arc::clone(&log);
         // Whoever does not read it makes the server wait.
-        std::thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Server { child }
+        std::thread::spawn(move || {
+            let lines = lines.map_while(Result::ok);
+            lines.for_each(|line| told.lock().unwrap().push(line));
+        });
+        Server { child, log }
     }
 }
 
 /// A server that answers.
 pub(crate) struct Server {
     child: Child,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Server {
+    /// What it has logged so far.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log.lock().unwrap().clone()
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 use sluice_auth::{ClientId, Registration};
 use sluice_engine::{ClientError, ClientView, Clients};
 use sluice_model::TenantId;
-use sluice_ports::{Entropy, PortError};
+use sluice_ports::Entropy;
 use sluice_runtime::{AdminAnswer, AdminApi, AdminRequest};
 
-/// When to come back after the store could not be reached, in seconds.
-const COME_BACK: u32 = 5;
+use super::{answer, not_allowed, port_trouble, refusal};
 
 /// Manages the clients of all tenants; `entropy` names those who come without an id.
-pub fn clients_api(clients: Clients, entropy: Arc<dyn Entropy>) -> AdminApi {
+pub(super) fn clients_api(clients: Clients, entropy: Arc<dyn Entropy>) -> AdminApi {
     let desk = Arc::new(Desk { clients, entropy });
     AdminApi::new("/clients", move |request| {
         let desk = Arc::clone(&desk);
@@ -146,30 +144,13 @@ fn registration(body: Map<String, Value>) -> Result<Registration, Problem> {
     serde_json::from_value(Value::Object(body)).map_err(|error| Problem::Body(error.to_string()))
 }
 
-fn answer(status: u16, body: &impl Serialize) -> AdminAnswer {
-    match serde_json::to_string(body) {
-        Ok(body) => AdminAnswer::new(status, body),
-        Err(error) => refusal(500, &format!("writing the answer: {error}")),
-    }
-}
-
-fn refusal(status: u16, text: &str) -> AdminAnswer {
-    AdminAnswer::new(status, json!({ "error": text }).to_string())
-}
-
 impl Problem {
     fn render(self) -> AdminAnswer {
         let error = match self {
             Self::Client(error) => error,
             Self::Body(text) => return refusal(400, &text),
             Self::NoSuchPath => return refusal(404, "there is no such tenant, client or path"),
-            Self::Method(allow) => {
-                let text = format!("this path takes {allow}");
-                return AdminAnswer {
-                    allow: Some(allow),
-                    ..refusal(405, &text)
-                };
-            }
+            Self::Method(allow) => return not_allowed(allow),
         };
         match &error {
             ClientError::UnknownTenant | ClientError::Unknown => refusal(404, &error.to_string()),
@@ -177,18 +158,7 @@ impl Problem {
                 refusal(409, &error.to_string())
             }
             ClientError::Invalid(_) => refusal(400, &error.to_string()),
-            ClientError::Port(trouble) => port_trouble(trouble),
+            ClientError::Port(trouble) => port_trouble(trouble, "look at the client and try again"),
         }
-    }
-}
-
-/// Whoever asks is told what was tried; the causes are for the log.
-fn port_trouble(trouble: &PortError) -> AdminAnswer {
-    tracing::warn!(error = trouble.chain(), "clients cannot be managed now");
-    let text =
-        format!("the store did not do its part ({trouble}); look at the client and try again");
-    AdminAnswer {
-        retry_after: Some(COME_BACK),
-        ..refusal(503, &text)
     }
 }

@@ -1,0 +1,60 @@
+//! What the admin port answers besides its probes: clients, jobs, and what operators do to the dispatch.
+
+mod clients;
+mod dispatch;
+mod jobs;
+
+use serde::Serialize;
+use serde_json::json;
+use sluice_engine::{Cancel, Clients, Control, Jobs, Ports, Tenants};
+use sluice_ports::PortError;
+use sluice_runtime::{AdminAnswer, AdminApi};
+
+/// When to come back after the store could not be reached, in seconds.
+const COME_BACK: u32 = 5;
+
+/// All of it, for these tenants and their clients.
+pub fn admin_apis(ports: &Ports, tenants: &Tenants, clients: Clients) -> Vec<AdminApi> {
+    let control = Control::new(ports, tenants);
+    vec![
+        clients::clients_api(clients, ports.entropy.clone()),
+        jobs::jobs_api(
+            Jobs::new(ports, tenants),
+            Cancel::new(ports),
+            tenants.clone(),
+        ),
+        dispatch::dispatch_api(control.clone()),
+        dispatch::dead_api(control),
+    ]
+}
+
+fn answer(status: u16, body: &impl Serialize) -> AdminAnswer {
+    match serde_json::to_string(body) {
+        Ok(body) => AdminAnswer::new(status, body),
+        Err(error) => refusal(500, &format!("writing the answer: {error}")),
+    }
+}
+
+fn refusal(status: u16, text: &str) -> AdminAnswer {
+    AdminAnswer::new(status, json!({ "error": text }).to_string())
+}
+
+fn not_allowed(allow: &'static str) -> AdminAnswer {
+    AdminAnswer {
+        allow: Some(allow),
+        ..refusal(405, &format!("this path takes {allow}"))
+    }
+}
+
+/// Whoever asks is told what was tried; the causes are for the log.
+fn port_trouble(trouble: &PortError, advice: &str) -> AdminAnswer {
+    tracing::warn!(
+        error = trouble.chain(),
+        "the admin port cannot do what it is asked now"
+    );
+    let text = format!("a server did not do its part ({trouble}); {advice}");
+    AdminAnswer {
+        retry_after: Some(COME_BACK),
+        ..refusal(503, &text)
+    }
+}
