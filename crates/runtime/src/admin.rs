@@ -63,16 +63,34 @@ impl Probes {
     }
 }
 
-/// Starts the admin port, if the settings name one. The task ends after `stop`.
+/// The admin port while it answers.
+pub struct AdminPort {
+    serving: JoinHandle<()>,
+    end: CancellationToken,
+}
+
+impl AdminPort {
+    /// Closes it, once nothing is left that somebody might want to look at.
+    pub async fn close(self) -> anyhow::Result<()> {
+        self.end.cancel();
+        Ok(self.serving.await?)
+    }
+}
+
+/// Starts the admin port, if the settings name one. From `stop` on the process is not ready, and the port
+/// answers all the same: what is counted while work in hand is finished would be seen by nobody otherwise.
 pub async fn start_admin(
     settings: &Settings,
     probes: Probes,
     apis: Vec<AdminApi>,
     stop: &CancellationToken,
-) -> anyhow::Result<JoinHandle<()>> {
+) -> anyhow::Result<AdminPort> {
+    let end = CancellationToken::new();
     let Some(address) = settings.admin.listen else {
-        return Ok(tokio::spawn(async {}));
+        let serving = tokio::spawn(async {});
+        return Ok(AdminPort { serving, end });
     };
+    let probes = probes.and_ready(not_stopping(stop.clone()));
     if !apis.is_empty() && !settings.admin.secret.reveal().is_empty() && !address.ip().is_loopback()
     {
         tracing::warn!(%address, "the admin secret travels in clear; let only your own network reach it");
@@ -84,7 +102,17 @@ pub async fn start_admin(
         probes,
         apis: Guarded::new(apis, settings.admin.secret.clone()),
     };
-    Ok(tokio::spawn(serve_admin(listener, port, stop.clone())))
+    let serving = tokio::spawn(serve_admin(listener, port, end.clone()));
+    Ok(AdminPort { serving, end })
+}
+
+fn not_stopping(stop: CancellationToken) -> Check {
+    Arc::new(move || {
+        let said = stop
+            .is_cancelled()
+            .then(|| "it was asked to stop".to_owned());
+        Box::pin(std::future::ready(said.into_iter().collect()))
+    })
 }
 
 /// What answers.

@@ -12,7 +12,7 @@ use sluice_engine::{
 };
 use sluice_ports::{AuditSink, Clock, Entropy};
 use sluice_runtime::{
-    AdminApi, DuplicatesSetting, Probes, Process, Settings, Telemetry, TenantSection,
+    AdminApi, AdminPort, DuplicatesSetting, Probes, Process, Settings, Telemetry, TenantSection,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -57,7 +57,7 @@ pub type OnLoad = Arc<dyn Fn(&str, &SourceProgress) + Send + Sync>;
 pub struct Service {
     /// What it is made of.
     pub deployment: Deployment,
-    admin: JoinHandle<()>,
+    admin: AdminPort,
     watch: JoinHandle<()>,
 }
 
@@ -100,7 +100,7 @@ impl Service {
     pub async fn close(self) -> anyhow::Result<()> {
         self.deployment.close().await;
         self.watch.await?;
-        Ok(self.admin.await?)
+        self.admin.close().await
     }
 }
 

@@ -7,7 +7,7 @@ use sluice_auth::KeySecret;
 use sluice_coordinator::{Coordinator, CoordinatorSettings};
 use sluice_engine::{Export, Gate, Rebuild};
 use sluice_gateway::{Gateway, GatewaySettings};
-use sluice_runtime::Process;
+use sluice_runtime::{AdminPort, Process};
 use sluice_wiring::{Deployment, OnLoad, Role};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +22,7 @@ pub(crate) struct Embedded {
     pub(crate) public_url: String,
     gateway: JoinHandle<std::io::Result<()>>,
     inner: Vec<JoinHandle<()>>,
+    admin: AdminPort,
     deployment: Deployment,
     stop: CancellationToken,
     /// Held as long as anything runs.
@@ -63,12 +64,13 @@ pub(crate) async fn start(process: &Process, on_load: OnLoad) -> anyhow::Result<
     let gateway =
         Gateway::new(ports, tenants, access, key, gateway_settings).measured(&telemetry.meter());
     let gateway = tokio::spawn(sluice_gateway::run(gateway, listener, stop.clone()));
-    let inner = start_inner(process, &deployment, coordinator).await?;
+    let (inner, admin) = start_inner(process, &deployment, coordinator).await?;
     Ok(Embedded {
         address,
         public_url,
         gateway,
         inner,
+        admin,
         deployment,
         stop: stop.clone(),
         _data: data,
@@ -79,7 +81,7 @@ async fn start_inner(
     process: &Process,
     deployment: &Deployment,
     coordinator: Coordinator,
-) -> anyhow::Result<Vec<JoinHandle<()>>> {
+) -> anyhow::Result<(Vec<JoinHandle<()>>, AdminPort)> {
     let Process {
         settings,
         telemetry,
@@ -91,7 +93,8 @@ async fn start_inner(
     let (probes, clients) = (deployment.probes(telemetry), deployment.clients.clone());
     let mut apis = sluice_gateway::admin_apis(ports, tenants, clients);
     apis.push(deployment.log_filter(telemetry));
-    Ok(vec![
+    let admin = sluice_runtime::start_admin(settings, probes, apis, stop).await?;
+    let inner = vec![
         tokio::spawn(sluice_coordinator::run(
             coordinator,
             CoordinatorSettings::of(settings),
@@ -103,9 +106,9 @@ async fn start_inner(
             pace,
             (Gate::default(), stop.clone()),
         )),
-        sluice_runtime::start_admin(settings, probes, apis, stop).await?,
         deployment.watch(stop),
-    ])
+    ];
+    Ok((inner, admin))
 }
 
 impl Embedded {
@@ -118,6 +121,7 @@ impl Embedded {
             task.await?;
         }
         self.deployment.close().await;
+        self.admin.close().await?;
         ended?.context("serving HTTP")
     }
 }

@@ -4,3 +4,4 @@
 mod clients;
 mod operators;
 mod site;
+mod stopping;

@@ -46,7 +46,7 @@ pub(crate) struct Site {
     pub(crate) address: SocketAddr,
     pub(crate) ports: Ports,
     pub(crate) tenants: Tenants,
-    stop: CancellationToken,
+    pub(crate) stop: CancellationToken,
 }
 
 impl Drop for Site {
