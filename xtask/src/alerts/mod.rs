@@ -29,20 +29,6 @@ const DASHBOARDS: &str = "deploy/observe/dashboards";
 const METRICS: &str = "docs/METRICS.md";
 /// Series that are Prometheus' own, or that its exporters add.
 const OTHERS: [&str; 3] = ["up", "ALERTS", "target_info"];
-/// Metrics that are being built and that docs/METRICS.md does not list yet. One that it lists is a problem here:
-/// this list only ever gets shorter.
-const AWAITED: [&str; 10] = [
-    "auth_token_requests_total",
-    "auth_jti_replay_total",
-    "auth_jwks_fetch_total",
-    "export_upstream_requests_total",
-    "audit_write_failures_total",
-    "db_client_connection_count",
-    "db_client_connection_max",
-    "db_client_connection_pending_requests",
-    "sluice_build_info",
-    "export_dispatch_paused",
-];
 
 /// Fails with a line for each thing that does not hold. Without a network promtool cannot be fetched; that is said
 /// and is no failure.
@@ -78,7 +64,6 @@ struct Watched {
     /// The page that lists the others.
     index: String,
     documented: BTreeSet<String>,
-    awaited: Vec<String>,
 }
 
 impl Watched {
@@ -99,7 +84,6 @@ impl Watched {
             pages,
             index,
             documented: documented(&read(METRICS)?),
-            awaited: AWAITED.map(str::to_owned).to_vec(),
         })
     }
 
@@ -119,13 +103,6 @@ impl Watched {
                 problems.extend(self.unknown(&dashboard.file, expression));
             }
         }
-        let listed = self
-            .awaited
-            .iter()
-            .filter(|name| self.documented.contains(*name));
-        problems.extend(listed.map(|name| {
-            format!("{name} is in {METRICS} now: take it off the list in xtask/src/alerts/mod.rs")
-        }));
         problems.extend(dashboards::judge(&self.dashboards));
         problems
     }
@@ -147,9 +124,7 @@ impl Watched {
                 .iter()
                 .any(|rule| !rule.alerts && rule.name == name)
         };
-        let has = |name: &str| {
-            self.documented.contains(name) || self.awaited.iter().any(|awaited| awaited == name)
-        };
+        let has = |name: &str| self.documented.contains(name);
         has(name) || part.is_some_and(has) || recorded(name) || OTHERS.contains(&name)
     }
 
@@ -233,7 +208,6 @@ mod tests {
             pages: vec![Page::new("a.md", page)],
             index: String::new(),
             documented: documented("| Metric |\n| `x_total`, `y_seconds` | `z` | all |\n"),
-            awaited: vec!["soon_total".to_owned()],
         }
     }
 
@@ -243,9 +217,9 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_documented_or_awaited() {
+    fn metrics_are_documented() {
         for (expression, unknown) in [
-            ("rate(y_seconds_bucket[5m]) + soon_total + up + a:b", None),
+            ("rate(y_seconds_bucket[5m]) + up + a:b", None),
             ("z", Some("SluiceA names z, which")),
             ("b:c", Some("SluiceA names b:c, which")),
             ("x_total_total", Some("SluiceA names x_total_total, which")),
@@ -261,15 +235,6 @@ mod tests {
             let told = problems.first().map_or("", String::as_str);
             assert!(told.starts_with(unknown.unwrap_or_default()), "{told}");
         }
-    }
-
-    #[test]
-    fn what_is_awaited_no_more_leaves_the_list() {
-        let mut watched = watched();
-        watched.awaited = vec!["x_total".to_owned()];
-        let problems = watched.problems();
-        assert_eq!(problems.len(), 1);
-        assert!(problems[0].starts_with("x_total is in docs/METRICS.md now"));
     }
 
     #[test]
