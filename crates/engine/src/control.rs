@@ -87,10 +87,10 @@ impl Control {
 
     /// How it is.
     pub async fn show(&self) -> Result<DispatchView, ControlError> {
-        let pauses = Pauses::read(&self.ports).await?;
+        let stopped = Pauses::read(&self.ports).await?;
         let mut tenants = Vec::new();
         for tenant in self.tenants.ids() {
-            let paused = pauses.tenants.contains(tenant);
+            let paused = stopped.tenants.contains(tenant);
             tenants.push(TenantDispatch {
                 tenant: tenant.clone(),
                 paused,
@@ -99,8 +99,8 @@ impl Control {
         }
         let queue = &self.ports.queue;
         Ok(DispatchView {
-            paused: pauses.everything,
-            since: self.since(pauses.everything, None).await?,
+            paused: stopped.everything,
+            since: self.since(stopped.everything, None).await?,
             tenants,
             waiting: WaitingHints {
                 jobs: queue.waiting(Lane::Jobs).await?,

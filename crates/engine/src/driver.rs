@@ -122,42 +122,17 @@ pub async fn drive<H, F>(
     ports.metrics.has_slots(lane, pace.width);
     let end = CancellationToken::new();
     loop {
-        if !gate.is_open() {
-            ports.queue.stop_receiving(lane);
-            if stop.run_until_cancelled(gate.is(true)).await.is_none() {
-                break;
-            }
-        }
         // Room first, message second: a message is never held by a process too busy for it.
         let permit = stop.run_until_cancelled(Arc::clone(&room).acquire_owned());
         let Some(Ok(permit)) = permit.await else {
             break;
         };
         while held.try_join_next().is_some() {}
-        let receiving = async {
-            tokio::select! {
-                // Who is cancelled here takes no message with it.
-                received = ports.queue.receive(lane) => Some(received),
-                () = gate.is(false) => None,
-            }
-        };
-        let Some(received) = stop.run_until_cancelled(receiving).await else {
+        let next = stop.run_until_cancelled(take(&ports, lane, &gate));
+        let Some(next) = next.await else {
             break;
         };
-        let Some(received) = received else {
-            continue;
-        };
-        let delivery = match received {
-            Ok(delivery) => delivery,
-            Err(error) => {
-                tracing::warn!(?lane, error = error.chain(), "receiving hints failed");
-                stop.run_until_cancelled(tokio::time::sleep(PAUSE_AFTER_ERROR))
-                    .await;
-                continue;
-            }
-        };
-        // Otherwise it is dropped, and goes back.
-        let Some(in_hand) = gate.enter() else {
+        let Some((delivery, in_hand)) = next else {
             continue;
         };
         ports.metrics.received(lane, delivery.is_redelivered());
@@ -188,6 +163,28 @@ pub async fn drive<H, F>(
         tracing::warn!(?lane, left, "what is not done in time is given back");
         end.cancel();
         finish(&mut held).await;
+    }
+}
+
+/// Waits for a message, and for the gate to be open. Nothing when there is none after all. Who stops waiting
+/// takes no message with it.
+async fn take(ports: &Ports, lane: Lane, gate: &Gate) -> Option<(Box<dyn Delivery>, InHand)> {
+    if !gate.is_open() {
+        ports.queue.stop_receiving(lane);
+        gate.is(true).await;
+    }
+    let received = tokio::select! {
+        received = ports.queue.receive(lane) => received,
+        () = gate.is(false) => return None,
+    };
+    match received {
+        // One that came as the gate closed is dropped, and goes back.
+        Ok(delivery) => gate.enter().map(|in_hand| (delivery, in_hand)),
+        Err(error) => {
+            tracing::warn!(?lane, error = error.chain(), "receiving hints failed");
+            tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+            None
+        }
     }
 }
 

@@ -280,7 +280,7 @@ impl Export {
     async fn report(&self, record: &JobRecord, receipt: &Receipt) {
         let job = &record.name;
         let told = match self.mark(job, receipt).await {
-            Ok(_) => {
+            Ok(()) => {
                 let message = Message {
                     hint: Hint::AdvanceJob(job.clone()),
                     traceparent: record.traceparent.clone(),

@@ -86,7 +86,8 @@ pub async fn serve(process: Process) -> anyhow::Result<()> {
     let Process { settings, stop, .. } = process;
     let coordinator = Coordinator::open(&service.deployment, &settings).await?;
     tracing::info!("coordinating");
-    run(coordinator, CoordinatorSettings::of(&settings), stop).await;
+    let settings = CoordinatorSettings::of(&settings);
+    Box::pin(run(coordinator, settings, stop)).await;
     service.close().await
 }
 

@@ -273,7 +273,7 @@ async fn cancel(args: &OneArgs) -> anyhow::Result<()> {
     port.ask(Method::DELETE, (&path, &[]), None).await?;
     told(
         args.plain.json,
-        json!({ "cancelled": job.to_string() }),
+        &json!({ "cancelled": job.to_string() }),
         &format!("{job} is cancelled; its files go"),
     )
 }
@@ -284,13 +284,13 @@ async fn requeue_dead(args: &PlainArgs) -> anyhow::Result<()> {
         .ask(Method::POST, (&["dead", "requeue"], &[]), None)
         .await?;
     let moved = answer["requeued"].as_u64().unwrap_or_default();
-    told(args.json, answer, &format!("{moved} are tried again"))
+    told(args.json, &answer, &format!("{moved} are tried again"))
 }
 
 /// Says what was done.
-fn told(json: bool, answer: Value, text: &str) -> anyhow::Result<()> {
+fn told(json: bool, answer: &Value, text: &str) -> anyhow::Result<()> {
     if json {
-        print(&serde_json::to_string_pretty(&answer)?);
+        print(&serde_json::to_string_pretty(answer)?);
     } else {
         print(text);
     }

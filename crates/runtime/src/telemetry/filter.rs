@@ -140,7 +140,7 @@ impl LogFilter {
         if let Some(handle) = &self.handle {
             let _without_a_subscriber_nothing_is_logged = handle.reload(lines);
         }
-        held.filter = text.to_owned();
+        text.clone_into(&mut held.filter);
         held.until = until;
         held.changes += 1;
         held.changes

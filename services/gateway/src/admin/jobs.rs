@@ -42,7 +42,6 @@ impl Desk {
         let parts: Vec<&str> = path.split('/').skip(1).collect();
         match (parts.as_slice(), request.method.as_str()) {
             ([], "GET") => self.list(request).await,
-            ([], _) => Ok(not_allowed("GET")),
             ([tenant, job], "GET") => match self.named(tenant, job) {
                 Some(job) => {
                     let shown = self.jobs.show(&job).await?;
@@ -59,7 +58,7 @@ impl Desk {
                 Some(job) => self.chunks(&job, request).await,
                 None => Ok(no_such_job()),
             },
-            ([_, _, "chunks"], _) => Ok(not_allowed("GET")),
+            ([] | [_, _, "chunks"], _) => Ok(not_allowed("GET")),
             _ => Ok(refusal(404, "there is no such path")),
         }
     }
@@ -109,9 +108,8 @@ impl Desk {
             Ok([after]) => after,
             Err(text) => return Ok(refusal(400, &text)),
         };
-        let after = match after.map(|after| after.parse()).transpose() {
-            Ok(after) => after,
-            Err(_) => return Ok(refusal(400, "after must be the id of a chunk")),
+        let Ok(after) = after.map(|after| after.parse()).transpose() else {
+            return Ok(refusal(400, "after must be the id of a chunk"));
         };
         let page = self.jobs.chunks(job, after).await?;
         Ok(page.map_or_else(no_such_job, |page| answer(200, &page)))

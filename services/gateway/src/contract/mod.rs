@@ -31,8 +31,8 @@ use actix_web::{App, web};
 use serde_json::{Value, json};
 use sluice_coordinator::{Coordinator, CoordinatorSettings};
 use sluice_engine::{
-    Advance, AdvanceLimits, Audit, Authorization, BlobsSink, Export, ExportLimits, Metrics, Pace,
-    Policy, PollLimits, Ports, Rebuild, Relay, Tenant, TenantAccess, Tenants,
+    Advance, AdvanceLimits, Audit, Authorization, BlobsSink, Export, ExportLimits, Gate, Metrics,
+    Pace, Policy, PollLimits, Ports, Rebuild, Relay, Tenant, TenantAccess, Tenants,
 };
 use sluice_local::{MemoryBlobs, MemoryIndex, MemoryQueue};
 use sluice_model::Lane;
@@ -211,7 +211,12 @@ impl Site {
             width: 2,
             grace: Duration::ZERO,
         };
-        tokio::spawn(sluice_worker::run(export, ports, pace, stop));
+        tokio::spawn(sluice_worker::run(
+            export,
+            ports,
+            pace,
+            (Gate::default(), stop),
+        ));
     }
 
     /// Hands out one chunk of each job and exports it, instead of [`Site::work`].

@@ -162,6 +162,11 @@ async fn jobs_are_listed_newest_first_and_in_parts() {
         (&job["client"], &job["state"]),
         (&json!("etl"), &json!("accepted"))
     );
+}
+
+#[tokio::test]
+async fn a_list_that_cannot_be_is_refused_with_its_reason() {
+    let site = Site::open().await;
     for (query, why) in [
         ("?limit=0", "limit"),
         ("?limit=501", "limit"),
