@@ -34,15 +34,15 @@ pub fn selection(data: &[u8]) {
     let Ok(resource) = serde_json::from_str::<Map<String, Value>>(&line) else {
         return;
     };
-    let is_met = is_met.map(|is_met| is_met.unwrap_or_else(|error| panic!("not matched: {error}")));
+    let is_met = is_met.map(|is_met| must("matched", is_met));
     let (Some(trim), Some(trimmed)) = (&trim, trimmed) else {
         return;
     };
-    let alone = trimmed.unwrap_or_else(|error| panic!("not trimmed: {error}"));
+    let alone = must("trimmed", trimmed);
     let alone = alone.unwrap_or_default();
     holds(trim, &resource, &alone);
     let both = self::trimmed(trim, &line, matcher.as_ref());
-    let both = both.unwrap_or_else(|error| panic!("not chosen: {error}"));
+    let both = must("chosen", both);
     let expected = (is_met != Some(false)).then_some(alone);
     assert_eq!(both, expected, "one walk and two differ");
 }
@@ -54,21 +54,26 @@ fn trimmed(
 ) -> Result<Option<String>, serde_json::Error> {
     let mut out = Vec::new();
     let is_left = trim.line(line, queries, &mut TrimScratch::default(), &mut out)?;
-    let out = String::from_utf8(out).unwrap_or_else(|_| panic!("a character was cut"));
+    let out = must("read as text", String::from_utf8(out));
     assert!(is_left || out.is_empty());
     Ok(is_left.then_some(out))
 }
 
 /// What is left is a part of what was there, but for the tag; and trimming it again changes nothing.
 fn holds(trim: &Trim, resource: &Map<String, Value>, left: &str) {
-    let read: Map<String, Value> =
-        serde_json::from_str(left).unwrap_or_else(|error| panic!("no object is left: {error}"));
+    let read: Map<String, Value> = must("read again", serde_json::from_str(left));
     for (name, value) in &read {
         assert!(
             name == "meta" || resource.get(name) == Some(value),
             "{name}"
         );
     }
-    let again = trimmed(trim, left, None).unwrap_or_else(|error| panic!("once only: {error}"));
+    let again = must("trimmed again", trimmed(trim, left, None));
     assert_eq!(again.as_deref(), Some(left));
+}
+
+/// What can be read once has to be read everywhere.
+#[expect(clippy::panic, reason = "this is how a target tells what it found")]
+fn must<T, E: std::fmt::Display>(what: &str, found: Result<T, E>) -> T {
+    found.unwrap_or_else(|error| panic!("a resource cannot be {what}: {error}"))
 }
