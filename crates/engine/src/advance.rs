@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use sluice_fhir::{Issue, IssueCode};
 use sluice_model::{Hint, JobRecord, JobRef, JobState, Lane};
-use sluice_ports::{JobStatus, PortError, Settle, Stale};
+use sluice_ports::{JobStatus, PortError, PortKind, Settle, Stale};
 use tokio_util::sync::CancellationToken;
 
 use crate::dispatch::{Window, dispatch};
@@ -311,7 +311,9 @@ impl Advance {
         loop {
             let plan = match plan_page(&self.journal, record, tenant).await {
                 Ok(plan) => plan,
-                Err(error) if error.is_transient() => return Err(error),
+                Err(error) if error.is_transient() || error.kind == PortKind::Newer => {
+                    return Err(error);
+                }
                 Err(error) => return self.give_up(record, tenant, &error).await,
             };
             let due = plan.due(plan.ended(&self.journal, job).await?);

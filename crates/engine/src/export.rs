@@ -37,8 +37,6 @@ pub struct ExportLimits {
     pub progress_every: Duration,
     /// Waits between tries; after the last try the chunk is given up.
     pub retries: Vec<Duration>,
-    /// When a chunk that only a newer build can export is handed out again.
-    pub put_off: Duration,
 }
 
 impl Default for ExportLimits {
@@ -48,7 +46,6 @@ impl Default for ExportLimits {
             lease: Duration::from_secs(30),
             progress_every: Duration::from_millis(500),
             retries: [1, 5, 30, 120].map(Duration::from_secs).to_vec(),
-            put_off: Duration::from_secs(5),
         }
     }
 }

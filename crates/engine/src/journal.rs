@@ -26,6 +26,26 @@ struct Versioned {
     v: u32,
 }
 
+/// What is wrong with a document is told by its place: serde would repeat a piece of it, and that may be a patient's.
+fn unreadable(body: &[u8], action: &'static str, error: &serde_json::Error) -> PortError {
+    let (kind, cause) = match serde_json::from_slice(body) {
+        Ok(Versioned { v }) if v > DOCUMENT_VERSION => {
+            let cause = format!("its version is {v}, and this build reads {DOCUMENT_VERSION}");
+            (PortKind::Newer, cause)
+        }
+        _ => {
+            let (line, column) = (error.line(), error.column());
+            let what = error.classify();
+            let cause = format!("{what:?} error at line {line}, column {column}");
+            (PortKind::Unreadable, cause)
+        }
+    };
+    PortError {
+        cause: Some(cause.into()),
+        ..PortError::new(kind, action)
+    }
+}
+
 /// Reads and writes the documents of jobs.
 #[derive(Clone)]
 pub struct Journal {
@@ -202,17 +222,7 @@ impl Journal {
         };
         match serde_json::from_slice(&body) {
             Ok(document) => Ok(Some(document)),
-            Err(error) => {
-                let kind = match serde_json::from_slice(&body) {
-                    Ok(Versioned { v }) if v > DOCUMENT_VERSION => PortKind::Newer,
-                    _ => PortKind::Permanent,
-                };
-                let cause = Some(error.into());
-                Err(PortError {
-                    cause,
-                    ..PortError::new(kind, action)
-                })
-            }
+            Err(error) => Err(unreadable(&body, action, &error)),
         }
     }
 

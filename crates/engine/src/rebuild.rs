@@ -85,7 +85,7 @@ impl Rebuild {
     /// adopts it if it can.
     async fn unless_unreadable(&self, job: JobRef) -> Result<bool, PortError> {
         match self.unless_known(job.clone()).await {
-            Err(error) if matches!(error.kind, PortKind::Newer | PortKind::Permanent) => {
+            Err(error) if matches!(error.kind, PortKind::Newer | PortKind::Unreadable) => {
                 tracing::error!(%job, error = error.chain(), "a job in the journal cannot be read and is left alone");
                 Ok(false)
             }
@@ -119,7 +119,11 @@ impl Rebuild {
         self.ports.metrics.reconciled("job_adopted", new.into());
         if is_running {
             // After the insertion: a chunk that ends from here on marks itself.
-            self.progress(job).await?;
+            if let Err(error) = self.progress(job).await {
+                // Half of a job would count as known for good.
+                self.ports.index.remove(job).await?;
+                return Err(error);
+            }
         }
         if let Some(tenant) = self.tenants.get(&job.tenant) {
             let names = record

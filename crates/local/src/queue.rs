@@ -197,7 +197,6 @@ impl Delivery for MemoryDelivery {
                 };
                 self.inlet.put_later(older, wait);
             }
-            Settle::PutOff(wait) => self.inlet.put_later(message, wait),
             Settle::DeadLetter => self.dead.put(message)?,
             Settle::GiveBack => {
                 let back = Waiting {

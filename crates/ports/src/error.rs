@@ -11,6 +11,8 @@ pub enum PortKind {
     NotFound,
     /// A newer build wrote it: this one will fail the same way again, and a newer one will not.
     Newer,
+    /// What is there is broken: no build can read it.
+    Unreadable,
     /// Trying again will fail the same way.
     Permanent,
 }

@@ -32,8 +32,6 @@ pub enum Settle {
     Ack,
     /// Deliver it again, one attempt older, not before this long from now.
     RetryAfter(Duration),
-    /// Deliver it again, as old as it is, not before this long from now: for a process that can read more.
-    PutOff(Duration),
     /// Put it on the dead lane.
     DeadLetter,
     /// It comes back at once and no older, to whoever receives from the lane then: for who finds that

@@ -122,7 +122,6 @@ impl Delivery for AmqpDelivery {
                 publisher.topology.delay(self.hold.lane, wait),
                 self.attempt.saturating_add(1),
             ),
-            Settle::PutOff(wait) => (publisher.topology.delay(self.hold.lane, wait), self.attempt),
             Settle::DeadLetter => (publisher.topology.queue(Lane::Dead), self.attempt),
             Settle::GiveBack => {
                 let held = self.is_held();

@@ -20,8 +20,9 @@ impl Export {
             .and_then(|attempt| self.limits.retries.get(attempt));
         tracing::warn!(%job, %chunk, attempt, error = error.chain(), "a chunk failed");
         if error.kind == PortKind::Newer {
-            // While versions are rolled out: it is a newer worker's, and no try has failed (H3).
-            return (ChunkOutcome::PutOff, Settle::PutOff(self.limits.put_off));
+            // While versions are rolled out (H3): no try has failed, and once it is stale the chunk is handed out
+            // again, to a newer worker by and by. Hints that came back by themselves would become ever more.
+            return (ChunkOutcome::PutOff, Settle::Ack);
         }
         match wait {
             Some(wait) if error.is_transient() => {

@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use futures::{StreamExt, TryStreamExt};
 use sluice_fhir::Level;
 use sluice_model::{CHUNKS_PER_PAGE, ChunkId, JobRecord, JobRef, Receipt};
-use sluice_ports::{HandedOut, JobStatus, PortError};
+use sluice_ports::{HandedOut, JobStatus, PortError, PortKind};
 
 use crate::{Journal, Pauses, Ports, Rebuild, Tenants};
 use order::{Found, keep_first};
@@ -70,8 +70,16 @@ impl Jobs {
 
     /// One whose `job.json` is gone is going.
     async fn view(&self, found: Found) -> Result<Option<JobView>, PortError> {
-        let Some(record) = self.journal.job(&found.job).await? else {
-            return Ok(None);
+        let record = match self.journal.job(&found.job).await {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(None),
+            // It must not hide all others.
+            Err(error) if matches!(error.kind, PortKind::Newer | PortKind::Unreadable) => {
+                let job = &found.job;
+                tracing::warn!(%job, error = error.chain(), "a job cannot be read and is not listed");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
         };
         self.seen(&record, found.status).await.map(Some)
     }

@@ -38,6 +38,15 @@ const ATTEMPTS: [f64; 6] = [1.0, 2.0, 3.0, 4.0, 5.0, 10.0];
 const POISON: [&str; 3] = ["permanent", "retries", "queue"];
 /// What is put right without anybody having asked for it.
 const RECONCILE: [&str; 3] = ["index_rebuilt", "job_adopted", "upload_freed"];
+/// How kick-offs are answered.
+const KICKOFFS: [&str; 6] = [
+    "accepted",
+    "joined",
+    "duplicate",
+    "too_many",
+    "refused",
+    "unavailable",
+];
 /// How jobs end.
 const ENDS: [&str; 4] = ["complete", "failed", "deleted", "expired"];
 
@@ -174,6 +183,14 @@ fn lane_label(lane: Lane) -> KeyValue {
     label("messaging.destination.name", lane.name())
 }
 
+fn send_labels(lane: Lane, well: bool) -> Vec<KeyValue> {
+    let mut labels = vec![lane_label(lane), label("messaging.operation.name", "send")];
+    if !well {
+        labels.push(label("error.type", "not_confirmed"));
+    }
+    labels
+}
+
 fn level_label(level: &Level) -> KeyValue {
     label("level", level.name())
 }
@@ -208,7 +225,16 @@ impl Metrics {
         for action in RECONCILE {
             self.0.reconciled.add(0, &[label("action", action)]);
         }
+        for lane in [Lane::Jobs, Lane::Chunks, Lane::Dead] {
+            for well in [true, false] {
+                self.0.sent.add(0, &send_labels(lane, well));
+            }
+        }
         for level in ["system", "patient", "group"] {
+            for outcome in KICKOFFS {
+                let labels = [label("level", level), label("outcome", outcome)];
+                self.0.kickoffs.add(0, &labels);
+            }
             for outcome in ENDS {
                 let labels = [label("level", level), label("outcome", outcome)];
                 self.0.jobs.add(0, &labels);
@@ -270,10 +296,7 @@ impl Metrics {
     }
 
     pub(crate) fn sent(&self, lane: Lane, well: bool, took: Duration) {
-        let mut labels = vec![lane_label(lane), label("messaging.operation.name", "send")];
-        if !well {
-            labels.push(label("error.type", "not_confirmed"));
-        }
+        let labels = send_labels(lane, well);
         self.0.sent.add(1, &labels);
         self.0.send_duration.record(took.as_secs_f64(), &labels);
     }

@@ -73,8 +73,6 @@ async fn retries_count(queue: &dyn Queue, chunk: &Hint) -> Result<(), PortError>
     queue.send(chunk.clone().into()).await?;
     settle_next(queue, Lane::Chunks, (chunk, 0), retry).await?;
     settle_next(queue, Lane::Chunks, (chunk, 1), retry).await?;
-    let put_off = Settle::PutOff(Duration::from_millis(10));
-    settle_next(queue, Lane::Chunks, (chunk, 2), put_off).await?;
     settle_next(queue, Lane::Chunks, (chunk, 2), Settle::Ack).await
 }
 
