@@ -491,8 +491,7 @@ impl Clients {
 /// Whether it is there and means nothing: damaged, or of a newer Sluice. One such client must not hold
 /// up the others.
 fn is_unreadable(error: &PortError) -> bool {
-    let cause = error.cause.as_ref();
-    cause.is_some_and(|cause| cause.is::<serde_json::Error>())
+    matches!(error.kind, PortKind::Newer | PortKind::Unreadable)
 }
 
 /// Tells one set of keys from another.
