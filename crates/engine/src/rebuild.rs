@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
 use sluice_model::{JobRecord, JobRef, JobState, TenantId, layout};
-use sluice_ports::{JobStatus, PortError, PortKind};
+use sluice_ports::{JobStatus, PortError};
 
 use crate::assemble::state_of;
 use crate::duplicates::{is_key, keep};
@@ -85,7 +85,7 @@ impl Rebuild {
     /// adopts it if it can.
     async fn unless_unreadable(&self, job: JobRef) -> Result<bool, PortError> {
         match self.unless_known(job.clone()).await {
-            Err(error) if matches!(error.kind, PortKind::Newer | PortKind::Unreadable) => {
+            Err(error) if error.is_unreadable() => {
                 tracing::error!(%job, error = error.chain(), "a job in the journal cannot be read and is left alone");
                 Ok(false)
             }

@@ -3,18 +3,34 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
 use sluice_engine::{
-    Advance, AdvanceLimits, Export, ExportLimits, Journal, Metrics, Policy, Ports, Rebuild, Tenant,
-    Tenants,
+    Advance, AdvanceLimits, Export, ExportLimits, Jobs, JobsQuery, Journal, Metrics, Policy, Ports,
+    Rebuild, Tenant, Tenants,
 };
 use sluice_fhir::{Level, ResourceType};
 use sluice_local::{MemoryBlobs, MemoryIndex, MemoryQueue};
 use sluice_model::{
-    ChunkId, DOCUMENT_VERSION, Form, Hint, JobId, JobRecord, JobRef, Scope, Selection, Snapshot,
-    Version, layout,
+    ChunkId, DOCUMENT_VERSION, Form, Hint, JobId, JobRecord, JobRef, PlanPage, Scope, Selection,
+    Snapshot, Tally, Version, layout,
 };
-use sluice_ports::{Blobs, PortKind, Settle};
+use sluice_ports::{Blobs, JobStatus, PortKind, Settle};
 use sluice_testkit::{PausedClock, SeededEntropy, SmallSource};
+
+fn named(number: u8) -> JobRef {
+    JobRef {
+        tenant: "one".parse().unwrap(),
+        job: JobId::from_bytes([number; 16]),
+    }
+}
+
+/// A document as a build to come writes it.
+fn newer(document: &impl Serialize) -> String {
+    let mut document = serde_json::to_value(document).unwrap();
+    document["v"] = (DOCUMENT_VERSION + 1).into();
+    document["of-tomorrow"] = true.into();
+    document.to_string()
+}
 
 struct Site {
     ports: Ports,
@@ -47,18 +63,24 @@ impl Site {
 
     /// Accepts a job whose document this puts down; `None` is one of a build to come.
     async fn accepted(&self, number: u8, body: Option<&str>) -> JobRef {
-        let job = JobRef {
-            tenant: "one".parse().unwrap(),
-            job: JobId::from_bytes([number; 16]),
-        };
-        let record = self.record(&job);
-        let mut document = serde_json::to_value(&record).unwrap();
-        document["v"] = (DOCUMENT_VERSION + 1).into();
-        document["of-tomorrow"] = true.into();
-        let body = body.map_or_else(|| document.to_string(), str::to_owned);
+        let job = named(number);
+        let document = newer(&self.record(&job));
         let key = layout::job_record(&job);
-        self.ports.blobs.create(&key, body.into()).await.unwrap();
+        self.put(&key, body.unwrap_or(&document)).await;
         job
+    }
+
+    /// Accepts a job that this build reads.
+    async fn plain(&self, number: u8) -> JobRef {
+        let record = self.record(&named(number));
+        let key = layout::job_record(&record.name);
+        self.journal.create(&key, &record).await.unwrap();
+        record.name
+    }
+
+    async fn put(&self, key: &str, body: &str) {
+        let body = body.to_owned().into();
+        self.ports.blobs.create(key, body).await.unwrap();
     }
 
     fn record(&self, job: &JobRef) -> JobRecord {
@@ -120,17 +142,64 @@ async fn e2_jobs_that_cannot_be_read_keep_no_other_from_the_index() {
     let site = Site::new();
     let newer = site.accepted(1, None).await;
     let broken = site.accepted(2, Some("{\"v\":1}")).await;
-    let plain = site.record(&JobRef {
-        tenant: "one".parse().unwrap(),
-        job: JobId::from_bytes([3; 16]),
-    });
-    let key = layout::job_record(&plain.name);
-    site.journal.create(&key, &plain).await.unwrap();
+    let plain = site.plain(3).await;
     let rebuild = Rebuild::new(&site.ports, &site.tenants);
     assert_eq!(rebuild.unless_marked().await.unwrap(), Some(1));
-    assert_eq!(site.ports.index.jobs().await.unwrap(), [plain.name]);
+    assert_eq!(site.ports.index.jobs().await.unwrap(), [plain]);
     for left in [newer, broken] {
         let found = site.ports.blobs.head(&layout::job_record(&left)).await;
         assert!(found.unwrap().is_some());
     }
+}
+
+/// Its `job.json` can be read and its plan cannot: a coordinator of this build neither ends it nor keeps half of it
+/// in the index, where nobody would ever look for the rest.
+#[tokio::test]
+async fn h3_a_plan_of_a_newer_build_ends_no_job_and_is_in_no_index_by_half() {
+    let site = Site::new();
+    let job = site.plain(1).await;
+    let page = PlanPage {
+        v: Version::FIRST,
+        page: 1,
+        chunks: Vec::new(),
+        next: None,
+        expected_so_far: Tally::default(),
+        barriers: Vec::new(),
+    };
+    site.put(&layout::plan_page(&job, 1), &newer(&page)).await;
+    let index = &site.ports.index;
+    let rebuild = Rebuild::new(&site.ports, &site.tenants);
+    assert_eq!(rebuild.all().await.unwrap(), 0);
+    assert_eq!(index.jobs().await.unwrap(), []);
+    // As a newer coordinator would have it there.
+    let status = JobStatus::accepted(site.ports.clock.now());
+    assert!(index.insert(&job, status).await.unwrap());
+    let advance = Advance::new(&site.ports, &site.tenants, AdvanceLimits::default());
+    let refused = advance.advance(&job).await.unwrap_err();
+    assert_eq!(refused.kind, PortKind::Newer);
+    assert_eq!(site.objects().await, 2, "no manifest says that it failed");
+    assert!(index.get(&job).await.unwrap().unwrap().state.is_running());
+}
+
+/// An operator still sees the rest.
+#[tokio::test]
+async fn h3_a_job_that_cannot_be_read_hides_no_other_from_the_list() {
+    let site = Site::new();
+    let (plain, newer) = (site.plain(1).await, site.accepted(2, None).await);
+    for job in [&plain, &newer] {
+        let status = JobStatus::accepted(site.ports.clock.now());
+        assert!(site.ports.index.insert(job, status).await.unwrap());
+    }
+    let query = JobsQuery {
+        tenant: None,
+        state: None,
+        after: None,
+        limit: 10,
+    };
+    let jobs = Jobs::new(&site.ports, &site.tenants);
+    let listed = jobs.list(&query).await.unwrap().jobs;
+    assert_eq!(
+        listed.iter().map(|job| job.job).collect::<Vec<_>>(),
+        [plain.job]
+    );
 }

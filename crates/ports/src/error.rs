@@ -69,6 +69,12 @@ impl PortError {
         self.kind == PortKind::Transient
     }
 
+    /// Whether what is there cannot be read by this build: it is a newer one's, or broken. It must hold up
+    /// nothing else.
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self.kind, PortKind::Newer | PortKind::Unreadable)
+    }
+
     /// The action and every cause below it, for a log line.
     pub fn chain(&self) -> String {
         let mut text = self.action.clone();

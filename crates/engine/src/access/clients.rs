@@ -401,7 +401,8 @@ impl Clients {
                     known.stored.insert(id, stored);
                 }
                 Ok(None) => {}
-                Err(error) if is_unreadable(&error) => {
+                // One such client must not hold up the others.
+                Err(error) if error.is_unreadable() => {
                     tracing::warn!(%tenant, client = %id, version, error = error.chain(),
                         "a client cannot be read, so it can do nothing");
                     let stored = Stored {
@@ -486,12 +487,6 @@ impl Clients {
         let stored: Option<Stored> = self.journal.read(&key, "reading a client").await?;
         Ok(stored.map(|stored| (version, stored)))
     }
-}
-
-/// Whether it is there and means nothing: damaged, or of a newer Sluice. One such client must not hold
-/// up the others.
-fn is_unreadable(error: &PortError) -> bool {
-    matches!(error.kind, PortKind::Newer | PortKind::Unreadable)
 }
 
 /// Tells one set of keys from another.

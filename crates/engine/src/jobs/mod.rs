@@ -14,7 +14,7 @@ use std::collections::HashMap;
 use futures::{StreamExt, TryStreamExt};
 use sluice_fhir::Level;
 use sluice_model::{CHUNKS_PER_PAGE, ChunkId, JobRecord, JobRef, Receipt};
-use sluice_ports::{HandedOut, JobStatus, PortError, PortKind};
+use sluice_ports::{HandedOut, JobStatus, PortError};
 
 use crate::{Journal, Pauses, Ports, Rebuild, Tenants};
 use order::{Found, keep_first};
@@ -74,7 +74,7 @@ impl Jobs {
             Ok(Some(record)) => record,
             Ok(None) => return Ok(None),
             // It must not hide all others.
-            Err(error) if matches!(error.kind, PortKind::Newer | PortKind::Unreadable) => {
+            Err(error) if error.is_unreadable() => {
                 let job = &found.job;
                 tracing::warn!(%job, error = error.chain(), "a job cannot be read and is not listed");
                 return Ok(None);
