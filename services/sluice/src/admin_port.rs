@@ -10,12 +10,13 @@ use clap::Args;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Method};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use sluice_client::Url;
 use sluice_runtime::Settings;
 
-use crate::terminal::say;
+use crate::terminal::{print, say};
 
 /// How long a connection may take to come about, and all of an answer.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -55,11 +56,55 @@ pub(crate) struct AdminArgs {
     config: Option<PathBuf>,
 }
 
-impl AdminArgs {
+/// A question to an admin port, and how the answer is shown.
+#[derive(Args)]
+pub(crate) struct AskArgs {
+    /// As JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    admin: AdminArgs,
+}
+
+impl AskArgs {
     /// Gets ready to ask.
     pub(crate) fn open(&self) -> anyhow::Result<AdminPort> {
-        if let (Some(url), Some(secret)) = (&self.admin, &self.admin_secret_file) {
-            return AdminPort::new(url, &read_secret(secret)?);
+        self.admin.open()
+    }
+
+    /// Prints an answer: as it is, or in words.
+    pub(crate) fn show<T: Serialize>(
+        &self,
+        answer: &T,
+        in_words: impl FnOnce(&T) -> String,
+    ) -> anyhow::Result<()> {
+        print(&if self.json {
+            serde_json::to_string_pretty(answer)?
+        } else {
+            in_words(answer)
+        });
+        Ok(())
+    }
+}
+
+impl AdminArgs {
+    /// The settings file, if it is said.
+    pub(crate) fn config(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+
+    /// The port, if it is said which.
+    pub(crate) fn named(&self) -> anyhow::Result<Option<AdminPort>> {
+        match (&self.admin, &self.admin_secret_file) {
+            (Some(url), Some(secret)) => AdminPort::new(url, &read_secret(secret)?).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Gets ready to ask.
+    pub(crate) fn open(&self) -> anyhow::Result<AdminPort> {
+        if let Some(named) = self.named()? {
+            return Ok(named);
         }
         let settings =
             sluice_runtime::load(self.config.as_deref(), &sluice_runtime::environment())?;
@@ -112,7 +157,7 @@ pub(crate) struct AdminPort {
 
 impl AdminPort {
     /// At this address, opened by this secret.
-    pub(crate) fn new(url: &Url, secret: &str) -> anyhow::Result<Self> {
+    fn new(url: &Url, secret: &str) -> anyhow::Result<Self> {
         if !matches!(url.scheme(), "http" | "https") || url.cannot_be_a_base() {
             bail!("--admin {url}: it must be such as http://127.0.0.1:9090");
         }
@@ -194,7 +239,7 @@ pub(crate) fn parsed<T: DeserializeOwned>(answer: Value) -> Result<T, Undone> {
 }
 
 /// The secret in a file.
-pub(crate) fn read_secret(file: &Path) -> anyhow::Result<String> {
+fn read_secret(file: &Path) -> anyhow::Result<String> {
     let name = file.display();
     let text = std::fs::read_to_string(file).with_context(|| format!("reading {name}"))?;
     let text = text.trim();

@@ -6,8 +6,8 @@ use sluice_engine::DispatchView;
 use sluice_fhir::Instant;
 use sluice_model::TenantId;
 
-use crate::admin_port::{AdminArgs, AdminPort};
-use crate::terminal::{print, table};
+use crate::admin_port::{AdminPort, AskArgs};
+use crate::terminal::table;
 
 #[derive(Args)]
 pub(crate) struct DispatchArgs {
@@ -18,20 +18,11 @@ pub(crate) struct DispatchArgs {
 #[derive(Subcommand)]
 enum Action {
     /// Show what is paused, and how much waits in the queue
-    Show(ShowArgs),
+    Show(AskArgs),
     /// Hand out no chunk more, until it is resumed; exports are still accepted
     Pause(ChangeArgs),
     /// Hand out chunks again
     Resume(ChangeArgs),
-}
-
-#[derive(Args)]
-struct ShowArgs {
-    /// As JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    admin: AdminArgs,
 }
 
 #[derive(Args)]
@@ -40,19 +31,19 @@ struct ChangeArgs {
     #[arg(long, value_name = "NAME")]
     tenant: Option<TenantId>,
     #[command(flatten)]
-    show: ShowArgs,
+    ask: AskArgs,
 }
 
 pub(crate) async fn run(args: DispatchArgs) -> anyhow::Result<()> {
     match args.action {
-        Action::Show(args) => show(&args.admin.open()?, args.json).await,
+        Action::Show(args) => show(&args.open()?, &args).await,
         Action::Pause(args) => change(&args, "pause").await,
         Action::Resume(args) => change(&args, "resume").await,
     }
 }
 
 async fn change(args: &ChangeArgs, what: &str) -> anyhow::Result<()> {
-    let port = args.show.admin.open()?;
+    let port = args.ask.open()?;
     let tenant = args.tenant.iter().map(TenantId::as_str);
     let path: Vec<&str> = ["dispatch"]
         .into_iter()
@@ -60,28 +51,24 @@ async fn change(args: &ChangeArgs, what: &str) -> anyhow::Result<()> {
         .chain([what])
         .collect();
     port.ask(Method::POST, (&path, &[]), None).await?;
-    show(&port, args.show.json).await
+    show(&port, &args.ask).await
 }
 
-async fn show(port: &AdminPort, json: bool) -> anyhow::Result<()> {
+async fn show(port: &AdminPort, args: &AskArgs) -> anyhow::Result<()> {
     let shown: DispatchView = port.get(&["dispatch"], &[]).await?;
-    if json {
-        print(&serde_json::to_string_pretty(&shown)?);
-        return Ok(());
-    }
+    args.show(&shown, in_words)
+}
+
+fn in_words(shown: &DispatchView) -> String {
     let all = ["everything".to_owned(), state(shown.paused, shown.since)];
     let tenants = shown.tenants.iter();
     let tenants = tenants.map(|one| [one.tenant.to_string(), state(one.paused, one.since)]);
-    print(&table(
-        ["DISPATCH", "STATE"],
-        std::iter::once(all).chain(tenants),
-    ));
+    let states = table(["DISPATCH", "STATE"], std::iter::once(all).chain(tenants));
     let waiting = shown.waiting;
-    print(&format!(
-        "waiting in the queue: {} chunks, {} looks at jobs, {} dead",
+    format!(
+        "{states}\nwaiting in the queue: {} chunks, {} looks at jobs, {} dead",
         waiting.chunks, waiting.jobs, waiting.dead
-    ));
-    Ok(())
+    )
 }
 
 fn state(paused: bool, since: Option<Instant>) -> String {

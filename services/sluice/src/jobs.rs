@@ -3,12 +3,12 @@
 use anyhow::bail;
 use clap::{Args, Subcommand, ValueEnum};
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 use sluice_engine::{ChunkPage, ChunkState, ChunkView, JobDetails, JobList, JobView};
 use sluice_model::{JobRef, TenantId};
 
-use crate::admin_port::{AdminArgs, AdminPort};
-use crate::terminal::{bytes, count, print, say, table, time};
+use crate::admin_port::{AdminPort, AskArgs};
+use crate::terminal::{bytes, count, say, table, time};
 
 const JOB_HEAD: [&str; 8] = [
     "JOB", "STATE", "AGE", "CHUNKS", "FAILED", "WRITTEN", "LEVEL", "CLIENT",
@@ -32,7 +32,7 @@ enum Action {
     /// Cancel an export: its client then hears that there is none, and its files go
     Cancel(OneArgs),
     /// Have chunks tried again that no worker could handle and that wait; pause the dispatch first
-    RequeueDead(PlainArgs),
+    RequeueDead(AskArgs),
 }
 
 #[derive(Args)]
@@ -50,7 +50,7 @@ struct ListArgs {
     #[arg(long, value_name = "PLACE")]
     after: Option<String>,
     #[command(flatten)]
-    plain: PlainArgs,
+    ask: AskArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -70,7 +70,7 @@ struct OneArgs {
     #[arg(value_name = "JOB")]
     job: String,
     #[command(flatten)]
-    plain: PlainArgs,
+    ask: AskArgs,
 }
 
 #[derive(Args)]
@@ -101,15 +101,6 @@ impl ChunkStateArg {
     }
 }
 
-#[derive(Args)]
-struct PlainArgs {
-    /// As JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    admin: AdminArgs,
-}
-
 pub(crate) async fn run(args: JobsArgs) -> anyhow::Result<()> {
     match args.action {
         Action::List(args) => list(&args).await,
@@ -130,16 +121,15 @@ async fn list(args: &ListArgs) -> anyhow::Result<()> {
     query.extend(args.after.iter().map(|after| ("after", after.clone())));
     let state = args.state.and_then(|state| state.to_possible_value());
     query.extend(state.map(|state| ("state", state.get_name().to_owned())));
-    let port = args.plain.admin.open()?;
+    let port = args.ask.open()?;
     let listed: JobList = port.get(&["jobs"], &query).await?;
-    if args.plain.json {
-        print(&serde_json::to_string_pretty(&listed)?);
-    } else if listed.jobs.is_empty() {
+    if listed.jobs.is_empty() && !args.ask.json {
         say("there are no such exports");
     } else {
-        print(&table(JOB_HEAD, listed.jobs.iter().map(row)));
+        let rows = |listed: &JobList| table(JOB_HEAD, listed.jobs.iter().map(row));
+        args.ask.show(&listed, rows)?;
     }
-    if let (Some(next), false) = (&listed.next, args.plain.json) {
+    if let (Some(next), false) = (&listed.next, args.ask.json) {
         say(&format!("there are more: --after {next}"));
     }
     Ok(())
@@ -184,7 +174,7 @@ impl OneArgs {
     fn open(&self) -> anyhow::Result<(AdminPort, JobRef)> {
         let (tenant, job) = self.job.split_once('/').unwrap_or(("default", &self.job));
         match (tenant.parse(), job.parse()) {
-            (Ok(tenant), Ok(job)) => Ok((self.plain.admin.open()?, JobRef { tenant, job })),
+            (Ok(tenant), Ok(job)) => Ok((self.ask.open()?, JobRef { tenant, job })),
             _ => bail!(
                 "{}: it must be TENANT/JOB, as `sluice jobs list` has it",
                 self.job
@@ -197,11 +187,10 @@ async fn show(args: &OneArgs) -> anyhow::Result<()> {
     let (port, job) = args.open()?;
     let path = ["jobs", job.tenant.as_str(), &job.job.to_string()];
     let shown: JobDetails = port.get(&path, &[]).await?;
-    if args.plain.json {
-        print(&serde_json::to_string_pretty(&shown)?);
-        return Ok(());
-    }
-    print(&table(JOB_HEAD, [row(&shown.job)].into_iter()));
+    args.ask.show(&shown, in_words)
+}
+
+fn in_words(shown: &JobDetails) -> String {
     let types: Vec<&str> = shown.types.iter().map(|kind| kind.name()).collect();
     let named = |name: &str, value: Option<String>| {
         value.map_or(String::new(), |value| format!("\n{name:17}{value}"))
@@ -220,14 +209,14 @@ async fn show(args: &OneArgs) -> anyhow::Result<()> {
         named("expected", Some(written(shown.job.expected))),
         named("paused", shown.paused.then(|| "yes".to_owned())),
         named("files go", shown.expires_at.map(|at| at.to_string())),
-        named("failed", shown.failure.map(|why| why.text)),
+        named("failed", shown.failure.as_ref().map(|why| why.text.clone())),
         named("withdrawn", shown.withdrawn.map(|why| word(&why))),
     ];
-    print(told.concat().trim_start());
-    Ok(())
+    let summary = table(JOB_HEAD, [row(&shown.job)].into_iter());
+    format!("{summary}\n{}", told.concat().trim_start())
 }
 
-/// Page by page, so that a large plan is no matter.
+/// Asks page by page, as the port tells no more at once.
 async fn chunks(args: &ChunksArgs) -> anyhow::Result<()> {
     let (port, job) = args.one.open()?;
     let path = ["jobs", job.tenant.as_str(), &job.job.to_string(), "chunks"];
@@ -242,14 +231,13 @@ async fn chunks(args: &ChunksArgs) -> anyhow::Result<()> {
         };
         query = vec![("after", next.to_string())];
     }
-    if args.one.plain.json {
-        print(&serde_json::to_string_pretty(&json!({ "chunks": all }))?);
-    } else if all.is_empty() {
+    if all.is_empty() && !args.one.ask.json {
         say("there are no such chunks");
-    } else {
-        print(&table(CHUNK_HEAD, all.iter().map(chunk_row)));
+        return Ok(());
     }
-    Ok(())
+    args.one.ask.show(&json!({ "chunks": all }), |_| {
+        table(CHUNK_HEAD, all.iter().map(chunk_row))
+    })
 }
 
 fn chunk_row(chunk: &ChunkView) -> [String; 6] {
@@ -271,28 +259,18 @@ async fn cancel(args: &OneArgs) -> anyhow::Result<()> {
     let (port, job) = args.open()?;
     let path = ["jobs", job.tenant.as_str(), &job.job.to_string()];
     port.ask(Method::DELETE, (&path, &[]), None).await?;
-    told(
-        args.plain.json,
-        &json!({ "cancelled": job.to_string() }),
-        &format!("{job} is cancelled; its files go"),
-    )
+    args.ask
+        .show(&json!({ "cancelled": job.to_string() }), |_| {
+            format!("{job} is cancelled; its files go")
+        })
 }
 
-async fn requeue_dead(args: &PlainArgs) -> anyhow::Result<()> {
-    let port = args.admin.open()?;
-    let answer = port
-        .ask(Method::POST, (&["dead", "requeue"], &[]), None)
-        .await?;
-    let moved = answer["requeued"].as_u64().unwrap_or_default();
-    told(args.json, &answer, &format!("{moved} are tried again"))
-}
-
-/// Says what was done.
-fn told(json: bool, answer: &Value, text: &str) -> anyhow::Result<()> {
-    if json {
-        print(&serde_json::to_string_pretty(answer)?);
-    } else {
-        print(text);
-    }
-    Ok(())
+async fn requeue_dead(args: &AskArgs) -> anyhow::Result<()> {
+    let port = args.open()?;
+    let path = ["dead", "requeue"];
+    let answer = port.ask(Method::POST, (&path, &[]), None).await?;
+    args.show(&answer, |answer| {
+        let moved = answer["requeued"].as_u64().unwrap_or_default();
+        format!("{moved} are tried again")
+    })
 }

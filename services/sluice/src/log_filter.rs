@@ -4,8 +4,8 @@ use clap::{Args, Subcommand};
 use reqwest::Method;
 use serde_json::json;
 
-use crate::admin_port::AdminArgs;
-use crate::terminal::{print, time};
+use crate::admin_port::AskArgs;
+use crate::terminal::time;
 
 const PATH: [&str; 2] = ["log", "filter"];
 
@@ -18,11 +18,11 @@ pub(crate) struct LogFilterArgs {
 #[derive(Subcommand)]
 enum Action {
     /// Show what is logged
-    Get(OneArgs),
+    Get(AskArgs),
     /// Log by another filter, such as `info,sluice_engine=debug`, for a while
     Set(SetArgs),
     /// Log as the settings say
-    Reset(OneArgs),
+    Reset(AskArgs),
 }
 
 #[derive(Args)]
@@ -33,16 +33,7 @@ struct SetArgs {
     #[arg(long, value_name = "N", default_value = "15")]
     minutes: u64,
     #[command(flatten)]
-    one: OneArgs,
-}
-
-#[derive(Args)]
-struct OneArgs {
-    /// As JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    admin: AdminArgs,
+    ask: AskArgs,
 }
 
 pub(crate) async fn run(args: LogFilterArgs) -> anyhow::Result<()> {
@@ -51,24 +42,21 @@ pub(crate) async fn run(args: LogFilterArgs) -> anyhow::Result<()> {
         Action::Reset(args) => (Method::DELETE, None, args),
         Action::Set(args) => {
             let body = json!({ "filter": args.filter, "minutes": args.minutes });
-            (Method::PUT, Some(body), args.one)
+            (Method::PUT, Some(body), args.ask)
         }
     };
-    let port = args.admin.open()?;
+    let port = args.open()?;
     let answer = port.ask(method, (&PATH, &[]), body.as_ref()).await?;
-    if args.json {
-        print(&serde_json::to_string_pretty(&answer)?);
-        return Ok(());
-    }
-    let text = |name: &str| answer[name].as_str().unwrap_or("-").to_owned();
-    print(&match answer["seconds_left"].as_u64() {
-        Some(left) => format!(
-            "{}\nfor {} more, then {}",
-            text("filter"),
-            time(left),
-            text("configured")
-        ),
-        None => text("filter"),
-    });
-    Ok(())
+    args.show(&answer, |answer| {
+        let text = |name: &str| answer[name].as_str().unwrap_or("-");
+        match answer["seconds_left"].as_u64() {
+            Some(left) => format!(
+                "{}\nfor {} more, then {}",
+                text("filter"),
+                time(left),
+                text("configured")
+            ),
+            None => text("filter").to_owned(),
+        }
+    })
 }

@@ -3,8 +3,7 @@
 use clap::{Args, Subcommand};
 use reqwest::Method;
 
-use crate::admin_port::AdminArgs;
-use crate::terminal::print;
+use crate::admin_port::AskArgs;
 
 const ABOUT: &str = "--admin names the admin port of that worker; a gateway's knows of none.";
 
@@ -18,20 +17,11 @@ pub(crate) struct WorkerArgs {
 #[derive(Subcommand)]
 enum Action {
     /// Take no more chunks and finish those in hand; the worker is not ready meanwhile
-    Drain(OneArgs),
+    Drain(AskArgs),
     /// Take chunks again
-    Undrain(OneArgs),
+    Undrain(AskArgs),
     /// Show whether it takes chunks, and how many are in hand
-    Show(OneArgs),
-}
-
-#[derive(Args)]
-struct OneArgs {
-    /// As JSON
-    #[arg(long)]
-    json: bool,
-    #[command(flatten)]
-    admin: AdminArgs,
+    Show(AskArgs),
 }
 
 pub(crate) async fn run(args: WorkerArgs) -> anyhow::Result<()> {
@@ -40,14 +30,11 @@ pub(crate) async fn run(args: WorkerArgs) -> anyhow::Result<()> {
         Action::Undrain(args) => (Method::DELETE, args),
         Action::Show(args) => (Method::GET, args),
     };
-    let port = args.admin.open()?;
+    let port = args.open()?;
     let answer = port.ask(method, (&["drain"], &[]), None).await?;
-    if args.json {
-        print(&serde_json::to_string_pretty(&answer)?);
-    } else {
+    args.show(&answer, |answer| {
         let state = answer["state"].as_str().unwrap_or("unknown");
         let in_hand = answer["in_hand"].as_u64().unwrap_or_default();
-        print(&format!("{state}, {in_hand} chunks in hand"));
-    }
-    Ok(())
+        format!("{state}, {in_hand} chunks in hand")
+    })
 }

@@ -8,7 +8,7 @@ use sluice_testkit::show;
 use tokio_util::sync::CancellationToken;
 
 use crate::data::sample;
-use crate::rolling::{Fleet, LEVELS};
+use crate::rolling::Fleet;
 use crate::site::Service;
 
 fn other_programs() -> PathBuf {
@@ -61,7 +61,6 @@ async fn h3_an_upgrade_and_the_way_back_lose_nothing() {
             fleet.start((service, number), Some(&other)).await;
         }
     }
-    let stop = CancellationToken::new();
     let roll = async {
         for number in 0..2 {
             for service in order {
@@ -75,15 +74,8 @@ async fn h3_an_upgrade_and_the_way_back_lose_nothing() {
                 fleet.stop((service, number + 10)).await;
             }
         }
-        stop.cancel();
     };
-    let levels = LEVELS();
-    let loads = levels
-        .iter()
-        .map(|level| fleet.load(home.path(), level, &stop));
-    let loads = futures::future::join_all(loads);
-    let ((), exports, asked) = tokio::join!(roll, loads, fleet.ask(&stop));
-    let exports: usize = exports.iter().sum();
+    let (exports, asked) = fleet.under_load(home.path(), roll).await;
     show(&format!(
         "upgrade and back: {exports} exports exact, {asked} requests answered"
     ));

@@ -12,8 +12,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::balancer::Balancer;
 use crate::data::{assert_same, expected, export_to, lines, sample};
-use crate::site::{Name, Service, Site, curl, free_port};
+use crate::site::{Name, Service, Site, free_port, status};
 
+/// Only so that a failing test ends.
+const PATIENCE: Duration = Duration::from_mins(2);
 /// How many of each run at any time.
 const FLEET: [(Service, usize); 3] = [
     (Service::Worker, 3),
@@ -49,9 +51,14 @@ impl Fleet {
         let listen = [("SLUICE_SERVER__LISTEN", listen.as_str())];
         self.site.start_from(programs, name, &listen);
         let ready = self.site.admin(name, "/readyz");
-        while curl(&["-s", "-o", "/dev/null", "-w", "%{http_code}", &ready]) != "200" {
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
+        // Without blocking: whoever exports meanwhile is in the same task.
+        let waiting = async {
+            while status(&ready) != "200" {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let waited = tokio::time::timeout(PATIENCE, waiting).await;
+        assert!(waited.is_ok(), "{name:?} does not get ready");
         if name.0 == Service::Gateway {
             self.ports.lock().unwrap().insert(name.1, port);
             self.balancer.announce(port);
@@ -66,10 +73,7 @@ impl Fleet {
             // As long as it takes until whoever leads there has heard of it: preStop in the chart.
             tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        assert!(
-            tokio::task::block_in_place(|| self.site.stop(name)),
-            "{name:?} did not end well"
-        );
+        assert!(self.site.stopped(name).await, "{name:?} did not end well");
     }
 
     /// Exports again and again until told to stop; says how often. Every one must be exact.
@@ -88,28 +92,42 @@ impl Fleet {
         exports
     }
 
+    /// Has clients export at every level, and somebody ask all the time, until `roll` is done; says how many exports
+    /// there were and how many requests.
+    pub(crate) async fn under_load(
+        &self,
+        home: &Path,
+        roll: impl Future<Output = ()>,
+    ) -> (usize, usize) {
+        let stop = CancellationToken::new();
+        let roll = async {
+            roll.await;
+            stop.cancel();
+        };
+        let levels = [
+            Level::System,
+            Level::Patient,
+            Level::Group("diabetes-registry".to_owned()),
+        ];
+        let loads = levels.iter().map(|level| self.load(home, level, &stop));
+        let loads = futures::future::join_all(loads);
+        let ((), exports, asked) = tokio::join!(roll, loads, self.ask(&stop));
+        (exports.iter().sum(), asked)
+    }
+
     /// Asks something small all the time, a connection each; any answer but 200 fails the test.
-    pub(crate) async fn ask(&self, stop: &CancellationToken) -> usize {
+    async fn ask(&self, stop: &CancellationToken) -> usize {
         let url = format!("{}/metadata", self.site.base("one"));
         let mut asked = 0;
         while !stop.is_cancelled() {
-            let words = ["-s", "-o", "/dev/null", "-w", "%{http_code}", url.as_str()];
-            let status = tokio::task::block_in_place(|| curl(&words));
-            assert_eq!(status, "200", "request {asked}");
+            let answered = tokio::task::block_in_place(|| status(&url));
+            assert_eq!(answered, "200", "request {asked}");
             asked += 1;
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         asked
     }
 }
-
-pub(crate) const LEVELS: fn() -> [Level; 3] = || {
-    [
-        Level::System,
-        Level::Patient,
-        Level::Group("diabetes-registry".to_owned()),
-    ]
-};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn g6_every_process_is_replaced_under_load_and_no_request_fails() {
@@ -122,7 +140,6 @@ async fn g6_every_process_is_replaced_under_load_and_no_request_fails() {
             fleet.start((service, number), None).await;
         }
     }
-    let stop = CancellationToken::new();
     let roll = async {
         for round in 1..=2 {
             for (service, count) in FLEET {
@@ -133,15 +150,8 @@ async fn g6_every_process_is_replaced_under_load_and_no_request_fails() {
                 }
             }
         }
-        stop.cancel();
     };
-    let levels = LEVELS();
-    let loads = levels
-        .iter()
-        .map(|level| fleet.load(home.path(), level, &stop));
-    let loads = futures::future::join_all(loads);
-    let ((), exports, asked) = tokio::join!(roll, loads, fleet.ask(&stop));
-    let exports: usize = exports.iter().sum();
+    let (exports, asked) = fleet.under_load(home.path(), roll).await;
     show(&format!(
         "rolling: 14 processes replaced, {exports} exports exact, {asked} requests answered"
     ));

@@ -274,6 +274,18 @@ impl Site {
         stopped.child.wait().unwrap().success()
     }
 
+    /// The same for whoever has something else to do meanwhile.
+    pub(crate) async fn stopped(&self, name: Name) -> bool {
+        self.signal(name, Signal::TERM);
+        let mut stopped = self.running().remove(&name).unwrap();
+        loop {
+            if let Some(status) = stopped.child.try_wait().unwrap() {
+                return status.success();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// The processes that run.
     pub(crate) fn names(&self) -> Vec<Name> {
         self.running().keys().copied().collect()

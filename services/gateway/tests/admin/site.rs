@@ -187,6 +187,15 @@ impl Site {
         got
     }
 
+    /// Each of these is told which methods there are.
+    pub(crate) async fn takes_only(&self, cases: &[(&str, &str)]) {
+        for (line, allow) in cases {
+            let got = self.ask(line, "").await;
+            let told = (got.status, got.header("allow"));
+            assert_eq!(told, (405, Some(*allow)), "{line}");
+        }
+    }
+
     pub(crate) async fn refused(&self, line: &str, body: &Value, status: u16, text: &str) {
         let got = self.ask(line, &body.to_string()).await;
         assert_eq!(got.status, status, "{line}: {}", got.body);

@@ -6,28 +6,20 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::Args;
 use sluice_auth::{ClientId, Registration};
-use sluice_client::Url;
 use sluice_engine::{ClientError, ClientView, Clients};
 use sluice_model::TenantId;
 use sluice_runtime::{Settings, TenantSection};
 
 use super::remote::Remote;
-use crate::admin_port::Undone;
+use crate::admin_port::{AdminArgs, Undone};
 
 #[derive(Args)]
 pub(crate) struct ReachArgs {
     /// The tenant
     #[arg(long, value_name = "NAME", default_value = "default")]
     tenant: TenantId,
-    /// The address of a server's admin port, `http://HOST:PORT`
-    #[arg(long, value_name = "URL", requires = "admin_secret_file")]
-    admin: Option<Url>,
-    /// The file that holds admin.secret
-    #[arg(long, value_name = "FILE", requires = "admin")]
-    admin_secret_file: Option<PathBuf>,
-    /// The settings file of the servers
-    #[arg(long, value_name = "FILE", conflicts_with = "admin")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    admin: AdminArgs,
     /// The data directory of `sluice serve`; sluice-data unless set
     #[arg(long, value_name = "DIR", conflicts_with = "admin")]
     data_dir: Option<PathBuf>,
@@ -69,8 +61,8 @@ impl ReachArgs {
 
     async fn reach(&self, make: bool) -> anyhow::Result<Registry> {
         let tenant = self.tenant.clone();
-        if let (Some(url), Some(secret)) = (&self.admin, &self.admin_secret_file) {
-            let way = Way::Port(Remote::new(url, secret, &tenant)?);
+        if let Some(port) = self.admin.named()? {
+            let way = Way::Port(Remote::new(port, &tenant));
             let base = None;
             return Ok(Registry { tenant, base, way });
         }
@@ -87,12 +79,12 @@ impl ReachArgs {
     /// A settings file knows its tenants. `serve --data` needs none, and then any name may be one.
     fn settings(&self) -> anyhow::Result<Settings> {
         let variables = sluice_runtime::environment();
-        let mut settings = sluice_runtime::load(self.config.as_deref(), &variables)?;
+        let mut settings = sluice_runtime::load(self.admin.config(), &variables)?;
         if let Some(folder) = &self.data_dir {
             settings.data_dir.clone_from(folder);
         }
         let tenant = &self.tenant;
-        if let Some(config) = &self.config
+        if let Some(config) = self.admin.config()
             && !settings.tenants.contains_key(tenant)
         {
             let known: Vec<&str> = settings.tenants.keys().map(TenantId::as_str).collect();

@@ -1,15 +1,12 @@
 //! The registry behind a server's admin port.
 
-use std::path::Path;
-
 use reqwest::Method;
 use serde_json::Value;
 use sluice_auth::{ClientId, Registration};
-use sluice_client::Url;
 use sluice_engine::ClientView;
 use sluice_model::TenantId;
 
-use crate::admin_port::{AdminPort, Undone, parsed, read_secret};
+use crate::admin_port::{AdminPort, Undone, parsed};
 
 /// The clients of one tenant at a server.
 pub(crate) struct Remote {
@@ -18,12 +15,12 @@ pub(crate) struct Remote {
 }
 
 impl Remote {
-    /// At this admin port, opened by the secret in a file.
-    pub(crate) fn new(port: &Url, secret: &Path, tenant: &TenantId) -> anyhow::Result<Self> {
-        Ok(Self {
-            port: AdminPort::new(port, &read_secret(secret)?)?,
+    /// Behind this admin port.
+    pub(crate) fn new(port: AdminPort, tenant: &TenantId) -> Self {
+        Self {
+            port,
             tenant: tenant.clone(),
-        })
+        }
     }
 
     pub(crate) async fn list(&self) -> Result<Vec<ClientView>, Undone> {
