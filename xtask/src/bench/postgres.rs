@@ -3,12 +3,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
 use super::{peak_mib, remove, sample, size, sluice};
+use crate::process::{Running, wait};
 use crate::run::{cargo, program, root, say};
 use crate::stack;
 
@@ -27,24 +28,12 @@ pub(crate) fn run(folder: Option<&str>) -> anyhow::Result<()> {
         Some(folder) => PathBuf::from(folder),
         None => sample(&home, ("patients-5000", PATIENTS), |_| Ok(()))?,
     };
-    let was_up = stack::is_up();
-    stack::up()?;
-    let measured = measure(&home, &data);
-    if !was_up {
-        stack::down()?;
-    }
-    measured
+    stack::beside(|| measure(&home, &data))
 }
 
 fn measure(home: &Path, data: &Path) -> anyhow::Result<()> {
     let settings = stack::settings()?;
-    let find = |name: &str| {
-        let found = settings.iter().find(|(key, _)| key == name);
-        found
-            .map(|(_, value)| value.clone())
-            .with_context(|| format!("{name} is not among the settings of the stack"))
-    };
-    let shared = find("STACK_POSTGRES")?;
+    let shared = stack::setting(&settings, "STACK_POSTGRES")?;
     let name = format!("bench_{}", std::process::id());
     program(
         "psql",
@@ -125,7 +114,7 @@ fn export(out: &Path, uri: &str, settings: &[(String, String)]) -> anyhow::Resul
         ));
     }
     let base = format!("http://127.0.0.1:{port}");
-    wait(&base)?;
+    wait(&format!("{base}/default/fhir/metadata"))?;
     let begun = Instant::now();
     let (target, out_text) = (
         format!("{base}/default/fhir"),
@@ -152,23 +141,6 @@ fn row(what: &str, took: Duration, bytes: u64, mib: u64) -> String {
     format!("{what:34} {seconds:>9.1} {rate:>9.1} {mib:>9}")
 }
 
-fn wait(base: &str) -> anyhow::Result<()> {
-    let url = format!("{base}/default/fhir/metadata");
-    for _ in 0..300 {
-        let asked = Command::new("curl")
-            .args(["-sf", "-o", "/dev/null", &url])
-            .status();
-        if asked.context("starting curl")?.success() {
-            return Ok(());
-        }
-        std::thread::sleep(Duration::from_millis(100));
-    }
-    bail!("the gateway does not answer")
-}
-
-/// A process that ends with this.
-struct Running(Child);
-
 impl Running {
     /// Waits for its end, and gives the most memory it held, in MiB.
     fn peak_until_it_ends(&mut self) -> anyhow::Result<u64> {
@@ -183,12 +155,5 @@ impl Running {
             peak = peak_mib(self.0.id()).unwrap_or(peak).max(peak);
             std::thread::sleep(Duration::from_millis(50));
         }
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _has_ended = self.0.kill();
-        let _is_over = self.0.wait();
     }
 }

