@@ -8,9 +8,6 @@ use serde_json::json;
 use sluice_engine::{Audit, AuditAction, AuditEntry, Gate};
 use sluice_runtime::{AdminAnswer, AdminApi, AdminRequest, Check};
 
-/// When to come back after a change could not be written down, in seconds.
-const COME_BACK: u32 = 5;
-
 /// `GET`, `POST` and `DELETE /drain`.
 pub(crate) fn drain_api(gate: Gate, audit: Audit) -> AdminApi {
     AdminApi::new("/drain", move |request| {
@@ -32,27 +29,18 @@ pub(crate) fn not_drained(gate: Gate) -> Check {
 
 async fn answer(gate: &Gate, audit: &Audit, request: &AdminRequest) -> AdminAnswer {
     if request.path != "/drain" {
-        return refusal(404, "there is /drain and nothing else");
+        return AdminAnswer::refused(404, "there is /drain and nothing else");
     }
     let (action, open) = match request.method.as_str() {
         "GET" => return shown(gate),
         "POST" => (AuditAction::WorkerDrained, false),
         "DELETE" => (AuditAction::WorkerUndrained, true),
-        _ => {
-            return AdminAnswer {
-                allow: Some("GET, POST, DELETE"),
-                ..refusal(405, "this path takes GET, POST, DELETE")
-            };
-        }
+        _ => return AdminAnswer::not_allowed("GET, POST, DELETE"),
     };
     let entry = AuditEntry::by_administrator(None, action);
     if let Err(error) = audit.record(&entry).await {
         tracing::warn!(error = error.chain(), "a change cannot be written down now");
-        let text = format!("nothing was changed, as it could not be written down: {error}");
-        return AdminAnswer {
-            retry_after: Some(COME_BACK),
-            ..refusal(503, &text)
-        };
+        return AdminAnswer::unrecorded(error);
     }
     if gate.set(open) {
         tracing::warn!(
@@ -75,10 +63,6 @@ fn state(gate: &Gate) -> &'static str {
 fn shown(gate: &Gate) -> AdminAnswer {
     let body = json!({ "state": state(gate), "in_hand": gate.in_hand() });
     AdminAnswer::new(200, body.to_string())
-}
-
-fn refusal(status: u16, text: &str) -> AdminAnswer {
-    AdminAnswer::new(status, json!({ "error": text }).to_string())
 }
 
 #[cfg(test)]

@@ -1,15 +1,28 @@
 //! What is counted of access: token requests, assertions used twice, key sets fetched.
 
+use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Counter, Meter};
 use sluice_auth::{OAuthCode, Refusal};
 
 use super::label;
 use crate::TokenFailure;
 
+/// How a token request ends, and why.
+type End = (&'static str, &'static str);
+
+const ISSUED: End = ("issued", "none");
+const FAILED: End = ("failed", "unavailable");
+/// A reason beside the codes of OAuth.
 const REPLAYED: &str = "replayed";
-/// Why there is no token, beside the codes of OAuth.
-const OTHER_REASONS: [&str; 2] = [REPLAYED, "unavailable"];
 const FETCHES: [&str; 2] = ["fetched", "failed"];
+
+fn refused(reason: &'static str) -> End {
+    ("refused", reason)
+}
+
+fn labels((outcome, reason): End) -> [KeyValue; 2] {
+    [label("outcome", outcome), label("reason", reason)]
+}
 
 /// Its instruments.
 pub(super) struct AccessInstruments {
@@ -29,10 +42,9 @@ impl AccessInstruments {
     }
 
     pub(super) fn begin_at_zero(&self) {
-        self.request(true, "none", 0);
-        let codes = OAuthCode::ALL.map(OAuthCode::name);
-        for reason in codes.into_iter().chain(OTHER_REASONS) {
-            self.request(false, reason, 0);
+        let codes = OAuthCode::ALL.map(|code| refused(code.name()));
+        for end in codes.into_iter().chain([ISSUED, refused(REPLAYED), FAILED]) {
+            self.requests.add(0, &labels(end));
         }
         self.replays.add(0, &[]);
         for outcome in FETCHES {
@@ -40,27 +52,17 @@ impl AccessInstruments {
         }
     }
 
-    fn request(&self, is_issued: bool, reason: &'static str, times: u64) {
-        let outcome = match (is_issued, reason) {
-            (true, _) => "issued",
-            (false, "unavailable") => "failed",
-            (false, _) => "refused",
-        };
-        let labels = [label("outcome", outcome), label("reason", reason)];
-        self.requests.add(times, &labels);
-    }
-
     pub(super) fn asked(&self, failure: Option<&TokenFailure>) {
-        let reason = match failure {
-            None => return self.request(true, "none", 1),
+        let end = match failure {
+            None => ISSUED,
             Some(TokenFailure::Refused { refusal, .. }) if *refusal == Refusal::REPLAYED => {
                 self.replays.add(1, &[]);
-                REPLAYED
+                refused(REPLAYED)
             }
-            Some(TokenFailure::Refused { refusal, .. }) => refusal.code.name(),
-            Some(TokenFailure::Port(_)) => "unavailable",
+            Some(TokenFailure::Refused { refusal, .. }) => refused(refusal.code.name()),
+            Some(TokenFailure::Port(_)) => FAILED,
         };
-        self.request(false, reason, 1);
+        self.requests.add(1, &labels(end));
     }
 
     pub(super) fn fetched(&self, well: bool) {

@@ -1,5 +1,6 @@
 //! The part of the admin port that changes things: JSON, for whoever shows the secret.
 
+use std::fmt::Display;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use hyper::header::{
     RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use hyper::{Request, Response, StatusCode};
+use serde_json::json;
 use subtle::ConstantTimeEq;
 
 use crate::Secret;
@@ -19,6 +21,8 @@ use crate::Secret;
 const MOST_BODY: usize = 128 * 1024;
 /// Of a body that is too large, so much is read nevertheless: one who still sends does not hear.
 const MOST_DRAINED: usize = 1024 * 1024;
+/// When to come back after a server did not do its part, in seconds.
+const COME_BACK: u32 = 5;
 /// How long a body may take to come.
 const BODY_TIME: Duration = Duration::from_secs(10);
 
@@ -78,6 +82,35 @@ impl AdminRequest {
             }
         }
         Ok(found.map(|value| value.filter(|value| !value.is_empty())))
+    }
+}
+
+impl AdminAnswer {
+    /// Why something is not done.
+    pub fn refused(status: u16, text: &str) -> Self {
+        Self::new(status, json!({ "error": text }).to_string())
+    }
+
+    /// The path takes these methods only.
+    pub fn not_allowed(allow: &'static str) -> Self {
+        Self {
+            allow: Some(allow),
+            ..Self::refused(405, &format!("this path takes {allow}"))
+        }
+    }
+
+    /// A server did not do its part; trying again may help.
+    pub fn come_back(text: &str) -> Self {
+        Self {
+            retry_after: Some(COME_BACK),
+            ..Self::refused(503, text)
+        }
+    }
+
+    /// A change that could not be written down was not made.
+    pub fn unrecorded(why: impl Display) -> Self {
+        let text = format!("nothing was changed, as it could not be written down: {why}");
+        Self::come_back(&text)
     }
 }
 
@@ -221,10 +254,8 @@ async fn read(mut body: Incoming, most: usize) -> Result<Vec<u8>, Unread> {
     Ok(kept)
 }
 
-/// The text has nothing in it that JSON would write otherwise.
-fn failure(status: StatusCode, text: &'static str) -> Response<Full<Bytes>> {
-    let body = format!("{{\"error\":\"{text}\"}}");
-    rendered(AdminAnswer::new(status.as_u16(), body))
+fn failure(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+    rendered(AdminAnswer::refused(status.as_u16(), text))
 }
 
 fn rendered(answer: AdminAnswer) -> Response<Full<Bytes>> {

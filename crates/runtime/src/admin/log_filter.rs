@@ -17,8 +17,6 @@ pub type Recorder = Arc<dyn Fn(String) -> BoxFuture<'static, Result<(), String>>
 /// How long a filter holds, unless it is said, and at most; in minutes.
 const HOLDS: u64 = 15;
 const LONGEST: u64 = 24 * 60;
-/// When to come back after a change could not be written down, in seconds.
-const COME_BACK: u32 = 5;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -38,18 +36,13 @@ pub fn log_filter_api(filter: LogFilter, record: Recorder) -> AdminApi {
 
 async fn answer(filter: &LogFilter, record: &Recorder, request: &AdminRequest) -> AdminAnswer {
     if request.path != "/log/filter" {
-        return refusal(404, "there is /log/filter and nothing else");
+        return AdminAnswer::refused(404, "there is /log/filter and nothing else");
     }
     let changed = match request.method.as_str() {
         "GET" => Ok(()),
         "PUT" => set(filter, record, &request.body).await,
         "DELETE" => reset(filter, record).await,
-        _ => {
-            return AdminAnswer {
-                allow: Some("GET, PUT, DELETE"),
-                ..refusal(405, "this path takes GET, PUT, DELETE")
-            };
-        }
+        _ => return AdminAnswer::not_allowed("GET, PUT, DELETE"),
     };
     if let Err(refused) = changed {
         return refused;
@@ -69,42 +62,29 @@ async fn set(filter: &LogFilter, record: &Recorder, body: &[u8]) -> Result<(), A
         let text = format!(
             "the body must be like {{\"filter\": \"sluice=debug\", \"minutes\": 15}}: {error}"
         );
-        refusal(400, &text)
+        AdminAnswer::refused(400, &text)
     })?;
     let minutes = change.minutes.unwrap_or(HOLDS);
     if !(1..=LONGEST).contains(&minutes) {
-        return Err(refusal(400, &format!("minutes must be 1 to {LONGEST}")));
+        return Err(AdminAnswer::refused(
+            400,
+            &format!("minutes must be 1 to {LONGEST}"),
+        ));
     }
     let parsed = filter.parse(&change.filter);
-    let parsed = parsed.map_err(|wrong| refusal(400, &format!("filter: {wrong}")))?;
-    record(change.filter)
-        .await
-        .map_err(|wrong| unrecorded(&wrong))?;
+    let parsed = parsed.map_err(|wrong| AdminAnswer::refused(400, &format!("filter: {wrong}")))?;
+    let recorded = record(change.filter).await;
+    recorded.map_err(AdminAnswer::unrecorded)?;
     filter.set(parsed, Duration::from_secs(60 * minutes));
     Ok(())
 }
 
 async fn reset(filter: &LogFilter, record: &Recorder) -> Result<(), AdminAnswer> {
     let configured = filter.state().configured;
-    record(configured)
-        .await
-        .map_err(|wrong| unrecorded(&wrong))?;
+    let recorded = record(configured).await;
+    recorded.map_err(AdminAnswer::unrecorded)?;
     filter.reset();
     Ok(())
-}
-
-fn unrecorded(wrong: &str) -> AdminAnswer {
-    AdminAnswer {
-        retry_after: Some(COME_BACK),
-        ..refusal(
-            503,
-            &format!("nothing was changed, as it could not be written down: {wrong}"),
-        )
-    }
-}
-
-fn refusal(status: u16, text: &str) -> AdminAnswer {
-    AdminAnswer::new(status, json!({ "error": text }).to_string())
 }
 
 #[cfg(test)]

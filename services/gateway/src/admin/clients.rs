@@ -9,7 +9,7 @@ use sluice_model::TenantId;
 use sluice_ports::Entropy;
 use sluice_runtime::{AdminAnswer, AdminApi, AdminRequest};
 
-use super::{answer, not_allowed, port_trouble, refusal};
+use super::{answer, port_trouble};
 
 /// Manages the clients of all tenants; `entropy` names those who come without an id.
 pub(super) fn clients_api(clients: Clients, entropy: Arc<dyn Entropy>) -> AdminApi {
@@ -148,16 +148,20 @@ impl Problem {
     fn render(self) -> AdminAnswer {
         let error = match self {
             Self::Client(error) => error,
-            Self::Body(text) => return refusal(400, &text),
-            Self::NoSuchPath => return refusal(404, "there is no such tenant, client or path"),
-            Self::Method(allow) => return not_allowed(allow),
+            Self::Body(text) => return AdminAnswer::refused(400, &text),
+            Self::NoSuchPath => {
+                return AdminAnswer::refused(404, "there is no such tenant, client or path");
+            }
+            Self::Method(allow) => return AdminAnswer::not_allowed(allow),
         };
         match &error {
-            ClientError::UnknownTenant | ClientError::Unknown => refusal(404, &error.to_string()),
-            ClientError::Taken | ClientError::Declared | ClientError::Conflict => {
-                refusal(409, &error.to_string())
+            ClientError::UnknownTenant | ClientError::Unknown => {
+                AdminAnswer::refused(404, &error.to_string())
             }
-            ClientError::Invalid(_) => refusal(400, &error.to_string()),
+            ClientError::Taken | ClientError::Declared | ClientError::Conflict => {
+                AdminAnswer::refused(409, &error.to_string())
+            }
+            ClientError::Invalid(_) => AdminAnswer::refused(400, &error.to_string()),
             ClientError::Port(trouble) => port_trouble(trouble, "look at the client and try again"),
         }
     }

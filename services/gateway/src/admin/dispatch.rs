@@ -7,7 +7,7 @@ use serde_json::json;
 use sluice_engine::{Control, ControlError};
 use sluice_runtime::{AdminAnswer, AdminApi, AdminRequest};
 
-use super::{answer, not_allowed, port_trouble, refusal};
+use super::{answer, port_trouble};
 
 /// `GET /dispatch`, `POST /dispatch/pause` and `resume`, and the same of a tenant below its name.
 pub(super) fn dispatch_api(control: Control) -> AdminApi {
@@ -32,14 +32,16 @@ async fn dispatch(control: &Control, request: &AdminRequest) -> Result<AdminAnsw
     let parts: Vec<&str> = path.split('/').skip(1).collect();
     let (tenant, what) = match (parts.as_slice(), request.method.as_str()) {
         ([], "GET") => return Ok(answer(200, &control.show().await?)),
-        ([], _) => return Ok(not_allowed("GET")),
+        ([], _) => return Ok(AdminAnswer::not_allowed("GET")),
         ([what @ ("pause" | "resume")], "POST") => (None, *what),
         ([tenant, what @ ("pause" | "resume")], "POST") => {
             let tenant = tenant.parse().map_err(|_| ControlError::UnknownTenant)?;
             (Some(tenant), *what)
         }
-        (["pause" | "resume"] | [_, "pause" | "resume"], _) => return Ok(not_allowed("POST")),
-        _ => return Ok(refusal(404, "there is no such path")),
+        (["pause" | "resume"] | [_, "pause" | "resume"], _) => {
+            return Ok(AdminAnswer::not_allowed("POST"));
+        }
+        _ => return Ok(AdminAnswer::refused(404, "there is no such path")),
     };
     if what == "pause" {
         control.pause(tenant.as_ref()).await?;
@@ -55,14 +57,14 @@ async fn dead(control: &Control, request: &AdminRequest) -> Result<AdminAnswer, 
             let moved = control.requeue_dead().await?;
             Ok(answer(200, &json!({ "requeued": moved })))
         }
-        ("/dead/requeue", _) => Ok(not_allowed("POST")),
-        _ => Ok(refusal(404, "there is no such path")),
+        ("/dead/requeue", _) => Ok(AdminAnswer::not_allowed("POST")),
+        _ => Ok(AdminAnswer::refused(404, "there is no such path")),
     }
 }
 
 fn rendered(done: Result<AdminAnswer, ControlError>) -> AdminAnswer {
     done.unwrap_or_else(|error| match &error {
-        ControlError::UnknownTenant => refusal(404, &error.to_string()),
+        ControlError::UnknownTenant => AdminAnswer::refused(404, &error.to_string()),
         ControlError::Port(trouble) => port_trouble(trouble, "look at the dispatch and try again"),
     })
 }

@@ -7,7 +7,7 @@ use sluice_model::{JobRef, JobState};
 use sluice_ports::PortError;
 use sluice_runtime::{AdminAnswer, AdminApi, AdminRequest};
 
-use super::{answer, not_allowed, port_trouble, refusal};
+use super::{answer, port_trouble};
 
 /// Jobs in a list, unless it is said how many, and at most.
 const JOBS: usize = 100;
@@ -53,13 +53,13 @@ impl Desk {
                 Some(job) => self.cancel(&job).await,
                 None => Ok(no_such_job()),
             },
-            ([_, _], _) => Ok(not_allowed("GET, DELETE")),
+            ([_, _], _) => Ok(AdminAnswer::not_allowed("GET, DELETE")),
             ([tenant, job, "chunks"], "GET") => match self.named(tenant, job) {
                 Some(job) => self.chunks(&job, request).await,
                 None => Ok(no_such_job()),
             },
-            ([] | [_, _, "chunks"], _) => Ok(not_allowed("GET")),
-            _ => Ok(refusal(404, "there is no such path")),
+            ([] | [_, _, "chunks"], _) => Ok(AdminAnswer::not_allowed("GET")),
+            _ => Ok(AdminAnswer::refused(404, "there is no such path")),
         }
     }
 
@@ -78,13 +78,13 @@ impl Desk {
     }
 
     fn query(&self, request: &AdminRequest) -> Result<JobsQuery, AdminAnswer> {
-        let wrong = |text: &str| refusal(400, text);
+        let wrong = |text: &str| AdminAnswer::refused(400, text);
         let parameters = request.parameters(["tenant", "state", "after", "limit"]);
         let [tenant, state, after, limit] = parameters.map_err(|text| wrong(&text))?;
         let tenant = match tenant.map(|tenant| tenant.parse()) {
             None => None,
             Some(Ok(tenant)) if self.tenants.get(&tenant).is_some() => Some(tenant),
-            Some(_) => return Err(refusal(404, "there is no such tenant")),
+            Some(_) => return Err(AdminAnswer::refused(404, "there is no such tenant")),
         };
         let state = state.map(|state| filter(&state).ok_or_else(|| wrong(STATES)));
         let number = |limit: String| match limit.parse() {
@@ -106,10 +106,10 @@ impl Desk {
     async fn chunks(&self, job: &JobRef, request: &AdminRequest) -> Result<AdminAnswer, PortError> {
         let after = match request.parameters(["after"]) {
             Ok([after]) => after,
-            Err(text) => return Ok(refusal(400, &text)),
+            Err(text) => return Ok(AdminAnswer::refused(400, &text)),
         };
         let Ok(after) = after.map(|after| after.parse()).transpose() else {
-            return Ok(refusal(400, "after must be the id of a chunk"));
+            return Ok(AdminAnswer::refused(400, "after must be the id of a chunk"));
         };
         let page = self.jobs.chunks(job, after).await?;
         Ok(page.map_or_else(no_such_job, |page| answer(200, &page)))
@@ -138,5 +138,5 @@ fn filter(state: &str) -> Option<StateFilter> {
 }
 
 fn no_such_job() -> AdminAnswer {
-    refusal(404, "there is no such job")
+    AdminAnswer::refused(404, "there is no such job")
 }

@@ -5,13 +5,9 @@ mod dispatch;
 mod jobs;
 
 use serde::Serialize;
-use serde_json::json;
 use sluice_engine::{Cancel, Clients, Control, Jobs, Ports, Tenants};
 use sluice_ports::PortError;
 use sluice_runtime::{AdminAnswer, AdminApi};
-
-/// When to come back after the store could not be reached, in seconds.
-const COME_BACK: u32 = 5;
 
 /// All of it, for these tenants and their clients.
 pub fn admin_apis(ports: &Ports, tenants: &Tenants, clients: Clients) -> Vec<AdminApi> {
@@ -31,18 +27,7 @@ pub fn admin_apis(ports: &Ports, tenants: &Tenants, clients: Clients) -> Vec<Adm
 fn answer(status: u16, body: &impl Serialize) -> AdminAnswer {
     match serde_json::to_string(body) {
         Ok(body) => AdminAnswer::new(status, body),
-        Err(error) => refusal(500, &format!("writing the answer: {error}")),
-    }
-}
-
-fn refusal(status: u16, text: &str) -> AdminAnswer {
-    AdminAnswer::new(status, json!({ "error": text }).to_string())
-}
-
-fn not_allowed(allow: &'static str) -> AdminAnswer {
-    AdminAnswer {
-        allow: Some(allow),
-        ..refusal(405, &format!("this path takes {allow}"))
+        Err(error) => AdminAnswer::refused(500, &format!("writing the answer: {error}")),
     }
 }
 
@@ -53,8 +38,5 @@ fn port_trouble(trouble: &PortError, advice: &str) -> AdminAnswer {
         "the admin port cannot do what it is asked now"
     );
     let text = format!("a server did not do its part ({trouble}); {advice}");
-    AdminAnswer {
-        retry_after: Some(COME_BACK),
-        ..refusal(503, &text)
-    }
+    AdminAnswer::come_back(&text)
 }
