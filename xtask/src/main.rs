@@ -20,6 +20,7 @@ mod run;
 mod runbooks;
 mod sbom;
 mod schemathesis;
+mod serving;
 mod settings;
 mod stack;
 mod tools;
@@ -31,7 +32,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 
 const USAGE: &str =
-    "usage: cargo xtask test | graph | conformance | compose | chart [copy] | alerts | deny | sbom | ci | fuzz [SECONDS [TARGET]] | stack up|down|status | bench NAME [DIR]
+    "usage: cargo xtask test | graph | conformance | compose | chart [copy] | alerts | deny | sbom | ci | fuzz [SECONDS [TARGET]] | stack up|down|status | bench [--built] [NAME...]
        | real-clients | schemathesis | hybrid REVISION | runbooks | definitions DIR
 
   test     every test of the workspace
@@ -49,8 +50,8 @@ const USAGE: &str =
   schemathesis  requests that schemathesis from PyPI makes up from docs/openapi.json, with and without authorization
   hybrid   builds the services of another revision, and runs them beside those of this one
   runbooks  the first command of each page in docs/runbooks, against the three services over a stack
-  bench    prints figures: memory (2 GiB and documents of 60 MB from one process), postgres (load
-           5,000 patients, or DIR, into PostgreSQL, and export them to S3 by the three services)
+  bench    runs benchmarks, all or those named, prints their tables and puts them into docs/BENCHMARKS.md;
+           with --built it measures the programs of target/release as they are
   definitions  tables of search parameters and elements, from HL7's definitions of R4 in DIR";
 
 fn main() -> ExitCode {

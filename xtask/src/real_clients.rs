@@ -7,8 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, bail};
 
-use crate::bench::{Serving, remove, sluice};
-use crate::run::{program, root, say};
+use crate::run::{program, remove, root, say, sluice};
+use crate::serving::Serving;
 
 /// What the client is let at: less than smart-fetch asks for, which is 21 types.
 const SCOPES: &str = "system/Patient.rs system/Condition.rs system/Observation.rs";
@@ -27,7 +27,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
             .args(["sample", "--patients", "60", "--out"])
             .arg(&data),
     )?;
-    let mut serving = Serving::start(&data, &home.join("server"), "on")?;
+    let serving = Serving::start(&sluice(), (&data, &home.join("server"), "on"), &[])?;
     let key = home.join("client.jwk");
     checked(
         Command::new(sluice())
@@ -45,9 +45,7 @@ pub(crate) fn run() -> anyhow::Result<()> {
             .arg("--data-dir")
             .arg(home.join("server")),
     )?;
-    let ran = with_both(&serving.base, &key, &home);
-    serving.stop()?;
-    ran
+    with_both(&serving.base, &key, &home)
 }
 
 fn with_both(base: &str, key: &Path, home: &Path) -> anyhow::Result<()> {

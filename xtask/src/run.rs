@@ -18,6 +18,22 @@ pub(crate) fn target() -> PathBuf {
     other.map_or_else(|| root().join("target"), PathBuf::from)
 }
 
+/// The release build of `sluice`.
+pub(crate) fn sluice() -> String {
+    let path = root().join("target/release/sluice");
+    path.to_string_lossy().into_owned()
+}
+
+/// Removes a folder, if there is one.
+pub(crate) fn remove(folder: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_dir_all(folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("removing {}", folder.display()))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Runs cargo in the workspace.
 pub(crate) fn cargo(words: &[&str]) -> anyhow::Result<()> {
     program("cargo", words)

@@ -7,8 +7,8 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use crate::bench::{Serving, remove};
-use crate::run::{cargo, program, root, say, target};
+use crate::run::{cargo, program, remove, root, say, target};
+use crate::serving::Serving;
 
 const SECRET: &str = "of-an-admin-port-on-loopback-that-lives-for-minutes";
 
@@ -44,7 +44,7 @@ fn one(sluice: &str, (data, place, authorization): (&Path, &Path, &str)) -> anyh
         // One finished export is polled again and again.
         ("SLUICE_SERVER__POLL_BURST", "1000000"),
     ];
-    let mut serving = Serving::start_with(sluice, (data, &server, authorization), &more)?;
+    let serving = Serving::start(sluice, (data, &server, authorization), &more)?;
     let base = serving.base.clone();
     let url = base.strip_suffix("/default/fhir").context("another base")?;
     let (out, admin) = (text(place), format!("http://{admin}"));
@@ -64,7 +64,7 @@ fn one(sluice: &str, (data, place, authorization): (&Path, &Path, &str)) -> anyh
     } else {
         requests((url, &out), &[&base], &but_admins)
     };
-    serving.stop()?;
+    drop(serving);
     ran
 }
 

@@ -1,23 +1,21 @@
 //! `bench selection`: what `_typeFilter` and `_elements` cost, beside an export of the same data without them.
-//! Prints MB of NDJSON read for each second of the server's processor time, in turns.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::process::Command;
-use std::time::{Duration, Instant};
+use super::figures::{Series, Table};
+use super::fleet::Export;
+use super::{Benchmark, data, serve};
 
-use anyhow::{Context, bail};
+pub(super) const BENCHMARK: Benchmark = Benchmark {
+    name: "selection",
+    what: "Observations of 1,200 sample patients exported by `sluice serve`, with filters and elements and without: MB of NDJSON read for each second of the server's processor time",
+    run: measure,
+};
 
-use super::{Serving, remove, sample};
-use crate::run::{cargo, root, say};
-
-/// Sample patients: about 500 MB, more than half of them Observations.
-const PATIENTS: &str = "1200";
+const PATIENTS: u32 = 1200;
 const TURNS: usize = 5;
+const TARGET: &str = "≥ 40";
 
 /// What is asked beside `_type`, encoded.
-const CASES: [(&str, &str); 5] = [
-    ("everything as it is", ""),
+const CASES: [(&str, &str); 4] = [
     (
         "a filter that all meet",
         "&_typeFilter=Observation%3Fstatus%3Dfinal%26date%3Dge1900",
@@ -36,77 +34,45 @@ const CASES: [(&str, &str); 5] = [
     ),
 ];
 
-pub(super) fn run() -> anyhow::Result<()> {
-    cargo(&["build", "--release", "--locked", "-p", "sluice"])?;
-    let home = root().join("target/bench");
-    fs::create_dir_all(&home)?;
-    let data = sample(&home, ("selection", PATIENTS), |_| Ok(()))?;
-    remove(&home.join("server"))?;
-    let bytes = fs::metadata(data.join("Observation.ndjson"))?.len();
-    let mut server = Serving::start(&data, &home.join("server"), "off")?;
-    let mut seen: BTreeMap<&str, Vec<(Duration, Duration)>> = BTreeMap::new();
+fn measure() -> anyhow::Result<Table> {
+    let sample = data::patients(PATIENTS)?;
+    let observations = std::fs::metadata(sample.folder.join("Observation.ndjson"))?.len();
+    let megabytes = data::float(observations) / 1e6;
+    let server = serve(&sample.folder, &[])?;
+    let rate = |asked: &str| -> anyhow::Result<f64> {
+        let before = server.process.cpu()?;
+        let export = Export::begin(&format!("{}/$export?_type=Observation{asked}", server.base))?;
+        export.wait()?;
+        let took = server.process.cpu()? - before;
+        export.delete()?;
+        Ok(megabytes / took.max(0.01))
+    };
+    let mut plain = Series::new();
+    let mut chosen = CASES.map(|_| Series::new());
     for _ in 0..TURNS {
-        for (name, asked) in CASES {
-            seen.entry(name).or_default().push(export(&server, asked)?);
+        plain.push(rate("")?);
+        for ((_, asked), series) in CASES.iter().zip(&mut chosen) {
+            series.push(rate(asked)?);
         }
     }
-    let peak = server.peak_mib()?;
-    server.stop()?;
-    remove(&home.join("server"))?;
-    say(&format!(
-        "\n{} MB of Observations, {TURNS} turns; MB/s for each second of processor: least, median, most",
-        bytes / 1_000_000
-    ));
-    let mut unchosen = None;
-    for (name, _) in CASES {
-        let turns = seen.get_mut(name).context("a case was not run")?;
-        turns.sort_unstable();
-        let rate = |took: Duration| megabytes(bytes) / took.as_secs_f64().max(0.01);
-        let [most, median, least] = [0, TURNS / 2, TURNS - 1].map(|at| rate(turns[at].0));
-        let of_all = 100.0 * median / *unchosen.get_or_insert(median);
-        let wall = turns[TURNS / 2].1.as_secs_f64();
-        say(&format!(
-            "{name:24} {least:8.0} {median:8.0} {most:8.0}   {of_all:4.0} %   {wall:6.2} s"
-        ));
+    let mut table = Table::default();
+    for ((name, _), series) in CASES.iter().zip(&chosen) {
+        let kept = series.over(&plain).map(|part| part * 100.0);
+        table.row_with_target(
+            &format!("{name}, of everything as it is"),
+            "%",
+            &kept,
+            TARGET,
+        );
     }
-    say(&format!("peak {peak} MiB"));
-    Ok(())
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a figure to be read")]
-fn megabytes(bytes: u64) -> f64 {
-    bytes as f64 / 1e6
-}
-
-/// Exports without a download; how much processor and how long the server took until the manifest was there.
-fn export(server: &Serving, asked: &str) -> anyhow::Result<(Duration, Duration)> {
-    let url = format!("{}/$export?_type=Observation{asked}", server.base);
-    let (cpu, begun) = (server.cpu()?, Instant::now());
-    let head = curl(&["-D", "-", "-o", "/dev/null", &url])?;
-    let status = head
-        .lines()
-        .find_map(|line| line.strip_prefix("content-location: "));
-    let status = status
-        .with_context(|| format!("no export began: {head}"))?
-        .trim()
-        .to_owned();
-    loop {
-        let code = curl(&["-o", "/dev/null", "-w", "%{http_code}", &status])?;
-        match code.as_str() {
-            "200" => break,
-            "202" | "429" => std::thread::sleep(Duration::from_millis(50)),
-            other => bail!("the export failed with {other}"),
-        }
+    table.row("everything as it is", "MB/s", &plain);
+    for ((name, _), series) in CASES.iter().zip(&chosen) {
+        table.row(name, "MB/s", series);
     }
-    let took = (server.cpu()?.saturating_sub(cpu), begun.elapsed());
-    curl(&["-X", "DELETE", "-o", "/dev/null", &status])?;
-    Ok(took)
-}
-
-fn curl(words: &[&str]) -> anyhow::Result<String> {
-    let ran = Command::new("curl").arg("-sS").args(words).output()?;
-    if !ran.status.success() {
-        bail!("curl: {}", String::from_utf8_lossy(&ran.stderr));
-    }
-    Ok(String::from_utf8_lossy(&ran.stdout).into_owned())
+    table.row(
+        "peak of the server",
+        "MiB",
+        &Series::from(server.process.peak()?),
+    );
+    Ok(table)
 }

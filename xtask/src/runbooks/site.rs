@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use crate::bench::remove;
 use crate::process::{Running, curl, wait};
-use crate::run::{say, target};
+use crate::run::{remove, say, target};
 use crate::stack;
 
 /// What the pages call the admin ports of those that are started, in this order.

@@ -1,0 +1,231 @@
+//! The services as processes over the stack, in a corner of their own, and exports that they are asked for.
+
+use std::fs::File;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use super::machine::{cpu_of, forget_peak, peak_mib};
+use crate::process::{Running, curl, wait};
+use crate::run::{program, root, sluice};
+use crate::stack;
+
+/// Between two looks at an export.
+const MOMENT: Duration = Duration::from_millis(50);
+
+/// What to start.
+pub(super) struct Plan<'a> {
+    /// Where each tenant's data is.
+    pub(super) tenants: &'a [(&'a str, String)],
+    pub(super) workers: u32,
+    /// Settings beside those of the stack.
+    pub(super) more: &'a [(&'a str, String)],
+}
+
+/// A gateway, a coordinator and workers that run.
+pub(super) struct Fleet {
+    pub(super) gateway: Running,
+    pub(super) coordinator: Running,
+    pub(super) workers: Vec<Running>,
+    /// Where the gateway listens.
+    pub(super) origin: String,
+    settings: Vec<(String, String)>,
+}
+
+impl Fleet {
+    /// Returns once the gateway answers.
+    pub(super) fn start(plan: &Plan<'_>) -> anyhow::Result<Self> {
+        let [port] = sluice_stack::free_ports::<1>()?;
+        let mut settings = stack::settings()?;
+        let corner = format!("bench-{}", std::process::id());
+        for (name, value) in &mut settings {
+            if name == "SLUICE_PORTS__BLOBS" {
+                *value = format!("{value}/{corner}");
+            }
+        }
+        let mut set = |name: &str, value: &str| settings.push((name.to_owned(), value.to_owned()));
+        set("SLUICE_REDIS__PREFIX", &corner);
+        set("SLUICE_AMQP__PREFIX", &corner);
+        set("SLUICE_SERVER__LISTEN", &format!("127.0.0.1:{port}"));
+        set("SLUICE_SERVER__AUTHORIZATION", "off");
+        set("SLUICE_SERVER__POLL_BURST", "1000000000");
+        set("SLUICE_LOG__FILTER", "warn");
+        for (tenant, source) in plan.tenants {
+            set(
+                &format!("SLUICE_TENANTS__{}__SOURCE", tenant.to_uppercase()),
+                source,
+            );
+        }
+        for (name, value) in plan.more {
+            set(name, value);
+        }
+        let gateway = service("sluice-gateway", &settings)?;
+        let coordinator = service("sluice-coordinator", &settings)?;
+        let workers = (0..plan.workers).map(|_| service("sluice-worker", &settings));
+        let workers = workers.collect::<anyhow::Result<_>>()?;
+        let origin = format!("http://127.0.0.1:{port}");
+        for (tenant, _) in plan.tenants {
+            wait(&format!("{origin}/{tenant}/fhir/metadata"))?;
+        }
+        Ok(Self {
+            gateway,
+            coordinator,
+            workers,
+            origin,
+            settings,
+        })
+    }
+
+    /// Starts one more worker.
+    pub(super) fn add_worker(&mut self) -> anyhow::Result<()> {
+        self.workers.push(service("sluice-worker", &self.settings)?);
+        Ok(())
+    }
+
+    /// A tenant's base.
+    pub(super) fn base(&self, tenant: &str) -> String {
+        format!("{}/{tenant}/fhir", self.origin)
+    }
+}
+
+fn service(name: &str, settings: &[(String, String)]) -> anyhow::Result<Running> {
+    let mut command = Command::new(root().join("target/release").join(name));
+    command.envs(settings.iter().map(|(name, value)| (name, value)));
+    let log = File::create(root().join("target/bench").join(format!("{name}.log")))?;
+    let started = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn();
+    Ok(Running(
+        started.with_context(|| format!("starting {name}"))?,
+    ))
+}
+
+impl Running {
+    pub(super) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+
+    /// Seconds of processors that it took so far.
+    pub(super) fn cpu(&self) -> anyhow::Result<f64> {
+        Ok(cpu_of(self.pid())?.as_secs_f64())
+    }
+
+    /// The most memory that it held, in MiB.
+    pub(super) fn peak(&self) -> anyhow::Result<f64> {
+        peak_mib(self.pid())
+    }
+
+    /// Counts the most that it held anew from here.
+    pub(super) fn forget_peak(&self) -> anyhow::Result<()> {
+        forget_peak(self.pid())
+    }
+}
+
+/// An export that was accepted: where it is asked after.
+pub(super) struct Export(String);
+
+impl Export {
+    /// Kicks one off.
+    pub(super) fn begin(url: &str) -> anyhow::Result<Self> {
+        let head = curl(&["-sS", "-D", "-", "-o", "/dev/null", url])?;
+        let status = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-location: "));
+        let status = status.with_context(|| format!("no export began: {head}"))?;
+        Ok(Self(status.trim().to_owned()))
+    }
+
+    /// Where it is asked after.
+    pub(super) fn status(&self) -> &str {
+        &self.0
+    }
+
+    /// Waits for its manifest.
+    pub(super) fn wait(&self) -> anyhow::Result<()> {
+        loop {
+            let code = curl(&["-sS", "-o", "/dev/null", "-w", "%{http_code}", &self.0])?;
+            match code.as_str() {
+                "200" => return Ok(()),
+                "202" | "429" => std::thread::sleep(MOMENT),
+                other => bail!("the export failed with {other}"),
+            }
+        }
+    }
+
+    /// Its manifest: resources that it tells of.
+    pub(super) fn resources(&self) -> anyhow::Result<u64> {
+        let manifest: serde_json::Value = serde_json::from_str(&curl(&["-sS", &self.0])?)?;
+        let files = manifest["output"]
+            .as_array()
+            .context("no output in a manifest")?;
+        let counts = files
+            .iter()
+            .map(|file| file["count"].as_u64().context("a file without a count"));
+        counts.sum()
+    }
+
+    /// Deletes it.
+    pub(super) fn delete(self) -> anyhow::Result<()> {
+        curl(&["-sS", "-X", "DELETE", "-o", "/dev/null", &self.0])?;
+        Ok(())
+    }
+}
+
+/// A database of the stack that goes with this.
+pub(super) struct Database {
+    shared: String,
+    name: String,
+    /// Where it is.
+    pub(super) uri: String,
+}
+
+impl Database {
+    /// Makes one, with Sluice's tables.
+    pub(super) fn make(what: &str) -> anyhow::Result<Self> {
+        let shared = stack::setting(&stack::settings()?, "STACK_POSTGRES")?;
+        let name = format!("bench_{what}_{}", std::process::id());
+        program(
+            "psql",
+            &["-q", &shared, "-c", &format!("CREATE DATABASE {name}")],
+        )?;
+        let (server, _) = shared
+            .rsplit_once('/')
+            .context("an address without a database")?;
+        let uri = format!("{server}/{name}");
+        let made = Self { shared, name, uri };
+        program(&sluice(), &["migrate", "--into", &made.uri])?;
+        Ok(made)
+    }
+
+    /// Loads NDJSON of a folder, and sees to it that nothing of that goes on meanwhile.
+    pub(super) fn load(&self, folder: &std::path::Path) -> anyhow::Result<()> {
+        program(
+            &sluice(),
+            &["load", "--into", &self.uri, &folder.to_string_lossy()],
+        )?;
+        self.run("VACUUM ANALYZE; CHECKPOINT")
+    }
+
+    /// Runs statements.
+    pub(super) fn run(&self, statements: &str) -> anyhow::Result<()> {
+        let each = statements
+            .split(';')
+            .map(str::trim)
+            .filter(|one| !one.is_empty());
+        let words: Vec<&str> = each.flat_map(|one| ["-c", one]).collect();
+        program(
+            "psql",
+            &[&["-q", "-v", "ON_ERROR_STOP=1", &self.uri], &words[..]].concat(),
+        )
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let drop = format!("DROP DATABASE {} WITH (FORCE)", self.name);
+        let _goes_with_the_stack = program("psql", &["-q", &self.shared, "-c", &drop]);
+    }
+}
