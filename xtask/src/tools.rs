@@ -2,6 +2,9 @@
 //! says so and goes on without.
 
 use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::bail;
 
 use crate::run::{program, root, say};
 
@@ -52,4 +55,39 @@ pub(crate) fn rust(who: &str, name: &str, version: &str) -> Option<PathBuf> {
         let _seen_below = program("cargo", &words);
     }
     tool.exists().then_some(tool)
+}
+
+/// Packages of Debian, in place already or installed into the machine; `who` needs them. Debian starts servers when it
+/// installs them, on their usual ports, unless it is told that this is a runlevel in which none run.
+pub(crate) fn debian(who: &str, packages: &[&str]) -> anyhow::Result<()> {
+    let is_there = |package: &&str| {
+        let mut query = Command::new("dpkg-query");
+        let query = query
+            .args(["-W", "-f", "${db:Status-Status}", package])
+            .output();
+        query.is_ok_and(|output| output.stdout == b"installed")
+    };
+    if packages.iter().all(is_there) {
+        return Ok(());
+    }
+    say(&format!("{who}: installing {}", packages.join(", ")));
+    let apt = |words: &[&str]| {
+        let mut command = Command::new("apt-get");
+        command
+            .args(["-qq", "-o", "Dpkg::Use-Pty=0"])
+            .args(words)
+            .env("RUNLEVEL", "1")
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdout(std::process::Stdio::null());
+        command.status().is_ok_and(|status| status.success())
+    };
+    let install = [&["install", "-y", "--no-install-recommends"], packages].concat();
+    if apt(&["update"]) && apt(&install) {
+        return Ok(());
+    }
+    bail!(
+        "{who} needs {}, and apt-get could not install them; install them by hand (on Debian or \
+         Ubuntu as root) and try again",
+        packages.join(" and ")
+    )
 }

