@@ -83,6 +83,18 @@ impl Fleet {
         Ok(())
     }
 
+    /// Runs `sluice` with the settings that the services have.
+    pub(super) fn sluice(&self, words: &[&str]) -> anyhow::Result<()> {
+        let mut command = Command::new(sluice());
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        let status = command.args(words).stdout(Stdio::null()).status();
+        let status = status.context("starting sluice")?;
+        if !status.success() {
+            bail!("sluice {} failed: {status}", words.join(" "));
+        }
+        Ok(())
+    }
+
     /// A tenant's base.
     pub(super) fn base(&self, tenant: &str) -> String {
         format!("{}/{tenant}/fhir", self.origin)
