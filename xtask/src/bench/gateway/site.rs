@@ -99,11 +99,11 @@ impl Site {
             complete: String::new(),
             keys,
         };
-        let token = site.token()?;
-        site.complete = site.kick_off(&token)?;
-        site.until_complete(&token)?;
+        let bearer = site.bearer()?;
+        site.complete = site.kick_off(&bearer)?;
+        site.until_complete(&bearer)?;
         site.fleet.workers.clear();
-        site.running = site.kick_off(&token)?;
+        site.running = site.kick_off(&bearer)?;
         site.fleet.coordinator.0.kill()?;
         Ok(site)
     }
@@ -127,8 +127,8 @@ impl Site {
         Ok(file)
     }
 
-    /// An access token, good for five minutes.
-    pub(super) fn token(&self) -> anyhow::Result<String> {
+    /// A header with an access token, good for five minutes.
+    pub(super) fn bearer(&self) -> anyhow::Result<String> {
         let assertion = fs::read_to_string(self.assertions(Key::Es384, 1)?)?;
         let form = |name: &str, value: &str| format!("{name}={value}");
         let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
@@ -146,14 +146,12 @@ impl Site {
         ])?;
         let read: serde_json::Value = serde_json::from_str(&answer)?;
         let token = read["access_token"].as_str();
-        Ok(token
-            .with_context(|| format!("no token: {answer}"))?
-            .to_owned())
+        let token = token.with_context(|| format!("no token: {answer}"))?;
+        Ok(format!("Authorization: Bearer {token}"))
     }
 
-    fn kick_off(&self, token: &str) -> anyhow::Result<String> {
-        let bearer = format!("Authorization: Bearer {token}");
-        let head = curl(&["-sS", "-D", "-", "-H", &bearer, &self.export_url()])?;
+    fn kick_off(&self, bearer: &str) -> anyhow::Result<String> {
+        let head = curl(&["-sS", "-D", "-", "-H", bearer, &self.export_url()])?;
         let mut lines = head.lines();
         let status = lines.find_map(|line| line.strip_prefix("content-location: "));
         let status = status.with_context(|| format!("no export began: {head}"))?;
@@ -161,8 +159,7 @@ impl Site {
     }
 
     /// The status that a poll is answered with.
-    pub(super) fn polled(&self, url: &str, token: &str) -> anyhow::Result<String> {
-        let bearer = format!("Authorization: Bearer {token}");
+    pub(super) fn polled(&self, url: &str, bearer: &str) -> anyhow::Result<String> {
         curl(&[
             "-sS",
             "-o",
@@ -170,14 +167,14 @@ impl Site {
             "-w",
             "%{http_code}",
             "-H",
-            &bearer,
+            bearer,
             url,
         ])
     }
 
-    fn until_complete(&self, token: &str) -> anyhow::Result<()> {
+    fn until_complete(&self, bearer: &str) -> anyhow::Result<()> {
         for _ in 0..MOMENTS {
-            match self.polled(&self.complete, token)?.as_str() {
+            match self.polled(&self.complete, bearer)?.as_str() {
                 "200" => return Ok(()),
                 "202" => std::thread::sleep(std::time::Duration::from_millis(50)),
                 other => bail!("the export failed with {other}"),
