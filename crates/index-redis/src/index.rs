@@ -33,10 +33,9 @@ impl Index for RedisIndex {
 
     async fn get(&self, job: &JobRef) -> Result<Option<JobStatus>, PortError> {
         let action = "looking a job up in redis";
-        let fields = FIELDS.map(str::to_owned);
         let found: Option<Found> = self
             .link
-            .script(action, &self.scripts.get, &self.keys.job(job), &fields)
+            .script(action, &self.scripts.get, &self.keys.job(job), &FIELDS)
             .await?;
         found.map(decode::status).transpose()
     }
@@ -114,7 +113,7 @@ impl Index for RedisIndex {
         let action = "looking into a job in redis";
         let found: Option<Inside> = self
             .link
-            .script(action, &self.scripts.inside, &self.keys.job(job), &[])
+            .script(action, &self.scripts.inside, &self.keys.job(job), &[""; 0])
             .await?;
         found.map_or_else(|| Ok(JobInside::default()), decode::inside)
     }

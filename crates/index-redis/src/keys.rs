@@ -45,8 +45,8 @@ impl Keys {
 
     /// All that is kept of one job, in the order in which the scripts name them.
     pub(crate) fn job(&self, job: &JobRef) -> [String; 5] {
-        ["status", "done", "out", "flight", "failed"]
-            .map(|part| format!("{}:{{{job}}}:{part}", self.prefix))
+        let tag = format!("{}:{{{job}}}:", self.prefix);
+        ["status", "done", "out", "flight", "failed"].map(|part| [tag.as_str(), part].concat())
     }
 
     pub(crate) fn status(&self, job: &str) -> String {

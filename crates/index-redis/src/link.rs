@@ -1,15 +1,18 @@
-//! The connection: every call ends in time, and a connection that went bad is replaced.
+//! The connections: every call ends in time, and a connection that went bad is replaced.
 
+use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::thread::ThreadId;
 use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::io::tcp::TcpSettings;
 use redis::{
     Client, Cmd, FromRedisValue, IntoConnectionInfo, Pipeline, RedisResult, Script,
-    ScriptInvocation,
+    ScriptInvocation, ToRedisArgs,
 };
 use sluice_ports::PortError;
+use tokio::runtime::{Handle, RuntimeFlavor};
 
 use crate::RedisOptions;
 use crate::fault;
@@ -22,15 +25,26 @@ const PAUSE: Duration = Duration::from_millis(50);
 /// Calls at work on the connection at once. More wait, each for its own deadline.
 const AT_ONCE: usize = 512;
 
-/// A connection to Redis that many calls share.
+/// Connections to Redis, each shared by many calls.
 pub(crate) struct Link {
     client: Client,
     config: ConnectionManagerConfig,
-    current: Mutex<Current>,
+    current: Mutex<HashMap<Place, Current>>,
     deadline: Duration,
 }
 
-/// The connection in use. Its number tells it from the one that a failed call had.
+/// Who shares a connection: each thread with a runtime of its own, as those that answer HTTP have, or
+/// all threads of a runtime together. What reads and writes a connection runs where it was opened, and
+/// a call from the runtime of another thread would have to wake that thread and be woken by it.
+type Place = Option<ThreadId>;
+
+fn place() -> Place {
+    let alone = Handle::try_current()
+        .is_ok_and(|handle| handle.runtime_flavor() == RuntimeFlavor::CurrentThread);
+    alone.then(|| std::thread::current().id())
+}
+
+/// A connection in use. Its number tells it from the one that a failed call had.
 #[derive(Clone)]
 struct Current {
     number: u64,
@@ -70,13 +84,10 @@ impl Link {
             .set_number_of_retries(RETRIES)
             .set_min_delay(PAUSE)
             .set_concurrency_limit(AT_ONCE);
-        let manager = client
-            .get_connection_manager_lazy(config.clone())
-            .map_err(|error| fault::port_error("preparing to connect to redis", error))?;
         let link = Self {
             client,
             config,
-            current: Mutex::new(Current { number: 0, manager }),
+            current: Mutex::default(),
             deadline: options
                 .connect_timeout
                 .saturating_add(options.response_timeout),
@@ -91,7 +102,7 @@ impl Link {
         action: &str,
         script: &Script,
         keys: &[String],
-        args: &[String],
+        args: &[impl ToRedisArgs],
     ) -> Result<T, PortError> {
         let mut call = script.prepare_invoke();
         call.key(keys).arg(args);
@@ -119,7 +130,10 @@ impl Link {
         action: &str,
         request: &Request<'_>,
     ) -> Result<T, PortError> {
-        let number = self.current().number;
+        let number = self
+            .current()
+            .map_err(|error| fault::port_error(action, error))?
+            .number;
         match tokio::time::timeout(self.deadline, self.try_twice(request)).await {
             Ok(Ok(reply)) => Ok(reply),
             Ok(Err(error)) => Err(fault::port_error(action, error)),
@@ -142,7 +156,7 @@ impl Link {
         let Current {
             number,
             mut manager,
-        } = self.current();
+        } = self.current()?;
         let result = request.send(&mut manager).await;
         if result.as_ref().is_err_and(fault::ends_the_connection) {
             self.hang_up(number);
@@ -150,23 +164,36 @@ impl Link {
         result
     }
 
-    fn current(&self) -> Current {
-        self.lock().clone()
+    fn current(&self) -> RedisResult<Current> {
+        let place = place();
+        let mut all = self.lock();
+        if let Some(current) = all.get(&place) {
+            return Ok(current.clone());
+        }
+        let manager = self.fresh()?;
+        let current = Current { number: 0, manager };
+        all.insert(place, current.clone());
+        Ok(current)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Current> {
+    /// One that connects when it is first used.
+    fn fresh(&self) -> RedisResult<ConnectionManager> {
+        self.client.get_connection_manager_lazy(self.config.clone())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Place, Current>> {
         self.current.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Replaces a connection for all later calls; calls already on it may still finish there. What
     /// a slow server has not yet read goes with it, so that nothing piles up (E9).
     fn hang_up(&self, number: u64) {
-        let mut current = self.lock();
-        if current.number != number {
+        let mut all = self.lock();
+        let current = all.get_mut(&place());
+        let Some(current) = current.filter(|current| current.number == number) else {
             return;
-        }
-        let fresh = self.client.get_connection_manager_lazy(self.config.clone());
-        if let Ok(manager) = fresh {
+        };
+        if let Ok(manager) = self.fresh() {
             tracing::debug!("connecting to redis again");
             *current = Current {
                 number: number.wrapping_add(1),

@@ -20,7 +20,10 @@ pub(crate) struct Place {
 pub(crate) const PLACES: [(&str, &[Place]); 2] =
     [("/{tenant}/fhir", &FHIR), ("/{tenant}/oauth2", &OAUTH)];
 
+// Patterns are tried in this order, so what is asked most comes first.
 const FHIR: [Place; 16] = [
+    statuses("/bulk-export/jobs/{job}"),
+    statuses("/bulk-api/request/{job}"),
     kickoffs("/$export", |at| by_both(at, web::to(kickoff::system))),
     kickoffs("/Patient/$export", |at| {
         by_both(at, web::to(kickoff::patient))
@@ -35,8 +38,6 @@ const FHIR: [Place; 16] = [
     ballot("/Group/{group}/$export-v4", |at| {
         at.route(web::to(kickoff::group))
     }),
-    statuses("/bulk-export/jobs/{job}"),
-    statuses("/bulk-api/request/{job}"),
     reads("/bulk-export/files/{job}/{path:.+}", |at| {
         read(at, download::file)
     }),

@@ -38,7 +38,7 @@ impl Fleet {
     pub(super) fn start(plan: &Plan<'_>) -> anyhow::Result<Self> {
         let [port] = sluice_stack::free_ports::<1>()?;
         let mut settings = stack::settings()?;
-        let corner = format!("bench-{}", std::process::id());
+        let corner = corner();
         for (name, value) in &mut settings {
             if name == "SLUICE_PORTS__BLOBS" {
                 *value = format!("{value}/{corner}");
@@ -99,6 +99,11 @@ impl Fleet {
     pub(super) fn base(&self, tenant: &str) -> String {
         format!("{}/{tenant}/fhir", self.origin)
     }
+}
+
+/// What is before all keys of a fleet in the bucket and in Redis, and before its queues.
+pub(super) fn corner() -> String {
+    format!("bench-{}", std::process::id())
 }
 
 fn service(name: &str, settings: &[(String, String)]) -> anyhow::Result<Running> {

@@ -7,7 +7,7 @@ use anyhow::{Context, bail};
 use super::figures::{Series, Table};
 use super::fleet::{Database, Export, Fleet, Plan};
 use super::machine::{Since, Took};
-use super::{Benchmark, data};
+use super::{Benchmark, data, store};
 use crate::process::Running;
 use crate::stack;
 use crate::tools;
@@ -158,10 +158,6 @@ fn measure() -> anyhow::Result<Table> {
 
 /// Rows into an object, by other people's programs.
 fn pipe(uri: &str, copy: &str, gzip: bool) -> anyhow::Result<()> {
-    let settings = stack::settings()?;
-    let find = |name: &str| stack::setting(&settings, name);
-    let bucket = find("SLUICE_PORTS__BLOBS")?;
-    let bucket = bucket.strip_prefix("s3://").context("no bucket")?;
     let mut psql = Command::new("psql");
     psql.args(["-q", uri, "-c", copy]);
     let mut before = vec![psql];
@@ -178,27 +174,8 @@ fn pipe(uri: &str, copy: &str, gzip: bool) -> anyhow::Result<()> {
         input = child.stdout.take().context("no pipe")?.into();
         running.push(child);
     }
-    let uploaded = Command::new("rclone")
-        .args([
-            "--config",
-            "/dev/null",
-            "rcat",
-            &format!("bench:{bucket}/floor"),
-        ])
-        .env("RCLONE_CONFIG_BENCH_TYPE", "s3")
-        .env("RCLONE_CONFIG_BENCH_PROVIDER", "Other")
-        .env("RCLONE_CONFIG_BENCH_ENDPOINT", find("SLUICE_S3__ENDPOINT")?)
-        .env(
-            "RCLONE_CONFIG_BENCH_ACCESS_KEY_ID",
-            find("SLUICE_S3__ACCESS_KEY_ID")?,
-        )
-        .env(
-            "RCLONE_CONFIG_BENCH_SECRET_ACCESS_KEY",
-            find("SLUICE_S3__SECRET_ACCESS_KEY")?,
-        )
-        .env("RCLONE_S3_NO_CHECK_BUCKET", "true")
-        .stdin(input)
-        .status();
+    let to = format!("bench:{}/floor", store::bucket()?);
+    let uploaded = store::rclone(&["rcat", &to])?.stdin(input).status();
     let mut is_well = uploaded.context("starting rclone")?.success();
     for mut child in running {
         is_well &= child.wait()?.success();

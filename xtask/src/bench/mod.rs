@@ -6,6 +6,7 @@ mod figures;
 mod fleet;
 mod machine;
 mod report;
+mod store;
 
 mod gateway;
 mod growth;

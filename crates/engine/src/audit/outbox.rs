@@ -22,6 +22,7 @@ pub struct Audit {
     ports: Ports,
     most_waiting: usize,
     look: Arc<Mutex<Option<Look>>>,
+    counting: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What the last look at the outbox showed.
@@ -40,6 +41,7 @@ impl Audit {
             ports: ports.clone(),
             most_waiting: usize::try_from(most_waiting).unwrap_or(usize::MAX),
             look: Arc::default(),
+            counting: Arc::default(),
         }
     }
 
@@ -55,13 +57,20 @@ impl Audit {
     }
 
     /// Whether so many events wait for the sink that nothing more should be begun. What others write
-    /// down is noticed within ten seconds, and so is that there is room again.
+    /// down is noticed within ten seconds and the time that counting takes, and so is that there is
+    /// room again. One counts; the rest believe meanwhile what was so before.
     pub async fn is_full(&self) -> Result<bool, PortError> {
         let now = self.ports.clock.now();
-        if let Some(look) = self.look().as_ref().filter(|look| now < look.until)
-            && (look.was_full || look.waiting < self.most_waiting)
-        {
-            return Ok(look.was_full);
+        if let Some(was_full) = self.believed(Some(now)) {
+            return Ok(was_full);
+        }
+        let _one_counts = match (self.counting.try_lock(), self.believed(None)) {
+            (Ok(counting), _) => counting,
+            (Err(_), Some(was_full)) => return Ok(was_full),
+            (Err(_), None) => self.counting.lock().await,
+        };
+        if let Some(was_full) = self.believed(Some(now)) {
+            return Ok(was_full);
         }
         let waiting = self.count().await?;
         let was_full = waiting >= self.most_waiting;
@@ -71,6 +80,15 @@ impl Audit {
             until: now.plus(BELIEVED_FOR),
         });
         Ok(was_full)
+    }
+
+    /// What the last look showed, unless what we added since may have filled it, or it is too old at this time.
+    fn believed(&self, now: Option<Instant>) -> Option<bool> {
+        let look = self.look();
+        let look = look.as_ref()?;
+        let is_old = now.is_some_and(|now| now >= look.until);
+        let may_be_full = !look.was_full && look.waiting >= self.most_waiting;
+        (!is_old && !may_be_full).then_some(look.was_full)
     }
 
     /// How many wait, counted to the bound.

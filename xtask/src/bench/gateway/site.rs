@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
-use super::super::fleet::{Fleet, Plan};
-use super::super::{data, home};
+use super::super::fleet::{Fleet, Plan, corner};
+use super::super::{data, home, store};
 use crate::process::{Running, curl, wait};
 use crate::run::{program, remove, root};
 use crate::stack;
@@ -18,6 +18,8 @@ const TENANT: &str = "default";
 /// For as long as a benchmark takes, on loopback.
 const SECRET: &str = "a secret of benchmarks, with thirty-two bytes and more";
 const PATIENTS: u32 = 20;
+/// Events of the audit that may wait: more than a turn has. The coordinator, which would deliver them, does not run.
+const MOST_WAITING: &str = "200000";
 /// Moments of 50 ms in which the export must be complete.
 const MOMENTS: u32 = 1200;
 
@@ -71,8 +73,7 @@ impl Site {
             more: &[
                 own("SLUICE_SERVER__AUTHORIZATION", "on"),
                 own("SLUICE_AUTH__SECRET", SECRET),
-                // The coordinator, which would take events out of the outbox, does not run.
-                own("SLUICE_AUDIT__MOST_WAITING", "1000000000"),
+                own("SLUICE_AUDIT__MOST_WAITING", MOST_WAITING),
             ],
         })?;
         fleet.sluice(&[
@@ -148,6 +149,19 @@ impl Site {
         let token = read["access_token"].as_str();
         let token = token.with_context(|| format!("no token: {answer}"))?;
         Ok(format!("Authorization: Bearer {token}"))
+    }
+
+    /// Empties the outbox of the audit, as the coordinator would.
+    pub(super) fn empty_outbox(&self) -> anyhow::Result<()> {
+        let outbox = format!("bench:{}/{}/_audit/outbox", store::bucket()?, corner());
+        checked(&mut store::rclone(&[
+            "delete",
+            "--checkers",
+            "32",
+            "--transfers",
+            "32",
+            &outbox,
+        ])?)
     }
 
     fn kick_off(&self, bearer: &str) -> anyhow::Result<String> {
