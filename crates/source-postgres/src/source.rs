@@ -130,13 +130,7 @@ impl Source for PostgresSource {
 
     async fn check(&self, scope: &Scope) -> Result<(), PopulationError> {
         let view = View::of(scope)?;
-        let session = self.connections.begin(Purpose::Ask).await?;
-        let checked = cohort::check(&session, scope, &view, &self.kinds).await;
-        // That there is no such population is an answer: the connection is as good as before.
-        if !matches!(checked, Err(PopulationError::Port(_))) {
-            session.done().await?;
-        }
-        checked
+        cohort::check(&self.connections, scope, &view, &self.kinds).await
     }
 
     async fn groups(&self, query: &GroupQuery) -> Result<GroupPage, PortError> {

@@ -197,6 +197,8 @@ fn pipe(uri: &str, copy: &str, gzip: bool) -> anyhow::Result<()> {
             find("SLUICE_S3__SECRET_ACCESS_KEY")?,
         )
         .env("RCLONE_S3_NO_CHECK_BUCKET", "true")
+        // A bundle that the machine sets for its own ends is one that it cannot load.
+        .env_remove("AWS_CA_BUNDLE")
         .stdin(input)
         .status();
     let mut is_well = uploaded.context("starting rclone")?.success();
