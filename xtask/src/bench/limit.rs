@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 
 use super::figures::{Series, Table};
 use super::fleet::{Database, Export, Fleet, Plan};
-use super::machine::{Since, Took};
+use super::machine::{Since, Took, cpu_of_ended};
 use super::{Benchmark, data};
 use crate::process::Running;
 use crate::stack;
@@ -27,6 +27,8 @@ const ROWS: &str = "FROM sluice.resource WHERE died_at = 9223372036854775807";
 struct Seen {
     wall: Series,
     machine: Series,
+    /// Of the worker, or of the programs of the pipe.
+    own: Series,
 }
 
 impl Seen {
@@ -34,12 +36,14 @@ impl Seen {
         Self {
             wall: Series::new(),
             machine: Series::new(),
+            own: Series::new(),
         }
     }
 
-    fn note(&mut self, took: Took) {
+    fn note(&mut self, (took, own): (Took, f64)) {
         self.wall.push(took.wall);
         self.machine.push(took.machine);
+        self.own.push(own);
     }
 }
 
@@ -65,10 +69,11 @@ fn measure() -> anyhow::Result<Table> {
         export.delete()?;
         Ok(took)
     };
-    let floor = |copy: &str, gzip: bool| -> anyhow::Result<Took> {
-        let since = Since::now()?;
+    let floor = |copy: &str, gzip: bool| -> anyhow::Result<(Took, f64)> {
+        let (since, before) = (Since::now()?, cpu_of_ended()?);
         pipe(&database.uri, copy, gzip)?;
-        since.took()
+        let own = cpu_of_ended()? - before;
+        Ok((since.took()?, own.as_secs_f64()))
     };
     let text = format!("COPY (SELECT convert_from(body, 'UTF8') {ROWS}) TO STDOUT");
     let binary = format!("COPY (SELECT body {ROWS}) TO STDOUT (FORMAT binary)");
@@ -76,53 +81,37 @@ fn measure() -> anyhow::Result<Table> {
     ours("plain")?;
     floor(&binary, false)?;
     let [mut plain, mut packed, mut as_text, mut as_is, mut gzip] = [const { Seen::new() }; 5];
-    let [mut worker, mut worker_packed] = [const { Series::new() }; 2];
     for _ in 0..TURNS {
         as_text.note(floor(&text, false)?);
-        let (took, own) = ours("plain")?;
-        plain.note(took);
-        worker.push(own);
+        plain.note(ours("plain")?);
         as_is.note(floor(&binary, false)?);
         gzip.note(floor(&text, true)?);
-        let (took, own) = ours("packed")?;
-        packed.note(took);
-        worker_packed.push(own);
+        packed.note(ours("packed")?);
     }
     let mut table = Table::default();
-    let target = "≤ 1.3";
-    table.row_with_target(
-        "time, by that of the pipe",
-        "x",
-        &plain.wall.over(&as_text.wall),
-        target,
-    );
-    table.row(
-        "the same, by a pipe of binary COPY",
-        "x",
-        &plain.wall.over(&as_is.wall),
-    );
-    table.row(
-        "processor time of the machine, by that of the pipe",
-        "x",
-        &plain.machine.over(&as_text.machine),
-    );
-    table.row(
-        "the same, by a pipe of binary COPY",
-        "x",
-        &plain.machine.over(&as_is.machine),
-    );
-    table.row(
-        "with gzip: time, by that of the pipe through gzip -1",
-        "x",
-        &packed.wall.over(&gzip.wall),
-    );
-    table.row(
-        "with gzip: processor time of the machine, by that",
-        "x",
-        &packed.machine.over(&gzip.machine),
-    );
+    for (what, ours, floor, target) in [
+        ("the pipe", &plain, &as_text, "≤ 1.3"),
+        ("a pipe of binary COPY", &plain, &as_is, ""),
+        ("with gzip, a pipe through gzip -1", &packed, &gzip, ""),
+    ] {
+        let mut ratio = |of: &str, ours: &Series, floor: &Series, target: &str| {
+            table.row_with_target(&format!("{of} of {what}"), "x", &ours.over(floor), target);
+        };
+        ratio("time, by that", &ours.wall, &floor.wall, target);
+        ratio(
+            "the machine's processors, by those",
+            &ours.machine,
+            &floor.machine,
+            "",
+        );
+        ratio(
+            "the worker's processors, by those",
+            &ours.own,
+            &floor.own,
+            "",
+        );
+    }
     let gigabytes = sample.megabytes() / 1e3;
-    let rate = |series: &Series| series.map(|wall| sample.megabytes() / wall);
     for (name, seen) in [
         ("ours", &plain),
         ("pipe", &as_text),
@@ -130,23 +119,21 @@ fn measure() -> anyhow::Result<Table> {
         ("ours with gzip", &packed),
         ("pipe through gzip -1", &gzip),
     ] {
-        table.row(name, "MB/s", &rate(&seen.wall));
-        table.row(
-            &format!("{name}: processor time of the machine"),
+        let mut row = |of: &str, unit: &str, series: &Series| {
+            table.row(&format!("{name}{of}"), unit, series);
+        };
+        row("", "MB/s", &seen.wall.map(|wall| sample.megabytes() / wall));
+        row(
+            ": processors of the machine",
             "s/GB",
             &seen.machine.map(|cpu| cpu / gigabytes),
         );
+        row(
+            ": processors of its own",
+            "s/GB",
+            &seen.own.map(|cpu| cpu / gigabytes),
+        );
     }
-    table.row(
-        "the worker's processor time",
-        "s/GB",
-        &worker.map(|cpu| cpu / gigabytes),
-    );
-    table.row(
-        "the same with gzip",
-        "s/GB",
-        &worker_packed.map(|cpu| cpu / gigabytes),
-    );
     let peaks = fleet
         .workers
         .iter()
@@ -197,6 +184,9 @@ fn pipe(uri: &str, copy: &str, gzip: bool) -> anyhow::Result<()> {
             find("SLUICE_S3__SECRET_ACCESS_KEY")?,
         )
         .env("RCLONE_S3_NO_CHECK_BUCKET", "true")
+        // As our worker does it.
+        .env("RCLONE_S3_CHUNK_SIZE", "8Mi")
+        .env("RCLONE_S3_UPLOAD_CONCURRENCY", "4")
         // A bundle that the machine sets for its own ends is one that it cannot load.
         .env_remove("AWS_CA_BUNDLE")
         .stdin(input)

@@ -53,10 +53,20 @@ pub(super) fn first_line(program: &str, words: &[&str]) -> anyhow::Result<String
 
 /// Processor time of a process so far, with that of its threads.
 pub(super) fn cpu_of(pid: u32) -> anyhow::Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, after_name) = stat.rsplit_once(')').context("no name in /proc")?;
     // utime and stime.
-    let ticks = after_name.split_whitespace().skip(11).take(2);
+    fields(&pid.to_string(), 11)
+}
+
+/// The same of all processes that this one has waited for.
+pub(super) fn cpu_of_ended() -> anyhow::Result<Duration> {
+    // cutime and cstime.
+    fields("self", 13)
+}
+
+fn fields(process: &str, first: usize) -> anyhow::Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let (_, after_name) = stat.rsplit_once(')').context("no name in /proc")?;
+    let ticks = after_name.split_whitespace().skip(first).take(2);
     let ticks: u32 = ticks.map(str::parse::<u32>).sum::<Result<_, _>>()?;
     Ok(TICK * ticks)
 }
