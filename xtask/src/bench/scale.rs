@@ -2,6 +2,7 @@
 
 mod million;
 mod slow;
+mod told;
 mod widths;
 
 use super::Benchmark;

@@ -8,9 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 
+use super::told;
+use crate::bench::data;
 use crate::bench::figures::{Series, Table};
 use crate::bench::fleet::{Database, Export, Fleet, Plan};
-use crate::bench::{data, home};
 use crate::process::curl;
 use crate::stack;
 
@@ -82,20 +83,15 @@ fn make(folder: &Path) -> anyhow::Result<()> {
 impl Seen {
     fn export(&mut self, database: &str, mebibytes: u32) -> anyhow::Result<()> {
         let set = |name: &'static str, value: u32| (name, value.to_string());
+        let own = [
+            set("SLUICE_TENANTS__DEFAULT__CHUNK_MIB", mebibytes),
+            set("SLUICE_COORDINATOR__WINDOW", 4 * WORKERS * SLOTS),
+            set("SLUICE_WORKER__SLOTS", SLOTS),
+        ];
         let mut fleet = Fleet::start(&Plan {
             tenants: &[("default", database.to_owned())],
             workers: 0,
-            more: &[
-                set("SLUICE_TENANTS__DEFAULT__CHUNK_MIB", mebibytes),
-                set("SLUICE_COORDINATOR__WINDOW", 4 * WORKERS * SLOTS),
-                set("SLUICE_WORKER__SLOTS", SLOTS),
-                // It tells when a plan is sealed.
-                (
-                    "SLUICE_LOG__FILTER",
-                    "warn,sluice_engine::plan=info".to_owned(),
-                ),
-                ("SLUICE_LOG__FORMAT", "json".to_owned()),
-            ],
+            more: &[&own[..], &told::settings()].concat(),
         })?;
         let workers = (0..WORKERS).map(|_| fleet.add_ready_worker(&[]));
         let workers: Vec<String> = workers.collect::<anyhow::Result<_>>()?;
@@ -106,11 +102,13 @@ impl Seen {
         let kick_off = asked.elapsed().as_secs_f64();
         let (mut begun, mut sealed, mut most) = (None, None, memory);
         loop {
-            if begun.is_none() && has_begun(&workers)? {
+            if begun.is_none()
+                && told::sum(&workers, "messaging_client_consumed_messages_total")? > 0.0
+            {
                 begun = Some(asked.elapsed().as_secs_f64());
             }
             if sealed.is_none()
-                && let Some(chunks) = planned()?
+                && let Some(chunks) = told::planned()?
             {
                 sealed = Some(asked.elapsed().as_secs_f64());
                 self.chunks.push(chunks);
@@ -163,32 +161,6 @@ impl Seen {
         row("Redis meanwhile, more", "KiB", &self.more_redis, "");
         row("messages published", "", &self.messages, "");
     }
-}
-
-/// Whether a worker had a hint of a chunk.
-fn has_begun(workers: &[String]) -> anyhow::Result<bool> {
-    let metrics: Vec<String> = workers.iter().map(|at| format!("{at}/metrics")).collect();
-    let words: Vec<&str> = std::iter::once("-sS")
-        .chain(metrics.iter().map(String::as_str))
-        .collect();
-    let text = curl(&words)?;
-    let mut consumed = text.lines().filter(|line| {
-        line.starts_with("messaging_client_consumed_messages_total{") && line.contains("\"chunks\"")
-    });
-    Ok(consumed.any(|line| !line.ends_with(" 0")))
-}
-
-/// The chunks of a plan, once the coordinator's log says that it is sealed.
-fn planned() -> anyhow::Result<Option<f64>> {
-    let log = std::fs::read_to_string(home().join("sluice-coordinator.log"))?;
-    let Some(line) = log.lines().find(|line| line.contains("plan sealed")) else {
-        return Ok(None);
-    };
-    let event: serde_json::Value = serde_json::from_str(line)?;
-    let found = event
-        .pointer("/fields/chunks")
-        .or_else(|| event.get("chunks"));
-    Ok(found.and_then(serde_json::Value::as_f64))
 }
 
 /// What Redis holds now, in bytes.

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use anyhow::bail;
+use anyhow::Context;
 
-use super::slow;
+use super::{slow, told};
 use crate::bench::data;
 use crate::bench::figures::{Series, Table};
 use crate::bench::fleet::{Database, Export, Fleet, Plan};
-use crate::bench::machine::{Since, Took};
+use crate::bench::machine::Since;
+use crate::run::say;
 
 const PATIENTS: u32 = 570;
 const LATENCY: Duration = Duration::from_millis(50);
@@ -29,8 +30,15 @@ const TARGET: &str = "≥ 0.90";
 /// What one of them took, in each turn.
 #[derive(Default)]
 struct Width {
+    /// Seconds of the whole export.
     wall: Series,
-    busy: Series,
+    /// Processors that were busy on the average.
+    processors: Series,
+    chunks: Series,
+    /// Seconds of a chunk in a slot.
+    chunk: Series,
+    /// Of a hundred seconds of a slot, those in which it had a chunk.
+    worked: Series,
 }
 
 pub(super) fn measure(table: &mut Table) -> anyhow::Result<()> {
@@ -41,9 +49,7 @@ pub(super) fn measure(table: &mut Table) -> anyhow::Result<()> {
     let mut widths = WIDTHS.map(|_| Width::default());
     for _ in 0..TURNS {
         for ((workers, slots), width) in WIDTHS.iter().zip(&mut widths) {
-            let took = export((&database.uri, &slow), (*workers, *slots))?;
-            width.wall.push(took.wall);
-            width.busy.push(took.machine / took.wall);
+            width.export((&database.uri, &slow), (*workers, *slots))?;
         }
     }
     let [one, ..] = &widths;
@@ -58,9 +64,13 @@ pub(super) fn measure(table: &mut Table) -> anyhow::Result<()> {
         table.row(&format!("{name}: speed-up"), "x", &speed_up(width));
     }
     for (name, width) in named() {
-        table.row(&format!("{name}: whole export"), "s", &width.wall);
-        table.row(&format!("{name}: processors busy"), "", &width.busy);
+        let mut row = |what, unit, series| table.row(&format!("{name}: {what}"), unit, series);
+        row("whole export", "s", &width.wall);
+        row("slots that have a chunk", "%", &width.worked);
+        row("a chunk in a slot", "s", &width.chunk);
+        row("processors busy", "", &width.processors);
     }
+    table.row("chunks of each", "", &one.chunks);
     Ok(())
 }
 
@@ -72,31 +82,47 @@ fn name((workers, slots): (u32, u32)) -> String {
     }
 }
 
-/// One export by workers that are there when it is asked for.
-fn export((direct, slow): (&str, &str), (workers, slots): (u32, u32)) -> anyhow::Result<Took> {
-    let set = |name: &'static str, value: u32| (name, value.to_string());
-    let mut fleet = Fleet::start(&Plan {
-        tenants: &[("default", direct.to_owned())],
-        workers: 0,
-        more: &[
+impl Width {
+    /// One export by workers that are there when it is asked for.
+    fn export(
+        &mut self,
+        (direct, slow): (&str, &str),
+        (workers, slots): (u32, u32),
+    ) -> anyhow::Result<()> {
+        let set = |name: &'static str, value: u32| (name, value.to_string());
+        let own = [
             set("SLUICE_TENANTS__DEFAULT__CHUNK_MIB", 1),
             // Four times the slots, as deploy/sluice.toml advises.
             set("SLUICE_COORDINATOR__WINDOW", 4 * workers * slots),
             set("SLUICE_WORKER__SLOTS", slots),
             set("SLUICE_TENANTS__DEFAULT__POSTGRES__CONNECTIONS", slots + 4),
             set("SLUICE_TENANTS__DEFAULT__POSTGRES__READS", slots),
-        ],
-    })?;
-    for _ in 0..workers {
-        fleet.add_ready_worker(&[("SLUICE_TENANTS__DEFAULT__SOURCE", slow.to_owned())])?;
+        ];
+        let mut fleet = Fleet::start(&Plan {
+            tenants: &[("default", direct.to_owned())],
+            workers: 0,
+            more: &[&own[..], &told::settings()].concat(),
+        })?;
+        let source = [("SLUICE_TENANTS__DEFAULT__SOURCE", slow.to_owned())];
+        let started = (0..workers).map(|_| fleet.add_ready_worker(&source));
+        let started: Vec<String> = started.collect::<anyhow::Result<_>>()?;
+        let since = Since::now()?;
+        let export = Export::begin(&format!("{}/$export", fleet.base("default")))?;
+        export.wait()?;
+        let took = since.took()?;
+        let chunks = told::planned()?.context("its plan was not sealed")?;
+        let worked = told::sum(&started, "messaging_process_duration_seconds_sum")?;
+        let name = name((workers, slots));
+        say(&format!(
+            "scale: {name}: {chunks} chunks in {:.1} s",
+            took.wall
+        ));
+        self.wall.push(took.wall);
+        self.processors.push(took.machine / took.wall);
+        self.chunks.push(chunks);
+        self.chunk.push(worked / chunks);
+        self.worked
+            .push(100.0 * worked / took.wall / f64::from(workers * slots));
+        export.delete()
     }
-    let since = Since::now()?;
-    let export = Export::begin(&format!("{}/$export", fleet.base("default")))?;
-    export.wait()?;
-    let took = since.took()?;
-    if export.resources()? == 0 {
-        bail!("nothing was exported");
-    }
-    export.delete()?;
-    Ok(took)
 }
