@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use sluice_fhir::{Issue, IssueCode};
-use sluice_model::{Hint, JobRecord, JobRef, JobState, Lane};
+use sluice_model::{Hint, JobRecord, JobRef, JobState, Lane, TenantId};
 use sluice_ports::{JobStatus, PortError, PortKind, Settle, Stale};
 use tokio_util::sync::CancellationToken;
 
@@ -87,9 +87,18 @@ impl Advance {
 
     /// What operators have paused, as of now.
     async fn look_at_pauses(&self) -> Result<Pauses, PortError> {
+        let asked_at = self.ports.clock.now();
         let pauses = Pauses::read(&self.ports).await?;
-        self.paused.learn(&pauses);
+        self.paused.learn(&pauses, asked_at);
         Ok(pauses)
+    }
+
+    /// Whether no chunk of a tenant is handed out, as of a second ago at most.
+    async fn is_paused(&self, tenant: &TenantId) -> Result<bool, PortError> {
+        match self.paused.stop(tenant, self.ports.clock.now()) {
+            Some(known) => Ok(known),
+            None => Ok(self.look_at_pauses().await?.stop(tenant)),
+        }
     }
 
     /// Does what a hint asks for. A failure waits for the sweep.
@@ -369,7 +378,7 @@ impl Advance {
             made_room = self.see(job, &status, tenant.policy.weight);
             open = status.planned.chunks.saturating_sub(status.done);
         }
-        if open > 0 && self.look_at_pauses().await?.stop(&job.tenant) {
+        if open > 0 && self.is_paused(&job.tenant).await? {
             made_room |= self.shares.set_aside(job);
             self.pass_on(job, made_room).await;
             return Ok(());

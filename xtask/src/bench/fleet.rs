@@ -30,6 +30,8 @@ pub(super) struct Fleet {
     pub(super) workers: Vec<Running>,
     /// Where the gateway listens.
     pub(super) origin: String,
+    /// What its names in the servers begin with.
+    pub(super) corner: String,
     settings: Vec<(String, String)>,
 }
 
@@ -73,6 +75,7 @@ impl Fleet {
             coordinator,
             workers,
             origin,
+            corner,
             settings,
         })
     }
@@ -81,6 +84,23 @@ impl Fleet {
     pub(super) fn add_worker(&mut self) -> anyhow::Result<()> {
         self.workers.push(service("sluice-worker", &self.settings)?);
         Ok(())
+    }
+
+    /// Starts one more worker with settings of its own, waits until it takes chunks, and gives the address of its
+    /// admin port.
+    pub(super) fn add_ready_worker(&mut self, more: &[(&str, String)]) -> anyhow::Result<String> {
+        let [port] = sluice_stack::free_ports::<1>()?;
+        let address = format!("127.0.0.1:{port}");
+        let mut settings = self.settings.clone();
+        settings.extend(
+            more.iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone())),
+        );
+        settings.push(("SLUICE_ADMIN__LISTEN".to_owned(), address.clone()));
+        self.workers.push(service("sluice-worker", &settings)?);
+        let address = format!("http://{address}");
+        wait(&format!("{address}/readyz"))?;
+        Ok(address)
     }
 
     /// A tenant's base.
@@ -145,13 +165,19 @@ impl Export {
 
     /// Waits for its manifest.
     pub(super) fn wait(&self) -> anyhow::Result<()> {
-        loop {
-            let code = curl(&["-sS", "-o", "/dev/null", "-w", "%{http_code}", &self.0])?;
-            match code.as_str() {
-                "200" => return Ok(()),
-                "202" | "429" => std::thread::sleep(MOMENT),
-                other => bail!("the export failed with {other}"),
-            }
+        while !self.has_ended()? {
+            std::thread::sleep(MOMENT);
+        }
+        Ok(())
+    }
+
+    /// Whether it has its manifest.
+    pub(super) fn has_ended(&self) -> anyhow::Result<bool> {
+        let code = curl(&["-sS", "-o", "/dev/null", "-w", "%{http_code}", &self.0])?;
+        match code.as_str() {
+            "200" => Ok(true),
+            "202" | "429" => Ok(false),
+            other => bail!("the export failed with {other}"),
         }
     }
 

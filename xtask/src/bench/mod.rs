@@ -12,6 +12,7 @@ mod limit;
 mod load;
 mod memory;
 mod ndjson;
+mod scale;
 mod selection;
 
 use std::fs;
@@ -36,6 +37,7 @@ const BENCHMARKS: &[Benchmark] = &[
     limit::BENCHMARK,
     ndjson::BENCHMARK,
     memory::BENCHMARK,
+    scale::BENCHMARK,
     growth::BENCHMARK,
     selection::BENCHMARK,
     load::BENCHMARK,
