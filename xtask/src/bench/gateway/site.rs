@@ -160,24 +160,9 @@ impl Site {
         Ok(status.trim().to_owned())
     }
 
-    /// The status that a poll is answered with.
-    pub(super) fn polled(&self, url: &str, token: &str) -> anyhow::Result<String> {
-        let bearer = format!("Authorization: Bearer {token}");
-        curl(&[
-            "-sS",
-            "-o",
-            "/dev/null",
-            "-w",
-            "%{http_code}",
-            "-H",
-            &bearer,
-            url,
-        ])
-    }
-
     fn until_complete(&self, token: &str) -> anyhow::Result<()> {
         for _ in 0..MOMENTS {
-            match self.polled(&self.complete, token)?.as_str() {
+            match polled(&self.complete, token)?.as_str() {
                 "200" => return Ok(()),
                 "202" => std::thread::sleep(std::time::Duration::from_millis(50)),
                 other => bail!("the export failed with {other}"),
@@ -214,4 +199,11 @@ fn checked(command: &mut Command) -> anyhow::Result<()> {
         bail!("{command:?} failed: {status}");
     }
     Ok(())
+}
+
+/// The status that a poll is answered with.
+pub(super) fn polled(url: &str, token: &str) -> anyhow::Result<String> {
+    let bearer = format!("Authorization: Bearer {token}");
+    let words = ["-sS", "-o", "/dev/null", "-w", "%{http_code}", "-H"];
+    curl(&[&words[..], &[&bearer, url]].concat())
 }
