@@ -11,11 +11,11 @@ use sluice_ports::PortError;
 use crate::Journal;
 
 /// Bytes of each kind that are kept at hand, about: those who were asked for least go first.
-const KEPT_BYTES: u64 = 32 << 20;
+const KEPT_BYTES: u64 = 64 << 20;
 /// What a file takes: its key, its hash, and what is known of it.
 const FILE: u64 = 512;
-/// How many of a kind there are as a rule.
-const USUAL: usize = 256;
+/// How many of a kind there are as a rule: so few that all of them share the bytes.
+const USUAL: usize = 32;
 
 /// Reads manifests and pages.
 #[derive(Clone)]
