@@ -44,7 +44,12 @@ impl Shared {
             let put = self.client.put_object().bucket(self.bucket());
             let put = put.key(self.full(key)).if_none_match("*");
             let body = ByteStream::from(body.clone());
-            label.on_put(put).body(body).send()
+            let put = label.on_put(put).body(body).customize();
+            if self.options.sign_payloads {
+                put.send()
+            } else {
+                put.disable_payload_signing().send()
+            }
         };
         let action = "writing an object";
         match patiently(put).await {

@@ -71,7 +71,12 @@ impl Shared {
         let part = part.part_number(number);
         let part = part.set_checksum_algorithm(self.checksum());
         // From memory: a streamed body would carry its checksum behind it, which old stores refuse.
-        let sent = part.body(ByteStream::from(body)).send().await;
+        let part = part.body(ByteStream::from(body)).customize();
+        let sent = if self.options.sign_payloads {
+            part.send().await
+        } else {
+            part.disable_payload_signing().send().await
+        };
         let sent = sent.map_err(|error| failed("uploading a part", error))?;
         Ok(CompletedPart::builder()
             .part_number(number)

@@ -34,6 +34,9 @@ pub struct S3Options {
     /// Leaves checksums out wherever S3 does not demand them, for stores such as Ceph 16 that do
     /// not know them.
     pub checksums_when_required: bool,
+    /// Whether signatures cover the bodies of objects, which are hashed once more for it. Over TLS nobody can change
+    /// them on their way, and a checksum in the signed headers tells of accidents.
+    pub sign_payloads: bool,
 }
 
 impl S3Options {
@@ -51,6 +54,7 @@ impl S3Options {
             parts_in_flight: 3,
             encryption: S3Encryption::BucketDefault,
             checksums_when_required: false,
+            sign_payloads: true,
         }
     }
 

@@ -93,6 +93,15 @@ impl Desk {
 
 /// Two coordinators and two workers.
 fn start(servers: &Servers, seed: u64) -> [Process; 4] {
+    start_with(servers, seed, |_| Faults::default())
+}
+
+/// The same, each slow by its seed.
+fn start_slow(servers: &Servers, seed: u64) -> [Process; 4] {
+    start_with(servers, seed, Faults::slow)
+}
+
+fn start_with(servers: &Servers, seed: u64, faults: impl Fn(u64) -> Faults) -> [Process; 4] {
     let roles = [
         Role::Coordinator,
         Role::Worker,
@@ -102,7 +111,7 @@ fn start(servers: &Servers, seed: u64) -> [Process; 4] {
     let mut seeds = seed..;
     roles.map(|role| {
         let seed = seeds.next().unwrap();
-        let (ports, tenants) = servers.seen_through(&Faults::default(), seed).unwrap();
+        let (ports, tenants) = servers.seen_through(&faults(seed), seed).unwrap();
         Process::start(role, &ports, &tenants)
     })
 }
@@ -148,16 +157,15 @@ async fn what_is_handed_out_is_finished_and_nothing_follows() {
     for seed in 0..12 {
         let servers = servers();
         let desk = Desk::at(&servers, 100 + seed);
-        let _running = start(&servers, 10 * seed);
+        let _running = start_slow(&servers, 10 * seed);
         let job = desk.client.kick_off().await.unwrap();
         let dice = SeededEntropy::new(seed);
         let some = usize::try_from(dice.number() % 30).unwrap();
-        // No time passes meanwhile, and none need.
         for _ in 0..100_000 {
             if desk.ended_chunks(&job).await > some {
                 break;
             }
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(10)).await;
         }
         desk.control.pause(None).await.unwrap();
         tokio::time::sleep(Duration::from_mins(5)).await;

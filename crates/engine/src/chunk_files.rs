@@ -14,10 +14,17 @@ use sha2::{Digest, Sha256};
 use sluice_fhir::ResourceType;
 use sluice_model::{Packed, WrittenFile, layout};
 use sluice_ports::{BlobWriter, Blobs, Block, Creation, PortError, PortKind};
+use tokio::task::JoinSet;
 use tracing::{Instrument, Span};
 
 /// Fast, because a worker should not wait for its processor; NDJSON packs well all the same.
 const LEVEL: u32 = 1;
+
+/// A file of no more bytes is published while the next one is written already, and so many of them at once: a chunk of
+/// small types would else wait for each. They are what a chunk may hold beside the parts of its open file, 8 MiB.
+const SMALL: u64 = 1 << 20;
+const ENDING: usize = 8;
+const PUBLISHING: &str = "publishing a data file";
 
 /// How files are written.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +46,9 @@ pub(crate) struct ChunkFiles {
     open: Option<OpenFile>,
     /// Files begun, by type.
     begun: BTreeMap<ResourceType, u32>,
+    /// Those that have ended; the last of them may be on their way still.
     finished: Vec<WrittenFile>,
+    ending: JoinSet<Result<Creation, PortError>>,
     resources: u64,
 }
 
@@ -138,6 +147,7 @@ impl ChunkFiles {
             open: None,
             begun: BTreeMap::new(),
             finished: Vec::new(),
+            ending: JoinSet::new(),
             resources: 0,
         }
     }
@@ -177,6 +187,9 @@ impl ChunkFiles {
     /// Publishes the last file and lists them all.
     pub(crate) async fn finish(&mut self) -> Result<Vec<WrittenFile>, PortError> {
         self.close().await?;
+        while !self.ending.is_empty() {
+            self.ended().await?;
+        }
         Ok(self.finished.clone())
     }
 
@@ -185,6 +198,8 @@ impl ChunkFiles {
         if let Some(open) = self.open.take() {
             open.writer.abort().await?;
         }
+        // One that is on its way could arrive behind the deletion.
+        while self.ending.join_next().await.is_some() {}
         let keys: Vec<String> = self.finished.into_iter().map(|file| file.key).collect();
         self.blobs.delete(&keys).await
     }
@@ -238,16 +253,27 @@ impl ChunkFiles {
         }
         open.span.record("resources", open.file.count);
         open.span.record("bytes", open.file.bytes);
-        match open.writer.finish().instrument(open.span).await? {
-            Creation::Created => {
-                self.finished.push(open.file);
-                Ok(())
-            }
+        // Small ones are on their way while the next is written.
+        let at_once = if open.file.bytes <= SMALL { ENDING } else { 1 };
+        self.finished.push(open.file);
+        self.ending
+            .spawn(open.writer.finish().instrument(open.span));
+        while self.ending.len() >= at_once {
+            self.ended().await?;
+        }
+        Ok(())
+    }
+
+    /// Waits for one that is on its way.
+    async fn ended(&mut self) -> Result<(), PortError> {
+        let Some(ended) = self.ending.join_next().await else {
+            return Ok(());
+        };
+        let lost = |error| PortError::transient(PUBLISHING, error);
+        match ended.map_err(lost)?? {
+            Creation::Created => Ok(()),
             // Nobody else has this attempt's name, so this is a write whose answer got lost.
-            Creation::Exists => Err(PortError::new(
-                PortKind::Transient,
-                "publishing a data file",
-            )),
+            Creation::Exists => Err(PortError::new(PortKind::Transient, PUBLISHING)),
         }
     }
 }

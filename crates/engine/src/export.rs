@@ -114,18 +114,25 @@ impl Export {
     }
 
     async fn export(&self, job: &JobRef, chunk: ChunkId) -> Result<ChunkOutcome, PortError> {
-        let Some(record) = self.journal.job(job).await? else {
+        let journal = &self.journal;
+        // Asked for at once, for each is a round trip; taken one after another.
+        let (record, tombstone, receipt, page) = tokio::join!(
+            journal.job(job),
+            journal.tombstone(job),
+            journal.receipt(job, chunk),
+            journal.page(job, chunk.page),
+        );
+        let Some(record) = record? else {
             return Ok(ChunkOutcome::Pointless);
         };
-        if self.journal.tombstone(job).await?.is_some() {
+        if tombstone?.is_some() {
             return Ok(ChunkOutcome::Pointless);
         }
-        if let Some(receipt) = self.journal.receipt(job, chunk).await? {
+        if let Some(receipt) = receipt? {
             self.report(&record, &receipt).await;
             return Ok(ChunkOutcome::Pointless);
         }
-        let page = self.journal.page(job, chunk.page).await?;
-        let page = page.ok_or_else(|| missing("finding a chunk's plan"))?;
+        let page = page?.ok_or_else(|| missing("finding a chunk's plan"))?;
         let planned = page.chunk(chunk).cloned();
         let planned = planned.ok_or_else(|| missing("finding a chunk in its plan"))?;
         let tenant = self.tenants.get(&job.tenant);

@@ -116,7 +116,8 @@ impl Outlet {
     async fn send(&mut self) -> Result<(), Unheard> {
         let block = Block {
             kind: self.kind,
-            bytes: self.block.split().freeze(),
+            // All of it: what `split` would leave is too small for the next one, which would have to grow again and again.
+            bytes: std::mem::take(&mut self.block).freeze(),
             lines: std::mem::take(&mut self.lines),
         };
         self.sender.send(block).await.map_err(|_| Unheard)

@@ -5,9 +5,8 @@ use sluice_model::Scope;
 use sluice_ports::{PopulationError, PortError};
 use tokio_postgres::types::Type;
 
-use crate::failure::failed;
 use crate::kinds::Kinds;
-use crate::pool::Session;
+use crate::pool::{Connections, Purpose};
 use crate::range::{ids, quoted};
 use crate::view::View;
 
@@ -89,15 +88,16 @@ pub(crate) fn members(id: &str, view: &View, kind: i16) -> String {
 
 /// Checks that the Group and the patients exist.
 pub(crate) async fn check(
-    session: &Session,
+    connections: &Connections,
     scope: &Scope,
     view: &View,
     kinds: &Kinds,
 ) -> Result<(), PopulationError> {
     if let Level::Group(id) = &scope.level {
         let lives = view.lives("g");
-        let found = session
-            .query_typed(
+        let found = connections
+            .ask(
+                (Purpose::Ask, "looking for a group"),
                 &format!(
                     "SELECT 1 FROM sluice.grouping q JOIN sluice.resource g \
                      ON g.row = q.row AND g.id = q.id AND g.kind = {} \
@@ -106,8 +106,7 @@ pub(crate) async fn check(
                 ),
                 &[(id, Type::TEXT)],
             )
-            .await
-            .map_err(failed("looking for a group"))?;
+            .await?;
         if found.is_empty() {
             return Err(PopulationError::UnknownGroup);
         }
@@ -116,15 +115,15 @@ pub(crate) async fn check(
     else {
         return Ok(());
     };
-    let rows = session
-        .query_typed(
+    let rows = connections
+        .ask(
+            (Purpose::Ask, "looking for patients"),
             &format!(
                 "SELECT n.id FROM sluice.patient n WHERE n.ordinal IN ({query}) ORDER BY n.id"
             ),
             &[],
         )
-        .await
-        .map_err(failed("looking for patients"))?;
+        .await?;
     let found: Vec<&str> = rows.iter().map(|row| row.get(0)).collect();
     let unknown: Vec<String> = asked
         .iter()
@@ -140,13 +139,14 @@ pub(crate) async fn check(
 
 /// The next patients of a bounded cohort from one number on, below another, in order.
 pub(crate) async fn page(
-    session: &Session,
+    connections: &Connections,
     query: &str,
     (from, below): (i64, i64),
     limit: i64,
 ) -> Result<Vec<i64>, PortError> {
-    let rows = session
-        .query_typed(
+    let rows = connections
+        .ask(
+            (Purpose::Ask, "gathering patients"),
             &format!(
                 "SELECT c.patient FROM ({query}) c WHERE c.patient >= $1 AND c.patient < $2 \
                  ORDER BY c.patient LIMIT $3"
@@ -157,7 +157,6 @@ pub(crate) async fn page(
                 (&limit, Type::INT8),
             ],
         )
-        .await
-        .map_err(failed("gathering patients"))?;
+        .await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }

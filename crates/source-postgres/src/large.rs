@@ -4,8 +4,7 @@ use sluice_fhir::ResourceType;
 use sluice_ports::PortError;
 
 use crate::cohort::Cohort;
-use crate::failure::failed;
-use crate::pool::{Purpose, Session};
+use crate::pool::Purpose;
 use crate::range::{FIRST_PATIENT, FOLLOWS, Key, NOBODY, Span, numbers, quoted};
 use crate::read::{LARGE, Reader, Stop};
 use crate::wave;
@@ -34,17 +33,14 @@ impl Reader<'_> {
         span: &Span,
     ) -> Result<Vec<Large>, PortError> {
         let (lives, changed) = (self.view.lives("r"), self.view.changed("r"));
-        let session = self.connections.begin(Purpose::Ask).await?;
         let sql = format!(
             "SELECT r.owner, r.id, r.row, r.size, r.others FROM sluice.resource r \
              WHERE r.kind = {code} AND r.size > 4194304 AND ({} OR r.others IS NOT NULL) \
              AND {lives} AND {changed} ORDER BY r.owner, r.id",
             span.holds("r.owner", "r.id")
         );
-        let rows = session
-            .query_typed(&sql, &[])
-            .await
-            .map_err(failed("looking for long resources"))?;
+        let ask = (Purpose::Ask, "looking for long resources");
+        let rows = self.connections.ask(ask, &sql, &[]).await?;
         let mut found = Vec::new();
         for row in rows {
             let large = Large {
@@ -54,18 +50,16 @@ impl Reader<'_> {
                 size: row.get(3),
                 others: row.get::<_, Option<Vec<i64>>>(4).unwrap_or_default(),
             };
-            if self.takes(&session, kind, span, &large).await? {
+            if self.takes(kind, span, &large).await? {
                 found.push(large);
             }
         }
-        session.done().await?;
         Ok(found)
     }
 
     /// Whether a long resource is in the slice: by the same rules as the others.
     async fn takes(
         &self,
-        session: &Session,
         kind: ResourceType,
         span: &Span,
         large: &Large,
@@ -99,25 +93,27 @@ impl Reader<'_> {
                 let mut named = vec![owner];
                 named.extend(&large.others);
                 let holds = self.cohort.holds("n.patient", &self.view, self.kinds);
-                let row = session
-                    .query_typed_one(
+                let row = self
+                    .connections
+                    .ask_one(
+                        (Purpose::Ask, "looking whose a resource is"),
                         &format!(
                             "SELECT min(n.patient) FROM unnest({}) AS n(patient) WHERE {holds}",
                             numbers(&named, "bigint")
                         ),
                         &[],
                     )
-                    .await
-                    .map_err(failed("looking whose a resource is"))?;
+                    .await?;
                 Ok(row.get::<_, Option<i64>>(0).is_some_and(inside))
             }
         }
     }
 
     async fn piece(&self, code: i16, large: &Large, at: i32) -> Result<Vec<u8>, PortError> {
-        let session = self.connections.begin(Purpose::Ask).await?;
-        let row = session
-            .query_typed_one(
+        let row = self
+            .connections
+            .ask_one(
+                (Purpose::Ask, "reading a long resource"),
                 &format!(
                     "SELECT substr(r.body, {at}, {LARGE}) FROM sluice.resource r \
                      WHERE r.kind = {code} AND r.owner = {} AND r.id = {} AND r.row = {}",
@@ -127,9 +123,7 @@ impl Reader<'_> {
                 ),
                 &[],
             )
-            .await
-            .map_err(failed("reading a long resource"))?;
-        session.done().await?;
+            .await?;
         Ok(row.get(0))
     }
 }

@@ -1,5 +1,6 @@
 //! Who exists and who is a member, as far as a slice has asked.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::{StreamExt, pin_mut};
@@ -12,14 +13,19 @@ use crate::failure::failed;
 use crate::pool::Purpose;
 use crate::read::Reader;
 
+/// Ranges of which it is known who exists: with 128 KiB for each no more than 8 MiB, for 64 million patients. Each type
+/// of a slice goes through them all.
+const WINDOWS: usize = 64;
+
 /// A range of numbers, and the members in it.
 type Members = ((i64, i64), Arc<Vec<i64>>);
 
-/// The answers to what was asked last.
+/// The answers to what a slice has asked; it has one T, so they hold as long as it is read.
 #[derive(Default)]
 pub(crate) struct People {
     last: Option<i64>,
-    exist: Option<Arc<Bitmap>>,
+    /// At most [`WINDOWS`].
+    exist: BTreeMap<(i64, i64), Arc<Bitmap>>,
     members: Option<Members>,
 }
 
@@ -29,16 +35,15 @@ impl Reader<'_> {
         if let Some(last) = self.people.last {
             return Ok(last);
         }
-        let session = self.connections.begin(Purpose::Ask).await?;
-        let row = session
-            .query_typed_one(
+        let row = self
+            .connections
+            .ask_one(
+                (Purpose::Ask, "looking for the last patient"),
                 "SELECT coalesce(max(ordinal), 0) FROM (SELECT owner AS ordinal FROM \
                  sluice.resource WHERE kind = $1 ORDER BY owner DESC LIMIT 1) last",
                 &[(&self.kinds.code(ResourceType::PATIENT), Type::INT2)],
             )
-            .await
-            .map_err(failed("looking for the last patient"))?;
-        session.done().await?;
+            .await?;
         let last = row.get(0);
         self.people.last = Some(last);
         Ok(last)
@@ -46,13 +51,15 @@ impl Reader<'_> {
 
     /// Which of a range of patients exist.
     pub(crate) async fn exist(&mut self, from: i64, to: i64) -> Result<Arc<Bitmap>, PortError> {
-        if let Some(known) = &self.people.exist
-            && (known.from, known.to) == (from, to)
-        {
+        if let Some(known) = self.people.exist.get(&(from, to)) {
             return Ok(Arc::clone(known));
         }
         let exist = Arc::new(Bitmap::of(self, from, to).await?);
-        self.people.exist = Some(Arc::clone(&exist));
+        let known = &mut self.people.exist;
+        if known.len() >= WINDOWS {
+            known.pop_first();
+        }
+        known.insert((from, to), Arc::clone(&exist));
         Ok(exist)
     }
 
@@ -68,9 +75,7 @@ impl Reader<'_> {
         {
             return Ok(Arc::clone(known));
         }
-        let session = self.connections.begin(Purpose::Ask).await?;
-        let members = Arc::new(page(&session, query, range, limit).await?);
-        session.done().await?;
+        let members = Arc::new(page(self.connections, query, range, limit).await?);
         self.people.members = Some((range, Arc::clone(&members)));
         Ok(members)
     }
@@ -79,7 +84,6 @@ impl Reader<'_> {
 /// Which of a range of patients exist.
 pub(crate) struct Bitmap {
     from: i64,
-    to: i64,
     bits: Vec<u64>,
 }
 
@@ -102,7 +106,6 @@ impl Bitmap {
         let words = usize::try_from((to - from).div_euclid(64) + 1).unwrap_or(0);
         let mut bitmap = Self {
             from,
-            to,
             bits: vec![0; words],
         };
         while let Some(row) = rows.next().await {

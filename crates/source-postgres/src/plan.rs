@@ -4,6 +4,8 @@
 //! The volumes say what there is now, and may be wrong about T; so they decide only where the cuts
 //! are, and never what is left out: the slices of a type reach from its first key to beyond its last.
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 use sluice_fhir::ResourceType;
 use sluice_model::{PlannedChunk, Scope, Tally};
@@ -18,8 +20,10 @@ use crate::pool::Session;
 use crate::range::{BUCKET, FOLLOWS, Key, NOBODY, Span};
 use crate::view::View;
 
-/// Buckets looked at with one statement.
-const BUCKETS: i64 = 20_000;
+/// Buckets looked at with the first statement about a type; each further one takes twice as many.
+const FEW: i64 = 256;
+/// With one statement at most. Of a bounded cohort always: every statement goes through all of it.
+const MOST: i64 = 20_000;
 
 /// Where planning stands: all that the next chunk depends on.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,6 +44,44 @@ struct Cursor {
 struct Volume {
     bucket: i64,
     tally: Tally,
+}
+
+/// Volumes of a type that were read and are not used yet; what one cut leaves is for the next.
+struct Ahead {
+    code: i16,
+    /// From which bucket on.
+    from: i64,
+    volumes: VecDeque<Volume>,
+    /// Whether there are none after them.
+    is_end: bool,
+    /// How many to ask for next.
+    next: i64,
+}
+
+impl Ahead {
+    fn of(code: i16, from: i64) -> Self {
+        Self {
+            code,
+            from,
+            volumes: VecDeque::new(),
+            is_end: false,
+            next: FEW,
+        }
+    }
+
+    /// Forgets what lies before a bucket. False if it cannot tell what comes from there on.
+    fn reaches(&mut self, code: i16, from: i64) -> bool {
+        if self.code != code || from < self.from {
+            return false;
+        }
+        while self
+            .volumes
+            .pop_front_if(|volume| volume.bucket < from)
+            .is_some()
+        {}
+        self.from = from;
+        self.is_end || !self.volumes.is_empty()
+    }
 }
 
 /// A piece of a type.
@@ -76,14 +118,15 @@ impl Cutter<'_> {
             },
         };
         let mut chunks = Vec::new();
+        let mut ahead = None;
         while chunks.len() < limit {
-            match self.next(&types, &mut cursor).await? {
+            match self.next(&types, &mut cursor, &mut ahead).await? {
                 Some(chunk) => chunks.push(chunk),
                 None => return Ok(PlanStep { chunks, next: None }),
             }
         }
         let here = serde_json::to_string(&cursor).map_err(|_| foreign("cursor"))?;
-        let is_over = self.next(&types, &mut cursor).await?.is_none();
+        let is_over = self.next(&types, &mut cursor, &mut ahead).await?.is_none();
         Ok(PlanStep {
             chunks,
             next: (!is_over).then_some(here),
@@ -94,10 +137,11 @@ impl Cutter<'_> {
         &self,
         types: &[ResourceType],
         cursor: &mut Cursor,
+        ahead: &mut Option<Ahead>,
     ) -> Result<Option<PlannedChunk>, PortError> {
         while let Some(kind) = types.get(cursor.kind).copied() {
             let from = cursor.from.clone();
-            let piece = self.cut(kind, &from).await?;
+            let piece = self.cut(kind, &from, ahead).await?;
             let is_whole = piece.to.is_none() && from == Key::first();
             if let Some(to) = &piece.to {
                 cursor.from = to.clone();
@@ -125,7 +169,12 @@ impl Cutter<'_> {
     }
 
     /// As much of a type as fits, from a key on; one resource always does.
-    async fn cut(&self, kind: ResourceType, from: &Key) -> Result<Piece, PortError> {
+    async fn cut(
+        &self,
+        kind: ResourceType,
+        from: &Key,
+        ahead: &mut Option<Ahead>,
+    ) -> Result<Piece, PortError> {
         let code = self.kinds.code(kind);
         let mut sum = Tally::default();
         let mut after = from.bucket();
@@ -147,40 +196,65 @@ impl Cutter<'_> {
             after += 1;
         }
         loop {
-            let volumes = self.volumes(code, after).await?;
-            for volume in &volumes {
-                let start = Key::of(volume.bucket << BUCKET);
-                if sum.bytes > 0 && sum.bytes + volume.tally.bytes > self.target {
-                    return Ok(Piece {
-                        to: Some(start),
-                        tally: sum,
-                    });
-                }
-                if volume.tally.bytes > self.target.saturating_mul(2) {
-                    let end = Key::of((volume.bucket + 1) << BUCKET);
-                    let all = Span(start.max(from.clone()), Some(end));
-                    if let Some(piece) = self.cut_rows(code, &all).await? {
-                        return Ok(piece);
-                    }
-                }
-                sum += volume.tally;
+            let ahead = self.look_ahead(ahead, code, after).await?;
+            let Some(volume) = ahead.volumes.front().copied() else {
+                return Ok(Piece {
+                    to: None,
+                    tally: sum,
+                });
+            };
+            let start = Key::of(volume.bucket << BUCKET);
+            if sum.bytes > 0 && sum.bytes + volume.tally.bytes > self.target {
+                return Ok(Piece {
+                    to: Some(start),
+                    tally: sum,
+                });
             }
-            match volumes.last() {
-                Some(last) if volumes.len() == usize::try_from(BUCKETS).unwrap_or(0) => {
-                    after = last.bucket + 1;
-                }
-                _ => {
-                    return Ok(Piece {
-                        to: None,
-                        tally: sum,
-                    });
+            if volume.tally.bytes > self.target.saturating_mul(2) {
+                let end = Key::of((volume.bucket + 1) << BUCKET);
+                let all = Span(start.max(from.clone()), Some(end));
+                if let Some(piece) = self.cut_rows(code, &all).await? {
+                    return Ok(piece);
                 }
             }
+            sum += volume.tally;
+            after = volume.bucket + 1;
         }
     }
 
+    /// The volumes of a type from a bucket on, the first of them at least.
+    async fn look_ahead<'v>(
+        &self,
+        ahead: &'v mut Option<Ahead>,
+        code: i16,
+        from: i64,
+    ) -> Result<&'v Ahead, PortError> {
+        let known = ahead.get_or_insert_with(|| Ahead::of(code, from));
+        if known.reaches(code, from) {
+            return Ok(known);
+        }
+        if known.code != code {
+            *known = Ahead::of(code, from);
+        }
+        let most = match self.cohort {
+            Cohort::Bounded(_) => MOST,
+            Cohort::Whole | Cohort::Everyone => known.next,
+        };
+        let volumes = self.volumes(code, from, most).await?;
+        known.from = from;
+        known.is_end = volumes.len() < usize::try_from(most).unwrap_or(usize::MAX);
+        known.next = most.saturating_mul(2).min(MOST);
+        known.volumes = volumes;
+        Ok(known)
+    }
+
     /// The volumes of a type from a bucket on.
-    async fn volumes(&self, code: i16, from: i64) -> Result<Vec<Volume>, PortError> {
+    async fn volumes(
+        &self,
+        code: i16,
+        from: i64,
+        most: i64,
+    ) -> Result<VecDeque<Volume>, PortError> {
         let volumes = if self.view.is_recent() {
             // What changed is found by its time, and is counted.
             let (lives, changed) = (self.view.lives("r"), self.view.changed("r"));
@@ -216,7 +290,7 @@ impl Cutter<'_> {
         );
         let rows = self
             .session
-            .query_typed(&sql, &[(&from, Type::INT8), (&BUCKETS, Type::INT8)])
+            .query_typed(&sql, &[(&from, Type::INT8), (&most, Type::INT8)])
             .await
             .map_err(failed("planning"))?;
         let volume = |row: &tokio_postgres::Row| Volume {

@@ -15,7 +15,8 @@ use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sluice_ports::{PortError, PortKind};
 use tokio_postgres::config::SslMode;
-use tokio_postgres::{CancelToken, Config};
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{CancelToken, Config, CopyOutStream, Row};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::failure::{failed, no_connection};
@@ -23,6 +24,8 @@ use crate::options::PostgresOptions;
 
 /// How long making a connection, or waiting for one, may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+const BEGINNING: &str = "beginning a transaction";
+const ENDING: &str = "ending a transaction";
 
 /// Connections to one database.
 #[derive(Clone)]
@@ -108,6 +111,63 @@ impl Connections {
     /// A connection with a transaction begun on it.
     pub(crate) async fn begin(&self, purpose: Purpose) -> Result<Session, PortError> {
         let session = self.session().await?;
+        let begun = session.batch_execute(&self.beginning(purpose)).await;
+        begun.map_err(failed(BEGINNING))?;
+        Ok(session)
+    }
+
+    /// What one statement finds, in a transaction of its own and in one round trip: the beginning, the statement and
+    /// the end are sent before any of them is answered.
+    pub(crate) async fn ask(
+        &self,
+        (purpose, action): (Purpose, &'static str),
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Vec<Row>, PortError> {
+        let session = self.session().await?;
+        let beginning = self.beginning(purpose);
+        // They are sent in this order, for that is how they are polled.
+        let (begun, found, ended) = futures::join!(
+            session.batch_execute(&beginning),
+            session.query_typed(sql, parameters),
+            session.batch_execute("COMMIT"),
+        );
+        begun.map_err(failed(BEGINNING))?;
+        let found = found.map_err(failed(action))?;
+        ended.map_err(failed(ENDING))?;
+        session.release();
+        Ok(found)
+    }
+
+    /// The same of a statement that finds one row.
+    pub(crate) async fn ask_one(
+        &self,
+        (purpose, action): (Purpose, &'static str),
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Row, PortError> {
+        let mut found = self.ask((purpose, action), sql, parameters).await?;
+        let only = found.pop().filter(|_| found.is_empty());
+        only.ok_or_else(|| PortError::transient(action, "this is not one row"))
+    }
+
+    /// A copy with its transaction begun on the connection that it comes from; `settings` are local to it.
+    pub(crate) async fn copy(
+        &self,
+        action: &'static str,
+        settings: &str,
+        copy: &str,
+    ) -> Result<(Session, CopyOutStream), PortError> {
+        let session = self.session().await?;
+        let beginning = format!("{}; {settings}", self.beginning(Purpose::Read));
+        let (begun, stream) =
+            futures::join!(session.batch_execute(&beginning), session.copy_out(copy));
+        begun.map_err(failed(BEGINNING))?;
+        let stream = stream.map_err(failed(action))?;
+        Ok((session, stream))
+    }
+
+    fn beginning(&self, purpose: Purpose) -> String {
         let (mode, timeout) = match purpose {
             Purpose::Ask => ("READ ONLY", self.statement_timeout),
             Purpose::Read => ("READ ONLY", self.read_timeout),
@@ -115,18 +175,13 @@ impl Connections {
         };
         // Without JIT: it costs more than these statements take. Written so that a hot standby
         // takes it too.
-        let begin = format!(
+        format!(
             "BEGIN ISOLATION LEVEL READ COMMITTED {mode}; SET LOCAL statement_timeout = {}; \
              SET LOCAL jit = off; SET LOCAL max_parallel_workers_per_gather = 0; \
              SET LOCAL idle_in_transaction_session_timeout = {}",
             timeout.as_millis(),
             self.read_timeout.as_millis(),
-        );
-        session
-            .batch_execute(&begin)
-            .await
-            .map_err(failed("beginning a transaction"))?;
-        Ok(session)
+        )
     }
 
     /// A connection as it is.
@@ -154,7 +209,7 @@ impl Session {
     /// Ends the transaction and gives the connection back.
     pub(crate) async fn done(mut self) -> Result<(), PortError> {
         let ended = self.batch_execute("COMMIT").await;
-        ended.map_err(failed("ending a transaction"))?;
+        ended.map_err(failed(ENDING))?;
         self.is_clean = true;
         Ok(())
     }
@@ -167,7 +222,7 @@ impl Session {
         Ok(())
     }
 
-    /// Gives the connection back that no transaction was begun on.
+    /// Gives the connection back on which no transaction is open.
     pub(crate) fn release(mut self) {
         self.is_clean = true;
     }

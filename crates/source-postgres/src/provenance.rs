@@ -5,7 +5,6 @@ use sluice_fhir::{ResourceType, compartment};
 use sluice_ports::PortError;
 
 use crate::cohort::Cohort;
-use crate::failure::failed;
 use crate::pool::Purpose;
 use crate::range::{FOLLOWS, Span, numbers, rows_of};
 use crate::read::Reader;
@@ -15,12 +14,9 @@ pub(crate) const SOMEBODYS: i16 = -1;
 
 /// The ids of Provenances of the cohort within a span of their keys, in order.
 pub(crate) async fn ids(reader: &Reader<'_>, span: &Span) -> Result<Vec<String>, PortError> {
-    let session = reader.connections.begin(Purpose::Read).await?;
-    let rows = session
-        .query_typed(&format!("{} ORDER BY 1", sql(reader, span)), &[])
-        .await
-        .map_err(failed("following provenance"))?;
-    session.done().await?;
+    let ask = (Purpose::Read, "following provenance");
+    let sql = format!("{} ORDER BY 1", sql(reader, span));
+    let rows = reader.connections.ask(ask, &sql, &[]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 

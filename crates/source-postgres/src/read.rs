@@ -26,6 +26,10 @@ const WINDOW: i64 = 1 << 20;
 /// Bodies above this are read in pieces of it.
 pub(crate) const LARGE: i32 = 4 << 20;
 
+/// The order is that of an index; sorting bodies would spill them to disk.
+const ORDERLY: &str = "SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; \
+     SET LOCAL enable_seqscan = off";
+
 /// Why reading ends early.
 pub(crate) enum Stop {
     /// It failed.
@@ -75,17 +79,15 @@ pub(crate) async fn present(
     connections: &Connections,
     codes: &[i16],
 ) -> Result<Vec<i16>, PortError> {
-    let session = connections.begin(Purpose::Ask).await?;
-    let rows = session
-        .query_typed(
+    let rows = connections
+        .ask(
+            (Purpose::Ask, "looking which types there are"),
             // LIMIT keeps the planner from reading all of it to find out.
             "SELECT k FROM unnest($1) k, LATERAL (SELECT 1 FROM sluice.resource r \
              WHERE r.kind = k LIMIT 1) x",
             &[(&codes, Type::INT2_ARRAY)],
         )
-        .await
-        .map_err(failed("looking which types there are"))?;
-    session.done().await?;
+        .await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 
@@ -232,16 +234,9 @@ impl Reader<'_> {
     /// Sends what a query gives.
     async fn copy(&mut self, query: &str, exist: Option<&Bitmap>) -> Result<(), Stop> {
         const ACTION: &str = "reading a slice";
-        let session = self.connections.begin(Purpose::Read).await?;
-        if !self.view.is_recent() {
-            // The order is that of an index; sorting bodies would spill them to disk.
-            session
-                .batch_execute("SET LOCAL enable_sort = off; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off")
-                .await
-                .map_err(failed(ACTION))?;
-        }
+        let settings = if self.view.is_recent() { "" } else { ORDERLY };
         let copy = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
-        let stream = session.copy_out(&*copy).await.map_err(failed(ACTION))?;
+        let (session, stream) = self.connections.copy(ACTION, settings, &copy).await?;
         pin_mut!(stream);
         let mut rows = Rows::new();
         while let Some(piece) = stream.next().await {

@@ -6,11 +6,12 @@ use sluice_fhir::ResourceType;
 use sluice_ports::PortError;
 
 use crate::cohort::Cohort;
-use crate::failure::failed;
-use crate::pool::{Purpose, Session};
+use crate::pool::Purpose;
 use crate::provenance;
 use crate::range::{FOLLOWS, Key, NOBODY, Span, numbers, rows_of};
 use crate::read::Reader;
+
+const FOLLOWING: (Purpose, &str) = (Purpose::Read, "following references");
 
 /// The ids of a type that come along, within a span of the keys of its owner, in order.
 pub(crate) async fn ids(
@@ -18,8 +19,7 @@ pub(crate) async fn ids(
     kind: ResourceType,
     span: &Span,
 ) -> Result<Vec<String>, PortError> {
-    let session = reader.connections.begin(Purpose::Read).await?;
-    let found = if is_anything_nobodys(reader, &session, kind).await? {
+    let found = if is_anything_nobodys(reader, kind).await? {
         let owner = owner(kind).to_string();
         let sql = format!(
             "{} SELECT DISTINCT w.id FROM wave w WHERE w.kind = {} AND {} ORDER BY w.id",
@@ -27,12 +27,10 @@ pub(crate) async fn ids(
             reader.kinds.code(kind),
             span.holds(&owner, "w.id"),
         );
-        let rows = session.query_typed(&sql, &[]).await;
-        rows.map_err(failed("following references"))?
+        reader.connections.ask(FOLLOWING, &sql, &[]).await?
     } else {
         Vec::new()
     };
-    session.done().await?;
     Ok(found.iter().map(|row| row.get(0)).collect())
 }
 
@@ -46,18 +44,14 @@ fn owner(kind: ResourceType) -> i64 {
 }
 
 /// Of most types everything is somebody's; then there is nothing to follow.
-async fn is_anything_nobodys(
-    reader: &Reader<'_>,
-    session: &Session,
-    kind: ResourceType,
-) -> Result<bool, PortError> {
+async fn is_anything_nobodys(reader: &Reader<'_>, kind: ResourceType) -> Result<bool, PortError> {
     let sql = format!(
         "SELECT EXISTS (SELECT 1 FROM sluice.resource r WHERE r.kind = {} AND r.owner = {})",
         reader.kinds.code(kind),
         owner(kind)
     );
-    let row = session.query_typed_one(&sql, &[]).await;
-    Ok(row.map_err(failed("following references"))?.get(0))
+    let row = reader.connections.ask_one(FOLLOWING, &sql, &[]).await?;
+    Ok(row.get(0))
 }
 
 /// `WITH RECURSIVE wave (kind, id)`: all that comes along.

@@ -182,6 +182,7 @@ fn s3_options(place: &str, section: &S3Section) -> S3Options {
             },
         },
         checksums_when_required: section.checksums_when_required,
+        sign_payloads: section.signs_payloads(),
         ..S3Options::new(bucket, &section.region)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::machine::{cpu_of, forget_peak, peak_mib};
+use super::machine::{cpu_of, peak_mib};
 use crate::process::{Running, curl, wait};
 use crate::run::{program, root, sluice};
 use crate::stack;
@@ -30,6 +30,8 @@ pub(super) struct Fleet {
     pub(super) workers: Vec<Running>,
     /// Where the gateway listens.
     pub(super) origin: String,
+    /// What its names in the servers begin with.
+    pub(super) corner: String,
     settings: Vec<(String, String)>,
 }
 
@@ -38,7 +40,7 @@ impl Fleet {
     pub(super) fn start(plan: &Plan<'_>) -> anyhow::Result<Self> {
         let [port] = sluice_stack::free_ports::<1>()?;
         let mut settings = stack::settings()?;
-        let corner = corner();
+        let corner = format!("bench-{}", std::process::id());
         for (name, value) in &mut settings {
             if name == "SLUICE_PORTS__BLOBS" {
                 *value = format!("{value}/{corner}");
@@ -73,14 +75,26 @@ impl Fleet {
             coordinator,
             workers,
             origin,
+            corner,
             settings,
         })
     }
 
-    /// Starts one more worker.
-    pub(super) fn add_worker(&mut self) -> anyhow::Result<()> {
-        self.workers.push(service("sluice-worker", &self.settings)?);
-        Ok(())
+    /// Starts one more worker with settings of its own, waits until it takes chunks, and gives the address of its
+    /// admin port.
+    pub(super) fn add_ready_worker(&mut self, more: &[(&str, String)]) -> anyhow::Result<String> {
+        let [port] = sluice_stack::free_ports::<1>()?;
+        let address = format!("127.0.0.1:{port}");
+        let mut settings = self.settings.clone();
+        settings.extend(
+            more.iter()
+                .map(|(name, value)| ((*name).to_owned(), value.clone())),
+        );
+        settings.push(("SLUICE_ADMIN__LISTEN".to_owned(), address.clone()));
+        self.workers.push(service("sluice-worker", &settings)?);
+        let address = format!("http://{address}");
+        wait(&format!("{address}/readyz"))?;
+        Ok(address)
     }
 
     /// Runs `sluice` with the settings that the services have.
@@ -99,11 +113,6 @@ impl Fleet {
     pub(super) fn base(&self, tenant: &str) -> String {
         format!("{}/{tenant}/fhir", self.origin)
     }
-}
-
-/// What is before all keys of a fleet in the bucket and in Redis, and before its queues.
-pub(super) fn corner() -> String {
-    format!("bench-{}", std::process::id())
 }
 
 fn service(name: &str, settings: &[(String, String)]) -> anyhow::Result<Running> {
@@ -134,11 +143,6 @@ impl Running {
     pub(super) fn peak(&self) -> anyhow::Result<f64> {
         peak_mib(self.pid())
     }
-
-    /// Counts the most that it held anew from here.
-    pub(super) fn forget_peak(&self) -> anyhow::Result<()> {
-        forget_peak(self.pid())
-    }
 }
 
 /// An export that was accepted: where it is asked after.
@@ -155,20 +159,21 @@ impl Export {
         Ok(Self(status.trim().to_owned()))
     }
 
-    /// Where it is asked after.
-    pub(super) fn status(&self) -> &str {
-        &self.0
-    }
-
     /// Waits for its manifest.
     pub(super) fn wait(&self) -> anyhow::Result<()> {
-        loop {
-            let code = curl(&["-sS", "-o", "/dev/null", "-w", "%{http_code}", &self.0])?;
-            match code.as_str() {
-                "200" => return Ok(()),
-                "202" | "429" => std::thread::sleep(MOMENT),
-                other => bail!("the export failed with {other}"),
-            }
+        while !self.has_ended()? {
+            std::thread::sleep(MOMENT);
+        }
+        Ok(())
+    }
+
+    /// Whether it has its manifest.
+    pub(super) fn has_ended(&self) -> anyhow::Result<bool> {
+        let code = curl(&["-sS", "-o", "/dev/null", "-w", "%{http_code}", &self.0])?;
+        match code.as_str() {
+            "200" => Ok(true),
+            "202" | "429" => Ok(false),
+            other => bail!("the export failed with {other}"),
         }
     }
 

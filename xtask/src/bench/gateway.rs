@@ -92,7 +92,7 @@ impl All {
             (&mut self.running, &site.running, "202"),
             (&mut self.complete, &site.complete, "200"),
         ] {
-            let is = site.polled(url, &bearer)?;
+            let is = site::polled(url, &bearer)?;
             ensure!(is == status, "a poll is answered with {is}, not {status}");
             ask(seen, gateway, url, &[&bearer], nothing)?;
         }

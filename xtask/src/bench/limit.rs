@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 
 use super::figures::{Series, Table};
 use super::fleet::{Database, Export, Fleet, Plan};
-use super::machine::{Since, Took};
+use super::machine::{Since, Took, cpu_of_ended};
 use super::{Benchmark, data, store};
 use crate::process::Running;
 use crate::stack;
@@ -23,10 +23,12 @@ const TURNS: usize = 5;
 /// The rows that an export of everything has; as text, or as they lie there.
 const ROWS: &str = "FROM sluice.resource WHERE died_at = 9223372036854775807";
 
-/// What is run in turns.
+/// What something took, turn by turn.
 struct Seen {
     wall: Series,
     machine: Series,
+    /// Of the worker, or of the programs of the pipe.
+    own: Series,
 }
 
 impl Seen {
@@ -34,13 +36,24 @@ impl Seen {
         Self {
             wall: Series::new(),
             machine: Series::new(),
+            own: Series::new(),
         }
     }
 
-    fn note(&mut self, took: Took) {
+    fn note(&mut self, (took, own): (Took, f64)) {
         self.wall.push(took.wall);
         self.machine.push(took.machine);
+        self.own.push(own);
     }
+}
+
+/// What is run in turns.
+struct Turns {
+    plain: Seen,
+    packed: Seen,
+    as_text: Seen,
+    as_is: Seen,
+    gzip: Seen,
 }
 
 fn measure() -> anyhow::Result<Table> {
@@ -48,16 +61,24 @@ fn measure() -> anyhow::Result<Table> {
     let sample = data::patients(PATIENTS)?;
     let database = Database::make("limit")?;
     database.load(&sample.folder)?;
+    let uri = || database.uri.clone();
     let fleet = Fleet::start(&Plan {
-        tenants: &[
-            ("plain", database.uri.clone()),
-            ("packed", database.uri.clone()),
-        ],
+        tenants: &[("plain", uri()), ("packed", uri())],
         workers: 1,
         more: &[("SLUICE_TENANTS__PACKED__GZIP", "true".to_owned())],
     })?;
+    let [worker] = &fleet.workers[..] else {
+        bail!("this takes one worker");
+    };
+    let turns = take_turns(&database.uri, &fleet, worker)?;
+    let mut table = told(&turns, sample.megabytes());
+    let peak = Series::from(worker.peak()?);
+    table.row_with_target("peak of the worker", "MiB", &peak, "≤ 192");
+    Ok(table)
+}
+
+fn take_turns(uri: &str, fleet: &Fleet, worker: &Running) -> anyhow::Result<Turns> {
     let ours = |tenant: &str| -> anyhow::Result<(Took, f64)> {
-        let worker = fleet.workers.first().context("no worker")?;
         let (since, before) = (Since::now()?, worker.cpu()?);
         let export = Export::begin(&format!("{}/$export", fleet.base(tenant)))?;
         export.wait()?;
@@ -65,95 +86,82 @@ fn measure() -> anyhow::Result<Table> {
         export.delete()?;
         Ok(took)
     };
-    let floor = |copy: &str, gzip: bool| -> anyhow::Result<Took> {
-        let since = Since::now()?;
-        pipe(&database.uri, copy, gzip)?;
-        since.took()
+    let floor = |copy: &str, gzip: bool| -> anyhow::Result<(Took, f64)> {
+        let (since, before) = (Since::now()?, cpu_of_ended()?);
+        pipe(uri, copy, gzip)?;
+        let own = cpu_of_ended()?.saturating_sub(before);
+        Ok((since.took()?, own.as_secs_f64()))
     };
     let text = format!("COPY (SELECT convert_from(body, 'UTF8') {ROWS}) TO STDOUT");
     let binary = format!("COPY (SELECT body {ROWS}) TO STDOUT (FORMAT binary)");
     // What is read once lies in memory from then on, for all alike.
     ours("plain")?;
     floor(&binary, false)?;
-    let [mut plain, mut packed, mut as_text, mut as_is, mut gzip] = [const { Seen::new() }; 5];
-    let [mut worker, mut worker_packed] = [const { Series::new() }; 2];
+    let mut turns = Turns {
+        plain: Seen::new(),
+        packed: Seen::new(),
+        as_text: Seen::new(),
+        as_is: Seen::new(),
+        gzip: Seen::new(),
+    };
     for _ in 0..TURNS {
-        as_text.note(floor(&text, false)?);
-        let (took, own) = ours("plain")?;
-        plain.note(took);
-        worker.push(own);
-        as_is.note(floor(&binary, false)?);
-        gzip.note(floor(&text, true)?);
-        let (took, own) = ours("packed")?;
-        packed.note(took);
-        worker_packed.push(own);
+        turns.as_text.note(floor(&text, false)?);
+        turns.plain.note(ours("plain")?);
+        turns.as_is.note(floor(&binary, false)?);
+        turns.gzip.note(floor(&text, true)?);
+        turns.packed.note(ours("packed")?);
     }
+    Ok(turns)
+}
+
+fn told(turns: &Turns, megabytes: f64) -> Table {
     let mut table = Table::default();
-    let target = "≤ 1.3";
-    table.row_with_target(
-        "time, by that of the pipe",
-        "x",
-        &plain.wall.over(&as_text.wall),
-        target,
-    );
-    table.row(
-        "the same, by a pipe of binary COPY",
-        "x",
-        &plain.wall.over(&as_is.wall),
-    );
-    table.row(
-        "processor time of the machine, by that of the pipe",
-        "x",
-        &plain.machine.over(&as_text.machine),
-    );
-    table.row(
-        "the same, by a pipe of binary COPY",
-        "x",
-        &plain.machine.over(&as_is.machine),
-    );
-    table.row(
-        "with gzip: time, by that of the pipe through gzip -1",
-        "x",
-        &packed.wall.over(&gzip.wall),
-    );
-    table.row(
-        "with gzip: processor time of the machine, by that",
-        "x",
-        &packed.machine.over(&gzip.machine),
-    );
-    let gigabytes = sample.megabytes() / 1e3;
-    let rate = |series: &Series| series.map(|wall| sample.megabytes() / wall);
-    for (name, seen) in [
-        ("ours", &plain),
-        ("pipe", &as_text),
-        ("pipe of binary COPY", &as_is),
-        ("ours with gzip", &packed),
-        ("pipe through gzip -1", &gzip),
+    for (what, ours, floor, target) in [
+        ("the pipe", &turns.plain, &turns.as_text, "≤ 1.3"),
+        ("a pipe of binary COPY", &turns.plain, &turns.as_is, ""),
+        ("the pipe, both with gzip", &turns.packed, &turns.gzip, ""),
     ] {
-        table.row(name, "MB/s", &rate(&seen.wall));
-        table.row(
-            &format!("{name}: processor time of the machine"),
-            "s/GB",
-            &seen.machine.map(|cpu| cpu / gigabytes),
+        let mut ratio = |of: &str, ours: &Series, floor: &Series, target: &str| {
+            table.row_with_target(&format!("{of} of {what}"), "x", &ours.over(floor), target);
+        };
+        ratio("time, by that", &ours.wall, &floor.wall, target);
+        ratio(
+            "the machine's processors, by those",
+            &ours.machine,
+            &floor.machine,
+            "",
+        );
+        ratio(
+            "the worker's processors, by those",
+            &ours.own,
+            &floor.own,
+            "",
         );
     }
-    table.row(
-        "the worker's processor time",
-        "s/GB",
-        &worker.map(|cpu| cpu / gigabytes),
-    );
-    table.row(
-        "the same with gzip",
-        "s/GB",
-        &worker_packed.map(|cpu| cpu / gigabytes),
-    );
-    let peaks = fleet
-        .workers
-        .iter()
-        .map(Running::peak)
-        .collect::<anyhow::Result<Series>>()?;
-    table.row_with_target("peak of the worker", "MiB", &peaks, "≤ 192");
-    Ok(table)
+    let per_gigabyte = |seconds: f64| seconds * 1e3 / megabytes;
+    for (name, seen) in [
+        ("ours", &turns.plain),
+        ("pipe", &turns.as_text),
+        ("pipe of binary COPY", &turns.as_is),
+        ("ours with gzip", &turns.packed),
+        ("pipe with gzip -1", &turns.gzip),
+    ] {
+        let mut row = |of: &str, unit: &str, series: &Series| {
+            table.row(&format!("{name}{of}"), unit, series);
+        };
+        row("", "MB/s", &seen.wall.map(|wall| megabytes / wall));
+        row(
+            ": processors of the machine",
+            "s/GB",
+            &seen.machine.map(per_gigabyte),
+        );
+        row(
+            ": of the worker, or of the pipe's programs",
+            "s/GB",
+            &seen.own.map(per_gigabyte),
+        );
+    }
+    table
 }
 
 /// Rows into an object, by other people's programs.
@@ -175,7 +183,12 @@ fn pipe(uri: &str, copy: &str, gzip: bool) -> anyhow::Result<()> {
         running.push(child);
     }
     let to = format!("bench:{}/floor", store::bucket()?);
-    let uploaded = store::rclone(&["rcat", &to])?.stdin(input).status();
+    let uploaded = store::rclone(&["rcat", &to])?
+        // As our worker does it.
+        .env("RCLONE_S3_CHUNK_SIZE", "8Mi")
+        .env("RCLONE_S3_UPLOAD_CONCURRENCY", "4")
+        .stdin(input)
+        .status();
     let mut is_well = uploaded.context("starting rclone")?.success();
     for mut child in running {
         is_well &= child.wait()?.success();

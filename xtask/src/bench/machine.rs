@@ -53,10 +53,20 @@ pub(super) fn first_line(program: &str, words: &[&str]) -> anyhow::Result<String
 
 /// Processor time of a process so far, with that of its threads.
 pub(super) fn cpu_of(pid: u32) -> anyhow::Result<Duration> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, after_name) = stat.rsplit_once(')').context("no name in /proc")?;
     // utime and stime.
-    let ticks = after_name.split_whitespace().skip(11).take(2);
+    fields(&pid.to_string(), 11)
+}
+
+/// The same of all processes that this one has waited for.
+pub(super) fn cpu_of_ended() -> anyhow::Result<Duration> {
+    // cutime and cstime.
+    fields("self", 13)
+}
+
+fn fields(process: &str, first: usize) -> anyhow::Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat"))?;
+    let (_, after_name) = stat.rsplit_once(')').context("no name in /proc")?;
+    let ticks = after_name.split_whitespace().skip(first).take(2);
     let ticks: u32 = ticks.map(str::parse::<u32>).sum::<Result<_, _>>()?;
     Ok(TICK * ticks)
 }
@@ -68,11 +78,6 @@ pub(super) fn peak_mib(pid: u32) -> anyhow::Result<f64> {
     let kib = peak.and_then(|text| text.split_whitespace().next());
     let kib: f64 = kib.context("no peak in /proc")?.parse()?;
     Ok(kib / 1024.0)
-}
-
-/// Counts the most that a process held anew from here.
-pub(super) fn forget_peak(pid: u32) -> anyhow::Result<()> {
-    fs::write(format!("/proc/{pid}/clear_refs"), "5").context("forgetting a peak")
 }
 
 /// Since when something runs, on the wall and on all processors of the machine.

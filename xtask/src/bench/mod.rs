@@ -14,6 +14,7 @@ mod limit;
 mod load;
 mod memory;
 mod ndjson;
+mod scale;
 mod selection;
 
 use std::fs;
@@ -39,6 +40,7 @@ const BENCHMARKS: &[Benchmark] = &[
     ndjson::BENCHMARK,
     gateway::BENCHMARK,
     memory::BENCHMARK,
+    scale::BENCHMARK,
     growth::BENCHMARK,
     selection::BENCHMARK,
     load::BENCHMARK,

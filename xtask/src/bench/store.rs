@@ -25,7 +25,9 @@ pub(super) fn rclone(words: &[&str]) -> anyhow::Result<Command> {
             "RCLONE_CONFIG_BENCH_SECRET_ACCESS_KEY",
             find("SLUICE_S3__SECRET_ACCESS_KEY")?,
         )
-        .env("RCLONE_S3_NO_CHECK_BUCKET", "true");
+        .env("RCLONE_S3_NO_CHECK_BUCKET", "true")
+        // A bundle that the machine sets for its own ends is one that it cannot load.
+        .env_remove("AWS_CA_BUNDLE");
     Ok(rclone)
 }
 

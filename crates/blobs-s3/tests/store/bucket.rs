@@ -21,6 +21,23 @@ async fn it_is_a_blob_store() {
     scratch.clear().await;
 }
 
+/// As bodies are sent to an endpoint over TLS.
+#[tokio::test]
+async fn it_is_one_whose_signatures_leave_bodies_out() {
+    let unsigned = S3Options {
+        sign_payloads: false,
+        ..options("unsigned")
+    };
+    let scratch = Scratch::with(unsigned).await;
+    let done = conformance::blobs(&scratch.store, "suite/").await;
+    if let Err(error) = done {
+        panic!("{}", error.chain());
+    }
+    let in_parts = write(&scratch.store, "parts", noise(20 << 20)).await;
+    assert_eq!(in_parts.unwrap(), Creation::Created);
+    scratch.clear().await;
+}
+
 #[tokio::test]
 async fn it_is_one_without_checksums_and_in_the_bucket_s_root() {
     let plain = S3Options {

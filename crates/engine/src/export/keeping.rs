@@ -1,59 +1,78 @@
 //! Keeps a chunk while it is worked on: renews its lease, tells how far it is, and sees when there is no more use in it.
 
+use futures::FutureExt;
+use futures::future::{BoxFuture, pending};
 use sluice_model::Tally;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::{Export, Task};
 
 /// What a worker keeps in sight while it writes.
-pub(super) struct Watch {
-    pub(super) ticks: Interval,
+pub(super) struct Watch<'a> {
+    export: &'a Export,
+    task: &'a Task<'a>,
+    ticks: Interval,
     pub(super) so_far: Tally,
+    /// A look that has begun, from one piece of work to the next: an index that does not answer must not hold up the
+    /// work, and a lease that is taken must not be forgotten.
+    look: Option<BoxFuture<'a, bool>>,
+}
+
+impl Watch<'_> {
+    /// Works, and looks now and then, however long the work takes, whether there is still use in it; `None` when there
+    /// is no more.
+    pub(super) async fn beside<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            let look = &mut self.look;
+            tokio::select! {
+                done = &mut work => return Some(done),
+                is_pointless = seen(look), if look.is_some() => {
+                    if is_pointless {
+                        return None;
+                    }
+                    *look = None;
+                }
+                _ = self.ticks.tick(), if look.is_none() => {
+                    *look = Some(self.export.is_pointless(self.task, self.so_far).boxed());
+                }
+            }
+        }
+    }
+}
+
+/// What a look sees.
+async fn seen(look: &mut Option<BoxFuture<'_, bool>>) -> bool {
+    match look {
+        Some(look) => look.await,
+        None => pending().await,
+    }
 }
 
 impl Export {
-    pub(super) fn watch(&self) -> Watch {
+    pub(super) fn watch<'a>(&'a self, task: &'a Task<'a>) -> Watch<'a> {
         let every = self.limits.progress_every;
         let mut ticks = tokio::time::interval_at(Instant::now() + every, every);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Watch {
+            export: self,
+            task,
             ticks,
             so_far: Tally::default(),
-        }
-    }
-
-    /// Works, and says so now and then however long the work takes; `None` when there is no more
-    /// use in it.
-    pub(super) async fn beside<T>(
-        &self,
-        task: &Task<'_>,
-        watch: &mut Watch,
-        work: impl Future<Output = T>,
-    ) -> Option<T> {
-        let mut work = std::pin::pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => return Some(done),
-                _ = watch.ticks.tick() => {
-                    if self.is_pointless(task, watch.so_far).await {
-                        return None;
-                    }
-                }
-            }
+            look: None,
         }
     }
 
     /// Keeps the chunk, and tells the index how far it is; its silence changes nothing.
     async fn is_pointless(&self, task: &Task<'_>, so_far: Tally) -> bool {
         let (job, index) = (&task.record.name, &self.ports.index);
-        if self.is_another_at_it(task).await {
-            return true;
-        }
-        let _remark = index
-            .chunk_progress(job, task.chunk.ordinal(), so_far)
-            .await;
-        let status = index.get(job).await.ok().flatten();
-        status.is_some_and(|status| !status.state.is_running())
+        let (is_another, _remark, status) = tokio::join!(
+            self.is_another_at_it(task),
+            index.chunk_progress(job, task.chunk.ordinal(), so_far),
+            index.get(job),
+        );
+        let status = status.ok().flatten();
+        is_another || status.is_some_and(|status| !status.state.is_running())
     }
 
     /// A lease that ran out, or that the index lost, is taken again.

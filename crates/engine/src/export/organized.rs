@@ -38,23 +38,16 @@ impl From<PortError> for Stop {
 }
 
 /// Waits for things while it keeps the chunk.
-struct Keeping<'a, 't> {
-    export: &'a Export,
-    task: &'a Task<'t>,
-    watch: Watch,
+struct Keeping<'a> {
+    watch: Watch<'a>,
 }
 
-impl Keeping<'_, '_> {
+impl Keeping<'_> {
     async fn until<T>(
         &mut self,
         work: impl Future<Output = Result<T, PortError>>,
     ) -> Result<T, Stop> {
-        let Self {
-            export,
-            task,
-            watch,
-        } = self;
-        match export.beside(task, watch, work).await {
+        match self.watch.beside(work).await {
             Some(done) => Ok(done?),
             None => Err(Stop::Pointless),
         }
@@ -62,11 +55,11 @@ impl Keeping<'_, '_> {
 }
 
 /// A chunk being written.
-struct Organizing<'a, 't> {
-    keeping: Keeping<'a, 't>,
-    task: &'a Task<'t>,
-    files: &'a mut ChunkFiles,
-    told: &'a mut Vec<Issue>,
+struct Organizing<'a, 'f> {
+    keeping: Keeping<'a>,
+    task: &'a Task<'a>,
+    files: &'f mut ChunkFiles,
+    told: &'f mut Vec<Issue>,
     /// What each block is read under; whose it is changes.
     scope: Scope,
     chooser: Option<Chooser>,
@@ -87,9 +80,7 @@ impl Export {
         let scope = compartment_of(&task.record);
         let mut organizing = Organizing {
             keeping: Keeping {
-                export: self,
-                task,
-                watch: self.watch(),
+                watch: self.watch(task),
             },
             task,
             files,

@@ -33,8 +33,8 @@ impl Export {
         let (source, slice) = (&task.tenant.source, &task.planned.slice);
         let scope = &task.record.scope;
         check(scope, slice)?;
-        let mut watch = self.watch();
-        let Some(prepared) = self.beside(task, &mut watch, self.prepare(task)).await else {
+        let mut watch = self.watch(task);
+        let Some(prepared) = watch.beside(self.prepare(task)).await else {
             return Ok(false);
         };
         let mut chooser = match prepared? {
@@ -51,7 +51,7 @@ impl Export {
             .await;
         let mut blocks = read?;
         loop {
-            let Some(next) = self.beside(task, &mut watch, blocks.next()).await else {
+            let Some(next) = watch.beside(blocks.next()).await else {
                 return Ok(false);
             };
             let Some(block) = next else {
@@ -80,7 +80,7 @@ impl Export {
             if is_survey {
                 continue;
             }
-            let Some(added) = self.beside(task, &mut watch, files.add(block)).await else {
+            let Some(added) = watch.beside(files.add(block)).await else {
                 return Ok(false);
             };
             added?;

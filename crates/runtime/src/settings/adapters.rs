@@ -87,6 +87,19 @@ pub struct S3Section {
     pub kms_key_id: Option<String>,
     /// Leave checksums out where S3 does not demand them, for old stores.
     pub checksums_when_required: bool,
+    /// Hash each body once more for its signature; unset means only where the endpoint is not `https:`.
+    pub sign_payloads: Option<bool>,
+}
+
+impl S3Section {
+    /// Whether signatures cover bodies: nothing else keeps them as they are where there is no TLS, or where their
+    /// checksums are left out.
+    pub fn signs_payloads(&self) -> bool {
+        let is_plain = |endpoint: &String| !endpoint.starts_with("https:");
+        let by_itself =
+            self.checksums_when_required || self.endpoint.as_ref().is_some_and(is_plain);
+        self.sign_payloads.unwrap_or(by_itself)
+    }
 }
 
 impl Default for S3Section {
@@ -103,6 +116,7 @@ impl Default for S3Section {
             encryption: EncryptionSetting::Bucket,
             kms_key_id: None,
             checksums_when_required: false,
+            sign_payloads: None,
         }
     }
 }
@@ -137,4 +151,25 @@ pub struct AdminSection {
     pub listen: Option<SocketAddr>,
     /// What opens the part that manages clients, at least 32 bytes; without it there is no such part.
     pub secret: Secret,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_signed_where_nothing_else_keeps_them() {
+        let over = |endpoint: Option<&str>| S3Section {
+            endpoint: endpoint.map(str::to_owned),
+            ..S3Section::default()
+        };
+        assert!(!over(None).signs_payloads(), "AWS's own is https");
+        assert!(!over(Some("https://s3.example.org")).signs_payloads());
+        assert!(over(Some("http://127.0.0.1:8333")).signs_payloads());
+        let mut told = over(Some("https://s3.example.org"));
+        told.checksums_when_required = true;
+        assert!(told.signs_payloads());
+        told.sign_payloads = Some(false);
+        assert!(!told.signs_payloads());
+    }
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
-use super::super::fleet::{Fleet, Plan, corner};
+use super::super::fleet::{Fleet, Plan};
 use super::super::{data, home, store};
 use crate::process::{Running, curl, wait};
 use crate::run::{program, remove, root};
@@ -153,7 +153,11 @@ impl Site {
 
     /// Empties the outbox of the audit, as the coordinator would.
     pub(super) fn empty_outbox(&self) -> anyhow::Result<()> {
-        let outbox = format!("bench:{}/{}/_audit/outbox", store::bucket()?, corner());
+        let outbox = format!(
+            "bench:{}/{}/_audit/outbox",
+            store::bucket()?,
+            self.fleet.corner
+        );
         checked(&mut store::rclone(&[
             "delete",
             "--checkers",
@@ -172,23 +176,9 @@ impl Site {
         Ok(status.trim().to_owned())
     }
 
-    /// The status that a poll is answered with.
-    pub(super) fn polled(&self, url: &str, bearer: &str) -> anyhow::Result<String> {
-        curl(&[
-            "-sS",
-            "-o",
-            "/dev/null",
-            "-w",
-            "%{http_code}",
-            "-H",
-            bearer,
-            url,
-        ])
-    }
-
     fn until_complete(&self, bearer: &str) -> anyhow::Result<()> {
         for _ in 0..MOMENTS {
-            match self.polled(&self.complete, bearer)?.as_str() {
+            match polled(&self.complete, bearer)?.as_str() {
                 "200" => return Ok(()),
                 "202" => std::thread::sleep(std::time::Duration::from_millis(50)),
                 other => bail!("the export failed with {other}"),
@@ -225,4 +215,10 @@ fn checked(command: &mut Command) -> anyhow::Result<()> {
         bail!("{command:?} failed: {status}");
     }
     Ok(())
+}
+
+/// The status that a poll is answered with.
+pub(super) fn polled(url: &str, bearer: &str) -> anyhow::Result<String> {
+    let words = ["-sS", "-o", "/dev/null", "-w", "%{http_code}", "-H"];
+    curl(&[&words[..], &[bearer, url]].concat())
 }
