@@ -12,7 +12,7 @@ use anyhow::{Context, anyhow, bail};
 const LANES: u32 = 64;
 /// How long they ask.
 const TIME: Duration = Duration::from_secs(4);
-/// No answer that is waited for has a longer head.
+/// No answer that is waited for is longer.
 const HEAD: usize = 4096;
 
 /// What is asked.
@@ -22,8 +22,9 @@ pub(super) struct Request {
     pub(super) address: String,
     /// Method, path and headers as they are sent.
     pub(super) head: String,
-    /// How each answer begins.
-    pub(super) answer: &'static str,
+    /// How each answer begins and how it ends.
+    pub(super) begins: &'static str,
+    pub(super) ends: &'static str,
 }
 
 /// What came of it.
@@ -68,17 +69,18 @@ fn one(request: &Request, first: Instant, step: Duration) -> anyhow::Result<Vec<
     while due < end {
         thread::sleep(due.saturating_duration_since(Instant::now()));
         connection.write_all(request.head.as_bytes())?;
-        answered(&mut connection, request.answer)?;
+        answered(&mut connection, request)?;
         took.push(due.elapsed());
         due += step;
     }
     Ok(took)
 }
 
-/// Reads an answer without a body.
-fn answered(connection: &mut TcpStream, wanted: &str) -> anyhow::Result<()> {
+/// Reads an answer.
+fn answered(connection: &mut TcpStream, request: &Request) -> anyhow::Result<()> {
+    let wanted = request.begins;
     let (mut head, mut length) = ([0; HEAD], 0);
-    while !head[..length].ends_with(b"\r\n\r\n") {
+    while !head[..length].ends_with(request.ends.as_bytes()) {
         let read = connection.read(&mut head[length..])?;
         length += read;
         let known = length.min(wanted.len());
