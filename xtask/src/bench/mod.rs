@@ -36,8 +36,8 @@ struct Benchmark {
 const BENCHMARKS: &[Benchmark] = &[
     limit::BENCHMARK,
     ndjson::BENCHMARK,
-    memory::BENCHMARK,
     scale::BENCHMARK,
+    memory::BENCHMARK,
     growth::BENCHMARK,
     selection::BENCHMARK,
     load::BENCHMARK,
