@@ -33,7 +33,7 @@ const LAYERS: [&[&str]; 10] = [
     &["sluice-wiring"],
     &["sluice-gateway", "sluice-coordinator", "sluice-worker"],
     &["sluice"],
-    &["sluice-e2e", "sluice-fuzz"],
+    &["sluice-e2e", "sluice-fuzz", "sluice-bench"],
     &["xtask"],
 ];
 

@@ -262,10 +262,11 @@ impl Advance {
         status: &JobStatus,
         (tenant, stale): (&Tenant, Stale),
     ) -> Result<(), PortError> {
-        let Some(record) = self.journal.job(job).await? else {
+        let (record, tombstone) = tokio::join!(self.journal.job(job), self.journal.tombstone(job));
+        let Some(record) = record? else {
             return self.ports.index.remove(job).await;
         };
-        if let Some(tombstone) = self.journal.tombstone(job).await? {
+        if let Some(tombstone) = tombstone? {
             let cancelled = JobState::Cancelled;
             self.ports.index.end(job, cancelled, tombstone.at).await?;
             return purge(&self.ports, &self.journal, job, self.limits.tombstone).await;
@@ -278,12 +279,19 @@ impl Advance {
             return assemble::fail(&self.ports, &self.journal, &record, &tenant.policy, why).await;
         }
         let is_waiting = is_waiting(&record, status) && self.journal.is_sealed(job).await?;
+        let mut seen = Some(status);
         if status.state == JobState::Accepted && !is_waiting {
             let plan = Box::pin(self.plan(&record, tenant));
             self.alone("plan", job, plan).await?;
+            seen = None;
         }
-        self.dispatch(&record, tenant, stale).await?;
-        match self.ports.index.get(job).await? {
+        self.dispatch(&record, (tenant, stale), seen).await?;
+        // Every chunk that ends brings a look of its own, so what this one saw when it began will do.
+        let seen = match seen {
+            Some(seen) => Some(seen.clone()),
+            None => self.ports.index.get(job).await?,
+        };
+        match seen {
             Some(status) if !may_offer(&record, &status) => Ok(()),
             Some(status) if status.is_settled() => {
                 self.offers.forget(job);
@@ -317,9 +325,14 @@ impl Advance {
     /// Plans page after page, and hands out chunks meanwhile.
     async fn plan(&self, record: &JobRecord, tenant: &Tenant) -> Result<(), PortError> {
         let job = &record.name;
+        let mut last = None;
         loop {
-            let plan = match plan_page(&self.journal, record, tenant).await {
-                Ok(plan) => plan,
+            let planned = plan_page(&self.journal, record, tenant, last.take()).await;
+            let plan = match planned {
+                Ok((plan, page)) => {
+                    last = page;
+                    plan
+                }
                 Err(error) if error.is_transient() || error.kind == PortKind::Newer => {
                     return Err(error);
                 }
@@ -334,7 +347,8 @@ impl Advance {
                     self.doubt_index(job, &plan, due.chunks).await
                 };
             }
-            self.dispatch(record, tenant, self.stale(false)).await?;
+            let stale = self.stale(false);
+            self.dispatch(record, (tenant, stale), None).await?;
             let status = self.ports.index.get(job).await?;
             if status.is_none_or(|status| !status.state.is_running()) {
                 return Ok(());
@@ -366,15 +380,20 @@ impl Advance {
         assemble::fail(&self.ports, &self.journal, record, &tenant.policy, why).await
     }
 
+    /// Hands out chunks, by a status that was `seen` or by what it is now.
     async fn dispatch(
         &self,
         record: &JobRecord,
-        tenant: &Tenant,
-        stale: Stale,
+        (tenant, stale): (&Tenant, Stale),
+        seen: Option<&JobStatus>,
     ) -> Result<(), PortError> {
         let job = &record.name;
         let (mut made_room, mut open) = (false, 0);
-        if let Some(status) = self.ports.index.get(job).await? {
+        let status = match seen {
+            Some(seen) => Some(seen.clone()),
+            None => self.ports.index.get(job).await?,
+        };
+        if let Some(status) = status {
             made_room = self.see(job, &status, tenant.policy.weight);
             open = status.planned.chunks.saturating_sub(status.done);
         }

@@ -32,7 +32,7 @@ pub(crate) async fn finish(
     record: &JobRecord,
     policy: &Policy,
 ) -> Result<bool, PortError> {
-    let (_, sealed) = journal.plan(&record.name).await?;
+    let sealed = journal.sealed(&record.name).await?;
     let sealed = sealed
         .ok_or_else(|| PortError::new(PortKind::Transient, "finishing a job before its plan"))?;
     let offered = offer::end(ports, journal, record).await?;

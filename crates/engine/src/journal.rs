@@ -74,8 +74,7 @@ impl Journal {
         &self,
         job: &JobRef,
     ) -> Result<(Option<PlanPage>, Option<Sealed>), PortError> {
-        let key = layout::sealed(job);
-        let sealed: Option<Sealed> = self.read(&key, "reading the end of a plan").await?;
+        let sealed = self.sealed(job).await?;
         let last = match &sealed {
             Some(sealed) => sealed.pages,
             None => self.last_page(job).await?,
@@ -86,6 +85,12 @@ impl Journal {
             self.page(job, last).await?
         };
         Ok((page, sealed))
+    }
+
+    /// The end of its plan, if that is written.
+    pub(crate) async fn sealed(&self, job: &JobRef) -> Result<Option<Sealed>, PortError> {
+        let key = layout::sealed(job);
+        self.read(&key, "reading the end of a plan").await
     }
 
     /// Whether the plan has its end.
@@ -127,15 +132,25 @@ impl Journal {
         job: &JobRef,
         after: Option<ChunkId>,
     ) -> Result<Vec<ChunkId>, PortError> {
+        let (chunks, _) = self.ended_batch(job, after).await?;
+        Ok(chunks)
+    }
+
+    /// The same, and whether there are no more after them.
+    async fn ended_batch(
+        &self,
+        job: &JobRef,
+        after: Option<ChunkId>,
+    ) -> Result<(Vec<ChunkId>, bool), PortError> {
         let after = after.map(|chunk| layout::receipt(job, chunk));
         let listed = self
             .blobs
             .list(&layout::receipts(job), after.as_deref(), BATCH)
             .await?;
-        Ok(listed
+        let chunks = listed
             .iter()
-            .filter_map(|info| layout::receipt_chunk(&info.key))
-            .collect())
+            .filter_map(|info| layout::receipt_chunk(&info.key));
+        Ok((chunks.collect(), listed.len() < BATCH))
     }
 
     /// How many of the first chunks of a plan have all ended.
@@ -162,10 +177,11 @@ impl Journal {
         job: &'j JobRef,
         is_wanted: impl Fn(ChunkId) -> bool + 'j,
     ) -> impl Stream<Item = Result<Receipt, PortError>> + 'j {
-        let batches = futures::stream::try_unfold(None, move |after| async move {
-            let chunks = self.ended_chunks(job, after).await?;
-            let last = chunks.last().copied();
-            Ok::<_, PortError>(last.map(|last| (chunks, Some(last))))
+        let batches = futures::stream::try_unfold(Some(None), move |after| async move {
+            let Some(after) = after else { return Ok(None) };
+            let (chunks, is_last) = self.ended_batch(job, after).await?;
+            let next = chunks.last().copied().filter(|_| !is_last).map(Some);
+            Ok::<_, PortError>(Some((chunks, next)))
         });
         let chunks = batches.map_ok(|chunks| futures::stream::iter(chunks).map(Ok));
         let wanted = chunks
@@ -249,8 +265,11 @@ impl Journal {
                 Err(error) => return Err(error),
             }
         }
+        if tries == 1 {
+            return Ok(Creation::Exists);
+        }
         let there = self.blobs.get(key).await?;
-        Ok(if tries > 1 && there.is_some_and(|there| there == body) {
+        Ok(if there.is_some_and(|there| there == body) {
             Creation::Created
         } else {
             Creation::Exists

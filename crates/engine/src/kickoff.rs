@@ -274,11 +274,11 @@ impl Kickoff {
             let taken = PortError::new(PortKind::Transient, "storing a job under a new id");
             return Err(taken.into());
         }
-        if let Err(error) = claims.keep(policy).await {
+        let (kept, ()) = tokio::join!(claims.keep(policy), self.announce(&record.name, &record));
+        if let Err(error) = kept {
             let error = error.chain();
             tracing::warn!(job = %record.name, error, "a job may be asked for twice");
         }
-        self.announce(&record.name, &record).await;
         Ok(())
     }
 

@@ -1,16 +1,21 @@
 //! Manifests and their pages as gateways read them. They never change, so they are kept at hand.
 
-use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use quick_cache::Weighter;
+use quick_cache::sync::Cache;
 use sluice_model::{JobRef, Manifest, ManifestFile, ManifestPage};
 use sluice_ports::PortError;
 
 use crate::Journal;
 
-/// How many of each are kept at hand: only memory bounds them.
-const KEPT: usize = 32;
+/// Bytes of each kind that are kept at hand, about: those who were asked for least go first.
+const KEPT_BYTES: u64 = 32 << 20;
+/// What a file takes: its key, its hash, and what is known of it.
+const FILE: u64 = 512;
+/// How many of a kind there are as a rule.
+const USUAL: usize = 256;
 
 /// Reads manifests and pages.
 #[derive(Clone)]
@@ -24,8 +29,8 @@ impl Pages {
     pub(crate) fn new(journal: &Journal) -> Self {
         Self {
             journal: journal.clone(),
-            manifests: Kept::default(),
-            early: Kept::default(),
+            manifests: Kept::new(),
+            early: Kept::new(),
         }
     }
 
@@ -71,8 +76,36 @@ impl Pages {
     }
 }
 
-/// What is kept at hand, by name.
-struct Kept<K, V>(Arc<Mutex<HashMap<K, Arc<V>>>>);
+/// What is kept at hand, by name. Nothing of it grows old, for nothing of it changes.
+struct Kept<K, V>(Arc<Cache<K, Arc<V>, Weight>>);
+
+/// What names files.
+trait Names {
+    fn names(&self) -> usize;
+}
+
+impl Names for Manifest {
+    fn names(&self) -> usize {
+        self.files().count()
+    }
+}
+
+impl Names for ManifestPage {
+    fn names(&self) -> usize {
+        self.files().count()
+    }
+}
+
+/// About how many bytes something takes.
+#[derive(Clone)]
+struct Weight;
+
+impl<K, V: Names> Weighter<K, Arc<V>> for Weight {
+    fn weight(&self, _name: &K, value: &Arc<V>) -> u64 {
+        let files = u64::try_from(value.names()).unwrap_or(u64::MAX);
+        files.saturating_mul(FILE).saturating_add(1 << 10)
+    }
+}
 
 impl<K, V> Clone for Kept<K, V> {
     fn clone(&self) -> Self {
@@ -80,25 +113,51 @@ impl<K, V> Clone for Kept<K, V> {
     }
 }
 
-impl<K, V> Default for Kept<K, V> {
-    fn default() -> Self {
-        Self(Arc::default())
+impl<K: Eq + Hash, V: Names> Kept<K, V> {
+    fn new() -> Self {
+        Self(Arc::new(Cache::with_weighter(USUAL, KEPT_BYTES, Weight)))
     }
-}
 
-impl<K: Eq + Hash, V> Kept<K, V> {
     fn get(&self, name: &K) -> Option<Arc<V>> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.get(name).map(Arc::clone)
+        self.0.get(name)
     }
 
     fn keep(&self, name: K, value: V) -> Arc<V> {
         let value = Arc::new(value);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT {
-            kept.clear();
-        }
-        kept.insert(name, Arc::clone(&value));
+        self.0.insert(name, Arc::clone(&value));
         value
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Files(usize);
+
+    impl Names for Files {
+        fn names(&self) -> usize {
+            self.0
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_by_its_size() {
+        let kept = Kept::new();
+        for number in 0..1_000 {
+            kept.keep(number, Files(10_000));
+        }
+        let bytes: u64 = (0..1_000)
+            .filter_map(|number| Some(Weight.weight(&number, &kept.get(&number)?)))
+            .sum();
+        assert!(bytes > KEPT_BYTES / 2 && bytes <= KEPT_BYTES, "{bytes}");
+    }
+
+    #[test]
+    fn what_would_be_all_there_is_room_for_is_not_kept() {
+        let kept = Kept::new();
+        let value = kept.keep(1, Files(usize::MAX));
+        assert_eq!(value.names(), usize::MAX);
+        assert!(kept.get(&1).is_none());
     }
 }

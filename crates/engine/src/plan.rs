@@ -69,19 +69,25 @@ impl Plan {
     }
 }
 
-/// One step of planning: what is planned after it.
+/// One step of planning: what is planned after it, and the page that it wrote, if it was first to. Whoever knows the
+/// last page already says so.
 pub(crate) async fn plan_page(
     journal: &Journal,
     record: &JobRecord,
     tenant: &Tenant,
-) -> Result<Plan, PortError> {
+    known: Option<PlanPage>,
+) -> Result<(Plan, Option<PlanPage>), PortError> {
     let job = &record.name;
-    let (last, sealed) = journal.plan(job).await?;
+    let (last, sealed) = match known {
+        Some(last) => (Some(last), None),
+        None => journal.plan(job).await?,
+    };
     if let Some(sealed) = sealed {
-        return Ok(Plan::of(None, Some(&sealed)));
+        return Ok((Plan::of(None, Some(&sealed)), None));
     }
     if let Some(last) = last.as_ref().filter(|last| last.next.is_none()) {
-        return seal(journal, record, tenant, Some(last)).await;
+        let plan = seal(journal, record, tenant, Some(last)).await?;
+        return Ok((plan, None));
     }
     let cursor = last.as_ref().and_then(|last| last.next.as_deref());
     let limit = usize::try_from(CHUNKS_PER_PAGE).unwrap_or(64);
@@ -90,7 +96,8 @@ pub(crate) async fn plan_page(
     let step = Box::pin(step).await?;
     let (chunks, next) = (step.planned.chunks, step.planned.next);
     if chunks.is_empty() && next.is_none() {
-        return seal(journal, record, tenant, last.as_ref()).await;
+        let plan = seal(journal, record, tenant, last.as_ref()).await?;
+        return Ok((plan, None));
     }
     let mut expected_so_far = last
         .as_ref()
@@ -106,14 +113,15 @@ pub(crate) async fn plan_page(
         expected_so_far,
         barriers: step.barriers,
     };
-    // Exists means that another coordinator wrote the same page.
-    journal
-        .create(&layout::plan_page(job, page.page), &page)
-        .await?;
+    // Exists means that another coordinator wrote the same page; then what it wrote is read.
+    let key = layout::plan_page(job, page.page);
+    let created = journal.create(&key, &page).await?;
     if page.next.is_none() {
-        return seal(journal, record, tenant, Some(&page)).await;
+        let plan = seal(journal, record, tenant, Some(&page)).await?;
+        return Ok((plan, None));
     }
-    Ok(Plan::of(Some(&page), None))
+    let plan = Plan::of(Some(&page), None);
+    Ok((plan, (created == Creation::Created).then_some(page)))
 }
 
 async fn seal(

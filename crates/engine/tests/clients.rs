@@ -16,6 +16,8 @@ use sluice_testkit::{Faults, Faulty, ManualClock, SeededEntropy, When};
 
 /// A look is this old at most.
 const FRESH: Duration = Duration::from_secs(10);
+/// And asked after no sooner.
+const QUIET: Duration = Duration::from_millis(4_999);
 const ALMOST: Duration = Duration::from_millis(9_999);
 const REST: Duration = Duration::from_millis(1);
 
@@ -124,10 +126,10 @@ async fn a_change_is_everywhere_within_ten_seconds_and_looked_for_no_more_often(
         "first",
         "at once where it was made"
     );
-    store.clock.pass(ALMOST);
+    store.clock.pass(QUIET);
     assert_eq!(found(&other, "etl").await, None);
     assert_eq!(faults.calls(), looks, "the store is not asked again");
-    store.clock.pass(REST);
+    store.clock.pass(FRESH);
     assert_eq!(found(&other, "etl").await.unwrap(), "first");
 
     one.replace(&here, &etl, (named("second"), None))
@@ -151,6 +153,26 @@ async fn a_change_is_everywhere_within_ten_seconds_and_looked_for_no_more_often(
     let ids: Vec<&str> = listed.iter().map(|one| one.id.as_str()).collect();
     assert_eq!(ids, ["fixed", "off"]);
     assert_eq!(found(&other, "etl").await, None);
+}
+
+#[tokio::test]
+async fn halfway_the_store_is_asked_and_nobody_waits_for_it() {
+    let store = Store::default();
+    let faults = Faults::default();
+    let (one, other) = (store.process(), store.seen(&faults));
+    assert_eq!(found(&other, "etl").await, None);
+    one.add(&here(), &id("etl"), named("first")).await.unwrap();
+    store.clock.pass(QUIET + REST);
+    let looks = faults.calls();
+    assert_eq!(found(&other, "etl").await, None, "what was known is told");
+    assert_eq!(faults.calls(), looks, "by who does not ask the store");
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(faults.calls() > looks, "which another does");
+    let looks = faults.calls();
+    assert_eq!(found(&other, "etl").await.unwrap(), "first");
+    assert_eq!(faults.calls(), looks);
 }
 
 #[tokio::test]

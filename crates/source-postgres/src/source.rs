@@ -105,15 +105,16 @@ impl Source for PostgresSource {
         let session = self.connections.begin(Purpose::Ask).await?;
         // First the clock, then the state: what is written between the two is later than T. A
         // replica knows what was written up to its last transaction, and no more.
-        let now = clock::time(&session, "clock_timestamp()", ACTION).await?;
-        // A writer that has announced itself may still write, and at any time from then on (T9).
-        let state = session
-            .query_typed_one(
+        // They are sent one behind the other, and answered in that order.
+        let (now, state) = futures::join!(
+            clock::time(&session, "clock_timestamp()", ACTION),
+            // A writer that has announced itself may still write, and at any time from then on (T9).
+            session.query_typed_one(
                 "SELECT pg_current_snapshot()::text, min(since) FROM sluice.writer",
                 &[],
             )
-            .await
-            .map_err(failed(ACTION))?;
+        );
+        let (now, state) = (now?, state.map_err(failed(ACTION))?);
         session.done().await?;
         let open: Option<i64> = state.get(1);
         let time = open.map_or(now, |since| now.min(since.saturating_sub(1)));

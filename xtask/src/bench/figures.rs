@@ -3,8 +3,6 @@
 
 use std::fmt::Write;
 
-use anyhow::Context;
-
 /// What was measured several times.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Series(Vec<f64>);
@@ -26,11 +24,6 @@ impl Series {
             return sorted.first().map(|only| [*only; 3]);
         };
         Some([first, sorted[sorted.len() / 2], last])
-    }
-
-    pub(super) fn median(&self) -> anyhow::Result<f64> {
-        let spread = self.spread().context("nothing was measured")?;
-        Ok(spread[1])
     }
 
     /// What becomes of each figure beside the one of another series of the same turn.

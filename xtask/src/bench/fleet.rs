@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::machine::{cpu_of, forget_peak, peak_mib};
+use super::machine::{cpu_of, peak_mib};
 use crate::process::{Running, curl, wait};
 use crate::run::{program, root, sluice};
 use crate::stack;
@@ -80,12 +80,6 @@ impl Fleet {
         })
     }
 
-    /// Starts one more worker.
-    pub(super) fn add_worker(&mut self) -> anyhow::Result<()> {
-        self.workers.push(service("sluice-worker", &self.settings)?);
-        Ok(())
-    }
-
     /// Starts one more worker with settings of its own, waits until it takes chunks, and gives the address of its
     /// admin port.
     pub(super) fn add_ready_worker(&mut self, more: &[(&str, String)]) -> anyhow::Result<String> {
@@ -101,6 +95,18 @@ impl Fleet {
         let address = format!("http://{address}");
         wait(&format!("{address}/readyz"))?;
         Ok(address)
+    }
+
+    /// Runs `sluice` with the settings that the services have.
+    pub(super) fn sluice(&self, words: &[&str]) -> anyhow::Result<()> {
+        let mut command = Command::new(sluice());
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        let status = command.args(words).stdout(Stdio::null()).status();
+        let status = status.context("starting sluice")?;
+        if !status.success() {
+            bail!("sluice {} failed: {status}", words.join(" "));
+        }
+        Ok(())
     }
 
     /// A tenant's base.
@@ -137,11 +143,6 @@ impl Running {
     pub(super) fn peak(&self) -> anyhow::Result<f64> {
         peak_mib(self.pid())
     }
-
-    /// Counts the most that it held anew from here.
-    pub(super) fn forget_peak(&self) -> anyhow::Result<()> {
-        forget_peak(self.pid())
-    }
 }
 
 /// An export that was accepted: where it is asked after.
@@ -156,11 +157,6 @@ impl Export {
             .find_map(|line| line.strip_prefix("content-location: "));
         let status = status.with_context(|| format!("no export began: {head}"))?;
         Ok(Self(status.trim().to_owned()))
-    }
-
-    /// Where it is asked after.
-    pub(super) fn status(&self) -> &str {
-        &self.0
     }
 
     /// Waits for its manifest.

@@ -23,7 +23,7 @@ const TURNS: usize = 5;
 /// The rows that an export of everything has; as text, or as they lie there.
 const ROWS: &str = "FROM sluice.resource WHERE died_at = 9223372036854775807";
 
-/// What is run in turns.
+/// What something took, turn by turn.
 struct Seen {
     wall: Series,
     machine: Series,
@@ -47,21 +47,38 @@ impl Seen {
     }
 }
 
+/// What is run in turns.
+struct Turns {
+    plain: Seen,
+    packed: Seen,
+    as_text: Seen,
+    as_is: Seen,
+    gzip: Seen,
+}
+
 fn measure() -> anyhow::Result<Table> {
     tools::debian("bench", &["rclone"])?;
     let sample = data::patients(PATIENTS)?;
     let database = Database::make("limit")?;
     database.load(&sample.folder)?;
+    let uri = || database.uri.clone();
     let fleet = Fleet::start(&Plan {
-        tenants: &[
-            ("plain", database.uri.clone()),
-            ("packed", database.uri.clone()),
-        ],
+        tenants: &[("plain", uri()), ("packed", uri())],
         workers: 1,
         more: &[("SLUICE_TENANTS__PACKED__GZIP", "true".to_owned())],
     })?;
+    let [worker] = &fleet.workers[..] else {
+        bail!("this takes one worker");
+    };
+    let turns = take_turns(&database.uri, &fleet, worker)?;
+    let mut table = told(&turns, sample.megabytes());
+    let peak = Series::from(worker.peak()?);
+    table.row_with_target("peak of the worker", "MiB", &peak, "≤ 192");
+    Ok(table)
+}
+
+fn take_turns(uri: &str, fleet: &Fleet, worker: &Running) -> anyhow::Result<Turns> {
     let ours = |tenant: &str| -> anyhow::Result<(Took, f64)> {
-        let worker = fleet.workers.first().context("no worker")?;
         let (since, before) = (Since::now()?, worker.cpu()?);
         let export = Export::begin(&format!("{}/$export", fleet.base(tenant)))?;
         export.wait()?;
@@ -71,8 +88,8 @@ fn measure() -> anyhow::Result<Table> {
     };
     let floor = |copy: &str, gzip: bool| -> anyhow::Result<(Took, f64)> {
         let (since, before) = (Since::now()?, cpu_of_ended()?);
-        pipe(&database.uri, copy, gzip)?;
-        let own = cpu_of_ended()? - before;
+        pipe(uri, copy, gzip)?;
+        let own = cpu_of_ended()?.saturating_sub(before);
         Ok((since.took()?, own.as_secs_f64()))
     };
     let text = format!("COPY (SELECT convert_from(body, 'UTF8') {ROWS}) TO STDOUT");
@@ -80,19 +97,29 @@ fn measure() -> anyhow::Result<Table> {
     // What is read once lies in memory from then on, for all alike.
     ours("plain")?;
     floor(&binary, false)?;
-    let [mut plain, mut packed, mut as_text, mut as_is, mut gzip] = [const { Seen::new() }; 5];
+    let mut turns = Turns {
+        plain: Seen::new(),
+        packed: Seen::new(),
+        as_text: Seen::new(),
+        as_is: Seen::new(),
+        gzip: Seen::new(),
+    };
     for _ in 0..TURNS {
-        as_text.note(floor(&text, false)?);
-        plain.note(ours("plain")?);
-        as_is.note(floor(&binary, false)?);
-        gzip.note(floor(&text, true)?);
-        packed.note(ours("packed")?);
+        turns.as_text.note(floor(&text, false)?);
+        turns.plain.note(ours("plain")?);
+        turns.as_is.note(floor(&binary, false)?);
+        turns.gzip.note(floor(&text, true)?);
+        turns.packed.note(ours("packed")?);
     }
+    Ok(turns)
+}
+
+fn told(turns: &Turns, megabytes: f64) -> Table {
     let mut table = Table::default();
     for (what, ours, floor, target) in [
-        ("the pipe", &plain, &as_text, "≤ 1.3"),
-        ("a pipe of binary COPY", &plain, &as_is, ""),
-        ("with gzip, a pipe through gzip -1", &packed, &gzip, ""),
+        ("the pipe", &turns.plain, &turns.as_text, "≤ 1.3"),
+        ("a pipe of binary COPY", &turns.plain, &turns.as_is, ""),
+        ("the pipe, both with gzip", &turns.packed, &turns.gzip, ""),
     ] {
         let mut ratio = |of: &str, ours: &Series, floor: &Series, target: &str| {
             table.row_with_target(&format!("{of} of {what}"), "x", &ours.over(floor), target);
@@ -111,36 +138,30 @@ fn measure() -> anyhow::Result<Table> {
             "",
         );
     }
-    let gigabytes = sample.megabytes() / 1e3;
+    let per_gigabyte = |seconds: f64| seconds * 1e3 / megabytes;
     for (name, seen) in [
-        ("ours", &plain),
-        ("pipe", &as_text),
-        ("pipe of binary COPY", &as_is),
-        ("ours with gzip", &packed),
-        ("pipe through gzip -1", &gzip),
+        ("ours", &turns.plain),
+        ("pipe", &turns.as_text),
+        ("pipe of binary COPY", &turns.as_is),
+        ("ours with gzip", &turns.packed),
+        ("pipe with gzip -1", &turns.gzip),
     ] {
         let mut row = |of: &str, unit: &str, series: &Series| {
             table.row(&format!("{name}{of}"), unit, series);
         };
-        row("", "MB/s", &seen.wall.map(|wall| sample.megabytes() / wall));
+        row("", "MB/s", &seen.wall.map(|wall| megabytes / wall));
         row(
             ": processors of the machine",
             "s/GB",
-            &seen.machine.map(|cpu| cpu / gigabytes),
+            &seen.machine.map(per_gigabyte),
         );
         row(
-            ": processors of its own",
+            ": of the worker, or of the pipe's programs",
             "s/GB",
-            &seen.own.map(|cpu| cpu / gigabytes),
+            &seen.own.map(per_gigabyte),
         );
     }
-    let peaks = fleet
-        .workers
-        .iter()
-        .map(Running::peak)
-        .collect::<anyhow::Result<Series>>()?;
-    table.row_with_target("peak of the worker", "MiB", &peaks, "≤ 192");
-    Ok(table)
+    table
 }
 
 /// Rows into an object, by other people's programs.

@@ -80,11 +80,6 @@ pub(super) fn peak_mib(pid: u32) -> anyhow::Result<f64> {
     Ok(kib / 1024.0)
 }
 
-/// Counts the most that a process held anew from here.
-pub(super) fn forget_peak(pid: u32) -> anyhow::Result<()> {
-    fs::write(format!("/proc/{pid}/clear_refs"), "5").context("forgetting a peak")
-}
-
 /// Since when something runs, on the wall and on all processors of the machine.
 pub(super) struct Since {
     begun: Instant,

@@ -7,6 +7,7 @@ mod fleet;
 mod machine;
 mod report;
 
+mod gateway;
 mod growth;
 mod limit;
 mod load;
@@ -36,15 +37,16 @@ struct Benchmark {
 const BENCHMARKS: &[Benchmark] = &[
     limit::BENCHMARK,
     ndjson::BENCHMARK,
-    scale::BENCHMARK,
+    gateway::BENCHMARK,
     memory::BENCHMARK,
+    scale::BENCHMARK,
     growth::BENCHMARK,
     selection::BENCHMARK,
     load::BENCHMARK,
 ];
 
 /// The programs that are measured; one build, because another choice of packages would build others.
-const BUILD: [&str; 11] = [
+const BUILD: [&str; 13] = [
     "build",
     "--release",
     "--locked",
@@ -56,6 +58,8 @@ const BUILD: [&str; 11] = [
     "sluice-coordinator",
     "-p",
     "sluice-worker",
+    "-p",
+    "sluice-bench",
 ];
 
 /// Runs those that are named, or all; after the word `--built`, of the programs as they are.

@@ -2,9 +2,10 @@
 //! create-only versions in the store, where every gateway finds them.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use futures::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -17,13 +18,16 @@ use tokio::sync::Mutex;
 use crate::audit::write_down;
 use crate::{AuditAction, AuditEntry, Journal, Ports, Tenants};
 
-/// What is known is looked at again after this long; a change is everywhere within it.
+/// What is known is used for this long; a change is everywhere within it.
 const FRESH: Duration = Duration::from_secs(10);
+/// After so much of it the store is looked at beside the requests, so that none of them has to wait for it.
+const AHEAD: Duration = Duration::from_secs(5);
 /// How long the store may take to tell of clients, and after a failure it is not asked again.
 const PATIENCE: Duration = Duration::from_secs(5);
 const RESPITE: Duration = Duration::from_secs(1);
-/// Objects listed at a time.
+/// Objects listed, and read, at a time.
 const PAGE: usize = 1000;
+const READS: usize = 16;
 
 /// Why a client was not changed.
 #[derive(Debug, thiserror::Error)]
@@ -103,16 +107,46 @@ pub struct Clients {
     ports: Ports,
     journal: Journal,
     declared: Arc<DeclaredClients>,
-    known: Arc<BTreeMap<TenantId, Mutex<Known>>>,
+    known: Arc<BTreeMap<TenantId, Arc<Known>>>,
 }
 
-/// What is known of a tenant's clients.
+/// What is known of a tenant's clients: all of them, as what is registered is bounded by who may register.
 #[derive(Default)]
 struct Known {
-    as_of: Option<Instant>,
+    looking: Arc<Mutex<Looking>>,
+    seen: RwLock<Option<Arc<Seen>>>,
+}
+
+/// What whoever looks at the store goes by; one at a time does.
+#[derive(Default)]
+struct Looking {
     failed: Option<tokio::time::Instant>,
     stored: BTreeMap<ClientId, (u32, Stored)>,
+}
+
+/// What was seen there last.
+struct Seen {
+    as_of: Instant,
     clients: BTreeMap<ClientId, Arc<Client>>,
+}
+
+impl Seen {
+    /// A clock that was set back must not make old knowledge fresh.
+    fn is_younger(&self, than: Duration, now: Instant) -> bool {
+        self.as_of <= now && now < self.as_of.plus(than)
+    }
+}
+
+impl Known {
+    /// What may be used now.
+    fn fresh(&self, now: Instant) -> Option<Arc<Seen>> {
+        let seen = self.seen.read().unwrap_or_else(PoisonError::into_inner);
+        seen.clone().filter(|seen| seen.is_younger(FRESH, now))
+    }
+
+    fn set(&self, seen: Option<Arc<Seen>>) {
+        *self.seen.write().unwrap_or_else(PoisonError::into_inner) = seen;
+    }
 }
 
 impl Clients {
@@ -125,7 +159,7 @@ impl Clients {
 
     /// The clients of tenants of which only the declared clients are known.
     pub fn of(ports: &Ports, declared: DeclaredClients) -> Self {
-        let known = declared.keys().map(|id| (id.clone(), Mutex::default()));
+        let known = declared.keys().map(|id| (id.clone(), Arc::default()));
         Self {
             ports: ports.clone(),
             journal: Journal::new(ports.blobs.clone()),
@@ -144,28 +178,52 @@ impl Clients {
         let Some(known) = self.known.get(tenant) else {
             return Ok(None);
         };
-        let mut known = known.lock().await;
         let now = self.ports.clock.now();
-        // A clock that was set back must not make old knowledge fresh.
-        let is_fresh = |as_of: Instant| as_of <= now && now < as_of.plus(FRESH);
-        if !known.as_of.is_some_and(is_fresh) {
-            self.refresh_in_time(tenant, &mut known).await?;
-        }
-        let found = known.clients.get(id).cloned();
+        let seen = match known.fresh(now) {
+            Some(seen) => {
+                if !seen.is_younger(AHEAD, now) {
+                    self.look_ahead(tenant, known);
+                }
+                seen
+            }
+            None => self.look(tenant, known).await?,
+        };
+        let found = seen.clients.get(id).cloned();
         Ok(found.filter(|client| client.enabled))
+    }
+
+    /// What is seen at the store by this one, or was by whoever it waited for.
+    async fn look(&self, tenant: &TenantId, known: &Known) -> Result<Arc<Seen>, PortError> {
+        let mut looking = known.looking.lock().await;
+        match known.fresh(self.ports.clock.now()) {
+            Some(seen) => Ok(seen),
+            None => self.refresh_in_time(tenant, (known, &mut looking)).await,
+        }
+    }
+
+    /// Looks at the store while what is known is used still. That it fails is told to whoever finds nothing to use.
+    fn look_ahead(&self, tenant: &TenantId, known: &Arc<Known>) {
+        let Ok(mut looking) = Arc::clone(&known.looking).try_lock_owned() else {
+            return;
+        };
+        let (clients, tenant, known) = (self.clone(), tenant.clone(), Arc::clone(known));
+        tokio::spawn(async move {
+            let looked = clients.refresh_in_time(&tenant, (&known, &mut looking));
+            let _told_when_it_matters = looked.await;
+        });
     }
 
     /// Everyone, as of now.
     pub async fn list(&self, tenant: &TenantId) -> Result<Vec<ClientView>, ClientError> {
         let known = self.known.get(tenant).ok_or(ClientError::UnknownTenant)?;
-        let mut known = known.lock().await;
-        self.refresh(tenant, &mut known).await?;
+        let mut looking = known.looking.lock().await;
+        self.refresh(tenant, (known, &mut looking)).await?;
         let declared = self.declared.get(tenant);
         let mut views: BTreeMap<ClientId, ClientView> = BTreeMap::new();
         for (id, registration) in declared.into_iter().flatten() {
             views.insert(id.clone(), view(tenant, id, registration, true));
         }
-        for (id, (version, stored)) in &known.stored {
+        for (id, (version, stored)) in &looking.stored {
             match &stored.change {
                 Change::Registered(registration) if !views.contains_key(id) => {
                     views.insert(id.clone(), view(tenant, id, registration, false));
@@ -324,7 +382,9 @@ impl Clients {
             return Err(ClientError::Conflict);
         }
         if let Some(known) = self.known.get(tenant) {
-            known.lock().await.as_of = None;
+            // Whoever looks at this moment may have missed it.
+            let _nobody_looks = known.looking.lock().await;
+            known.set(None);
         }
         tracing::info!(%tenant, client = %id, version, "a client was changed");
         Ok(())
@@ -367,38 +427,49 @@ impl Clients {
 
     /// Looks at the store, which has so long to answer. Whoever waited meanwhile hears of a failure and does
     /// not try again at once, or each would wait for all before it.
-    async fn refresh_in_time(&self, tenant: &TenantId, known: &mut Known) -> Result<(), PortError> {
+    async fn refresh_in_time(
+        &self,
+        tenant: &TenantId,
+        (known, looking): (&Known, &mut Looking),
+    ) -> Result<Arc<Seen>, PortError> {
         let now = tokio::time::Instant::now();
-        if known.failed.is_some_and(|failed| now < failed + RESPITE) {
+        if looking.failed.is_some_and(|failed| now < failed + RESPITE) {
             let action = "looking a client up, which failed a moment ago";
             return Err(PortError::new(PortKind::Transient, action));
         }
-        let refreshed = tokio::time::timeout(PATIENCE, self.refresh(tenant, known)).await;
+        let refreshed = self.refresh(tenant, (known, looking));
+        let refreshed = tokio::time::timeout(PATIENCE, refreshed).await;
         let refreshed = refreshed
             .unwrap_or_else(|late| Err(PortError::transient("looking a client up in time", late)));
-        known.failed = refreshed.is_err().then(tokio::time::Instant::now);
+        looking.failed = refreshed.is_err().then(tokio::time::Instant::now);
         refreshed
     }
 
     /// Looks at the store: what is new there is read.
-    async fn refresh(&self, tenant: &TenantId, known: &mut Known) -> Result<(), PortError> {
+    async fn refresh(
+        &self,
+        tenant: &TenantId,
+        (known, looking): (&Known, &mut Looking),
+    ) -> Result<Arc<Seen>, PortError> {
         let now = self.ports.clock.now();
         let mut latest = BTreeMap::new();
         // In order of their keys, so that the last of a client is its highest.
         for (id, version) in self.versions(&layout::clients(tenant)).await? {
             latest.insert(id, version);
         }
-        for (id, version) in latest {
-            if known
-                .stored
-                .get(&id)
-                .is_some_and(|(have, _)| *have == version)
-            {
-                continue;
-            }
-            match self.stored(tenant, &id, version).await {
+        latest.retain(|id, version| {
+            let have = looking.stored.get(id);
+            have.is_none_or(|(have, _)| have != version)
+        });
+        let reads = latest.into_iter().map(async |(id, version)| {
+            let stored = self.stored(tenant, &id, version).await;
+            (id, version, stored)
+        });
+        let mut reads = stream::iter(reads).buffer_unordered(READS);
+        while let Some((id, version, stored)) = reads.next().await {
+            match stored {
                 Ok(Some(stored)) => {
-                    known.stored.insert(id, stored);
+                    looking.stored.insert(id, stored);
                 }
                 Ok(None) => {}
                 // One such client must not hold up the others.
@@ -410,14 +481,17 @@ impl Clients {
                         at: now,
                         change: Change::Enabled(false),
                     };
-                    known.stored.insert(id, (version, stored));
+                    looking.stored.insert(id, (version, stored));
                 }
                 Err(error) => return Err(error),
             }
         }
-        known.clients = self.compiled(tenant, &known.stored);
-        known.as_of = Some(now);
-        Ok(())
+        let seen = Arc::new(Seen {
+            as_of: now,
+            clients: self.compiled(tenant, &looking.stored),
+        });
+        known.set(Some(Arc::clone(&seen)));
+        Ok(seen)
     }
 
     fn compiled(
