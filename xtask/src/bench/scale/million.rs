@@ -23,7 +23,7 @@ const WORKERS: u32 = 2;
 const SLOTS: u32 = 2;
 /// Of a chunk, in MiB: the default, and one of which there are many.
 const CHUNKS: [u32; 2] = [128, 1];
-const TURNS: usize = 1;
+const TURNS: usize = 3;
 /// After which the broker has counted what was sent.
 const COUNTED: Duration = Duration::from_secs(6);
 

@@ -9,11 +9,12 @@ use crate::bench::data;
 use crate::bench::figures::{Series, Table};
 use crate::bench::fleet::{Database, Export, Fleet, Plan};
 use crate::bench::machine::Since;
+use crate::process::Running;
 use crate::run::say;
 
 const PATIENTS: u32 = 570;
 const LATENCY: Duration = Duration::from_millis(50);
-const TURNS: usize = 1;
+const TURNS: usize = 2;
 /// Workers, and the slots of each.
 const WIDTHS: [(u32, u32); 8] = [
     (1, 1),
@@ -37,6 +38,9 @@ struct Width {
     chunks: Series,
     /// Seconds of a chunk in a slot.
     chunk: Series,
+    /// Milliseconds of processors that workers, and the coordinator, took for a chunk.
+    workers: Series,
+    coordinator: Series,
     /// Of a hundred seconds of a slot, those in which it had a chunk.
     worked: Series,
 }
@@ -68,6 +72,9 @@ pub(super) fn measure(table: &mut Table) -> anyhow::Result<()> {
         row("whole export", "s", &width.wall);
         row("slots that have a chunk", "%", &width.worked);
         row("a chunk in a slot", "s", &width.chunk);
+        row("workers' processor time of a chunk", "ms", &width.workers);
+        let coordinator = &width.coordinator;
+        row("coordinator's processor time of a chunk", "ms", coordinator);
         row("processors busy", "", &width.processors);
     }
     table.row("chunks of each", "", &one.chunks);
@@ -106,10 +113,11 @@ impl Width {
         let source = [("SLUICE_TENANTS__DEFAULT__SOURCE", slow.to_owned())];
         let started = (0..workers).map(|_| fleet.add_ready_worker(&source));
         let started: Vec<String> = started.collect::<anyhow::Result<_>>()?;
+        let before = cpu(&fleet)?;
         let since = Since::now()?;
         let export = Export::begin(&format!("{}/$export", fleet.base("default")))?;
         export.wait()?;
-        let took = since.took()?;
+        let (took, after) = (since.took()?, cpu(&fleet)?);
         let chunks = told::planned()?.context("its plan was not sealed")?;
         let worked = told::sum(&started, "messaging_process_duration_seconds_sum")?;
         let name = name((workers, slots));
@@ -121,8 +129,19 @@ impl Width {
         self.processors.push(took.machine / took.wall);
         self.chunks.push(chunks);
         self.chunk.push(worked / chunks);
+        self.workers.push((after.0 - before.0) * 1e3 / chunks);
+        self.coordinator.push((after.1 - before.1) * 1e3 / chunks);
         self.worked
             .push(100.0 * worked / took.wall / f64::from(workers * slots));
         export.delete()
     }
+}
+
+/// Seconds of processors that workers, and the coordinator, took so far.
+fn cpu(fleet: &Fleet) -> anyhow::Result<(f64, f64)> {
+    let workers = fleet.workers.iter().map(Running::cpu);
+    Ok((
+        workers.sum::<anyhow::Result<f64>>()?,
+        fleet.coordinator.cpu()?,
+    ))
 }
