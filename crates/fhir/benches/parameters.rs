@@ -33,7 +33,9 @@ fn read(criterion: &mut Criterion) {
 }
 
 fn body() -> Vec<u8> {
-    let mut text = r#"{"resourceType":"Parameters","parameter":[{"name":"_type","valueString":"Patient"}"#.to_owned();
+    let mut text =
+        r#"{"resourceType":"Parameters","parameter":[{"name":"_type","valueString":"Patient"}"#
+            .to_owned();
     for patient in 0..PATIENTS {
         let _cannot_fail = write!(
             text,
