@@ -80,6 +80,14 @@ impl Fleet {
         })
     }
 
+    /// Starts one more worker as what another program runs.
+    pub(super) fn add_worker_under(&mut self, mut program: Command) -> anyhow::Result<()> {
+        program.arg(root().join("target/release/sluice-worker"));
+        self.workers
+            .push(started(program, "sluice-worker", &self.settings)?);
+        Ok(())
+    }
+
     /// Starts one more worker with settings of its own, waits until it takes chunks, and gives the address of its
     /// admin port.
     pub(super) fn add_ready_worker(&mut self, more: &[(&str, String)]) -> anyhow::Result<String> {
@@ -116,7 +124,15 @@ impl Fleet {
 }
 
 fn service(name: &str, settings: &[(String, String)]) -> anyhow::Result<Running> {
-    let mut command = Command::new(root().join("target/release").join(name));
+    let command = Command::new(root().join("target/release").join(name));
+    started(command, name, settings)
+}
+
+fn started(
+    mut command: Command,
+    name: &str,
+    settings: &[(String, String)],
+) -> anyhow::Result<Running> {
     command.envs(settings.iter().map(|(name, value)| (name, value)));
     let log = File::create(root().join("target/bench").join(format!("{name}.log")))?;
     let started = command
@@ -130,6 +146,16 @@ fn service(name: &str, settings: &[(String, String)]) -> anyhow::Result<Running>
 }
 
 impl Running {
+    /// Tells it to stop, and waits until it has.
+    pub(super) fn stop(mut self) -> anyhow::Result<()> {
+        program("kill", &["-TERM", &self.pid().to_string()])?;
+        let ended = self.0.wait()?;
+        if !ended.success() {
+            bail!("it ended with {ended}");
+        }
+        Ok(())
+    }
+
     pub(super) fn pid(&self) -> u32 {
         self.0.id()
     }

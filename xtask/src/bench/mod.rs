@@ -10,6 +10,7 @@ mod store;
 
 mod gateway;
 mod growth;
+mod instructions;
 mod limit;
 mod load;
 mod memory;
@@ -42,6 +43,7 @@ const BENCHMARKS: &[Benchmark] = &[
     memory::BENCHMARK,
     scale::BENCHMARK,
     growth::BENCHMARK,
+    instructions::BENCHMARK,
     selection::BENCHMARK,
     load::BENCHMARK,
 ];
