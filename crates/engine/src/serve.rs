@@ -1,9 +1,9 @@
 //! Step 6. Answers a poll and finds the files of a job that is finished, or offers them while it runs.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use quick_cache::sync::Cache;
 use sluice_fhir::{Issue, ResourceType};
 use sluice_model::{Form, JobRef, JobState, Manifest, ManifestFile, Tally, layout};
 use sluice_ports::{JobStatus, PortError, Rate};
@@ -13,7 +13,7 @@ use crate::{Caller, Journal, Ports, Rebuild, Tenants};
 
 /// Pages whose reading is counted one by one; no job has more.
 const MOST_COUNTED: u32 = 100;
-/// Jobs whose owners are kept at hand.
+/// Jobs whose owners are kept at hand, those who were asked for least going first. They do not change.
 const OWNERS: usize = 10_000;
 
 /// How often a client may ask.
@@ -118,7 +118,7 @@ pub struct Serve {
     rebuild: Rebuild,
     limits: PollLimits,
     pages: Pages,
-    owners: Arc<Mutex<HashMap<JobRef, Arc<Owned>>>>,
+    owners: Arc<Cache<JobRef, Arc<Owned>>>,
 }
 
 /// What decides who may see a job: its record without the rest of the scope.
@@ -157,7 +157,7 @@ impl Serve {
             tenants: tenants.clone(),
             rebuild: Rebuild::new(ports, tenants),
             limits,
-            owners: Arc::default(),
+            owners: Arc::new(Cache::new(OWNERS)),
         }
     }
 
@@ -267,7 +267,7 @@ impl Serve {
 
     /// Whose a job is. That never changes, so it is kept.
     async fn owned(&self, job: &JobRef) -> Result<Option<Arc<Owned>>, PortError> {
-        let kept = lock(&self.owners).get(job).cloned();
+        let kept = self.owners.get(job);
         if kept.is_some() {
             return Ok(kept);
         }
@@ -279,11 +279,7 @@ impl Serve {
             types: record.scope.types,
             form: record.form,
         });
-        let mut owners = lock(&self.owners);
-        if owners.len() >= OWNERS {
-            owners.clear();
-        }
-        owners.insert(job.clone(), Arc::clone(&owned));
+        self.owners.insert(job.clone(), Arc::clone(&owned));
         Ok(Some(owned))
     }
 
@@ -410,10 +406,6 @@ fn budget(job: &JobRef, page: Option<u32>) -> String {
         Some(page @ 1..=MOST_COUNTED) => format!("manifest/{job}/{page}"),
         _ => format!("manifest/{job}"),
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// By bytes: they are what takes time. A plan still being made counts for half at most, because

@@ -1,9 +1,9 @@
 //! From the access token of a request to who asks: the token is genuine, in time, for this base; its
 //! client is registered and enabled now, and what is registered now bounds it.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 use sluice_auth::{
     AccessToken, Client, External, KeySource, LEEWAY, LONGEST, SigningKeys, TokenError, TokenUse,
@@ -15,7 +15,8 @@ use super::tokens::KeyRing;
 use super::{AccessOptions, Caller, Clients, KeySets, Origin, TrustedIssuer};
 use crate::{Ports, Tenants};
 
-/// Tokens whose signatures are remembered.
+/// Tokens whose signatures are remembered, each until it runs out; those that are used least are forgotten for others.
+/// What a client may do is not remembered with them.
 const REMEMBERED: usize = 10_000;
 
 /// Why a request is not let in.
@@ -47,11 +48,10 @@ struct Checks {
     keys: KeyRing,
     sets: KeySets,
     clock: Arc<dyn Clock>,
-    proven: Arc<Mutex<HashMap<[u8; 32], Proven>>>,
+    proven: Arc<Cache<[u8; 32], Arc<Proven>>>,
 }
 
 /// A token whose signature was checked, and until when it is good.
-#[derive(Clone)]
 struct Proven {
     token: AccessToken,
     /// Whether this server issued it.
@@ -80,7 +80,7 @@ impl Bearer {
                 keys: keys.clone(),
                 sets: sets.clone(),
                 clock: ports.clock.clone(),
-                proven: Arc::default(),
+                proven: Arc::new(Cache::new(REMEMBERED)),
             }),
         }
     }
@@ -123,24 +123,14 @@ impl Checks {
         // With the tenant, as a token is for one base.
         let digest = Sha256::digest(format!("{tenant}\n{text}").as_bytes()).into();
         let now = self.clock.now().millis().div_euclid(1000);
-        let remembered = self.remembered().get(&digest).cloned();
+        let remembered = self.proven.get(&digest);
         if let Some(proven) = remembered.filter(|proven| now < proven.until) {
-            return Ok((proven.token, proven.is_own));
+            return Ok((proven.token.clone(), proven.is_own));
         }
         let proven = self.prove(tenant, text, now).await?;
-        let mut remembered = self.remembered();
-        if remembered.len() >= REMEMBERED {
-            remembered.retain(|_, proven| now < proven.until);
-        }
-        // Still full: rather check again than grow.
-        if remembered.len() < REMEMBERED {
-            remembered.insert(digest, proven.clone());
-        }
-        Ok((proven.token, proven.is_own))
-    }
-
-    fn remembered(&self) -> std::sync::MutexGuard<'_, HashMap<[u8; 32], Proven>> {
-        self.proven.lock().unwrap_or_else(PoisonError::into_inner)
+        let found = (proven.token.clone(), proven.is_own);
+        self.proven.insert(digest, Arc::new(proven));
+        Ok(found)
     }
 
     async fn prove(&self, tenant: &TenantId, text: &str, now: i64) -> Result<Proven, BearerError> {
