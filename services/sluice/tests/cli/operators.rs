@@ -93,6 +93,8 @@ fn an_operator_pauses_looks_cancels_and_resumes() {
         desk.ok("dispatch pause")
             .contains("everything  paused since")
     );
+    // For so long a coordinator may believe that it is not.
+    sleep(Duration::from_millis(1_100));
     let cancelled = desk.home.path().join("cancelled");
     let mut export_of = export_begun(&desk, &cancelled);
     let job = running(&desk);
