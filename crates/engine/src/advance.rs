@@ -388,16 +388,16 @@ impl Advance {
         seen: Option<&JobStatus>,
     ) -> Result<(), PortError> {
         let job = &record.name;
-        let (mut made_room, mut open) = (false, 0);
-        let status = match seen {
-            Some(seen) => Some(seen.clone()),
-            None => self.ports.index.get(job).await?,
-        };
-        if let Some(status) = status {
+        let is_open = |status: &JobStatus| status.planned.chunks > status.done;
+        let (mut made_room, mut has_open) = (false, false);
+        if let Some(status) = seen {
+            // It is noted already, and others may have noted what came after it.
+            has_open = is_open(status);
+        } else if let Some(status) = self.ports.index.get(job).await? {
             made_room = self.see(job, &status, tenant.policy.weight);
-            open = status.planned.chunks.saturating_sub(status.done);
+            has_open = is_open(&status);
         }
-        if open > 0 && self.is_paused(&job.tenant).await? {
+        if has_open && self.is_paused(&job.tenant).await? {
             made_room |= self.shares.set_aside(job);
             self.pass_on(job, made_room).await;
             return Ok(());
@@ -426,6 +426,11 @@ impl Advance {
     }
 
     async fn finish(&self, record: &JobRecord, tenant: &Tenant) -> Result<(), PortError> {
+        // Another may have finished it since it was looked at. Reading all receipts again would change nothing.
+        let status = self.ports.index.get(&record.name).await?;
+        if status.is_some_and(|status| !status.state.is_running()) {
+            return Ok(());
+        }
         let policy = &tenant.policy;
         if assemble::finish(&self.ports, &self.journal, record, policy).await? {
             return Ok(());

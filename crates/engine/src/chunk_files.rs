@@ -6,6 +6,7 @@ mod blocks;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use flate2::Compression;
@@ -23,7 +24,9 @@ const LEVEL: u32 = 1;
 /// A file of no more bytes is published while the next one is written already, and so many of them at once: a chunk of
 /// small types would else wait for each. They are what a chunk may hold beside the parts of its open file, 8 MiB.
 const SMALL: u64 = 1 << 20;
-const ENDING: usize = 8;
+const ENDING: usize = 4;
+/// How long the removal of files waits for those that are on their way.
+const PATIENCE: Duration = Duration::from_secs(30);
 const PUBLISHING: &str = "publishing a data file";
 
 /// How files are written.
@@ -195,13 +198,16 @@ impl ChunkFiles {
 
     /// Removes everything again.
     pub(crate) async fn discard(mut self) -> Result<(), PortError> {
-        if let Some(open) = self.open.take() {
-            open.writer.abort().await?;
-        }
-        // One that is on its way could arrive behind the deletion.
-        while self.ending.join_next().await.is_some() {}
+        let aborted = match self.open.take() {
+            Some(open) => open.writer.abort().await,
+            None => Ok(()),
+        };
+        // One that is on its way could arrive behind the deletion; it goes with the job then.
+        let landed = async { while self.ending.join_next().await.is_some() {} };
+        let _as_many_as_could = tokio::time::timeout(PATIENCE, landed).await;
         let keys: Vec<String> = self.finished.into_iter().map(|file| file.key).collect();
-        self.blobs.delete(&keys).await
+        self.blobs.delete(&keys).await?;
+        aborted
     }
 
     async fn begin(&mut self, kind: ResourceType) -> Result<OpenFile, PortError> {

@@ -103,7 +103,8 @@ struct Weight;
 impl<K, V: Names> Weighter<K, Arc<V>> for Weight {
     fn weight(&self, _name: &K, value: &Arc<V>) -> u64 {
         let files = u64::try_from(value.names()).unwrap_or(u64::MAX);
-        files.saturating_mul(FILE).saturating_add(1 << 10)
+        // A giant is kept alone rather than read again for each of its files.
+        (files.saturating_mul(FILE) + (1 << 10)).min(KEPT_BYTES / 2)
     }
 }
 
@@ -154,10 +155,12 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_all_there_is_room_for_is_not_kept() {
+    fn a_giant_is_kept_in_place_of_others() {
         let kept = Kept::new();
-        let value = kept.keep(1, Files(usize::MAX));
-        assert_eq!(value.names(), usize::MAX);
-        assert!(kept.get(&1).is_none());
+        for number in 0..100 {
+            kept.keep(number, Files(10_000));
+        }
+        kept.keep(100, Files(1_000_000));
+        assert!(kept.get(&100).is_some());
     }
 }

@@ -114,10 +114,16 @@ impl Outlet {
     }
 
     async fn send(&mut self) -> Result<(), Unheard> {
+        // A small one leaves the rest of its buffer to the next. What a large one would leave is too small for that: the
+        // next would have to grow again and again.
+        let bytes = if self.block.len() < BLOCK / 2 {
+            self.block.split()
+        } else {
+            std::mem::take(&mut self.block)
+        };
         let block = Block {
             kind: self.kind,
-            // All of it: what `split` would leave is too small for the next one, which would have to grow again and again.
-            bytes: std::mem::take(&mut self.block).freeze(),
+            bytes: bytes.freeze(),
             lines: std::mem::take(&mut self.lines),
         };
         self.sender.send(block).await.map_err(|_| Unheard)

@@ -13,6 +13,8 @@ use crate::{Journal, Ports};
 
 /// How long it is believed how many wait.
 const BELIEVED_FOR: Duration = Duration::from_secs(10);
+/// How long counting may take; meanwhile the others believe what was so before.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Keys listed at a time.
 const PAGE: usize = 1000;
 
@@ -72,7 +74,9 @@ impl Audit {
         if let Some(was_full) = self.believed(Some(now)) {
             return Ok(was_full);
         }
-        let waiting = self.count().await?;
+        let counted = tokio::time::timeout(PATIENCE, self.count()).await;
+        let late = |late| PortError::transient("counting what waits for the audit in time", late);
+        let waiting = counted.map_err(late)??;
         let was_full = waiting >= self.most_waiting;
         *self.look() = Some(Look {
             waiting,

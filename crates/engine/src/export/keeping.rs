@@ -1,11 +1,16 @@
 //! Keeps a chunk while it is worked on: renews its lease, tells how far it is, and sees when there is no more use in it.
 
+use std::time::Duration;
+
 use futures::FutureExt;
 use futures::future::{BoxFuture, pending};
 use sluice_model::Tally;
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 
 use super::{Export, Task};
+
+/// How long the end of the work waits for the last look.
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// What a worker keeps in sight while it writes.
 pub(super) struct Watch<'a> {
@@ -19,6 +24,13 @@ pub(super) struct Watch<'a> {
 }
 
 impl Watch<'_> {
+    /// Lets a look that has begun come to its end, so that a lease which it takes is given back.
+    pub(super) async fn end(self) {
+        if let Some(look) = self.look {
+            let _runs_out_anyway = tokio::time::timeout(LAST_LOOK, look).await;
+        }
+    }
+
     /// Works, and looks now and then, however long the work takes, whether there is still use in it; `None` when there
     /// is no more.
     pub(super) async fn beside<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {

@@ -90,7 +90,9 @@ impl Export {
             provenances: provenances_of(&task.record),
             notes: None,
         };
-        match organizing.run().await {
+        let done = organizing.run().await;
+        organizing.keeping.watch.end().await;
+        match done {
             Ok(()) => Ok(true),
             Err(Stop::Pointless) => Ok(false),
             Err(Stop::Failed(error)) => Err(error),

@@ -6,6 +6,7 @@ use sluice_fhir::ResourceType;
 use sluice_model::{NotesOf, Work};
 use sluice_ports::{Block, PortError};
 
+use super::keeping::Watch;
 use super::{Beside, Export, Task};
 use crate::associated::{Notebook, Shelf};
 use crate::chooser::Chooser;
@@ -30,10 +31,21 @@ impl Export {
         files: &mut ChunkFiles,
         out: &mut Beside,
     ) -> Result<bool, PortError> {
+        let mut watch = self.watch(task);
+        let written = self.write_beside(&mut watch, (task, files), out).await;
+        watch.end().await;
+        written
+    }
+
+    async fn write_beside(
+        &self,
+        watch: &mut Watch<'_>,
+        (task, files): (&Task<'_>, &mut ChunkFiles),
+        out: &mut Beside,
+    ) -> Result<bool, PortError> {
         let (source, slice) = (&task.tenant.source, &task.planned.slice);
         let scope = &task.record.scope;
         check(scope, slice)?;
-        let mut watch = self.watch(task);
         let Some(prepared) = watch.beside(self.prepare(task)).await else {
             return Ok(false);
         };
