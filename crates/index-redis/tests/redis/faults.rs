@@ -31,9 +31,12 @@ fn passing<T: std::fmt::Debug>(result: Result<T, PortError>) {
     assert!(error.is_transient(), "{}", error.chain());
 }
 
+/// Redis puts off its writing for up to two seconds while the disk is busy, and what was put off is lost with it.
+const ALWAYS: [&str; 2] = ["--appendfsync", "always"];
+
 #[tokio::test]
 async fn kill_9_costs_errors_that_pass_and_nothing_else() {
-    let mut server = Server::start(&[]);
+    let mut server = Server::start(&ALWAYS);
     let index = server.index().await;
     exporting(&index, &job(1), 3).await;
     index.take_window(&job(1), 2, LONG.into()).await.unwrap();
@@ -49,7 +52,7 @@ async fn kill_9_costs_errors_that_pass_and_nothing_else() {
         passing(bounded(index.jobs()).await);
         passing(bounded(index.probe(sluice_fhir::Instant::from_millis(0))).await);
     }
-    server.start_again(&[]);
+    server.start_again(&ALWAYS);
     recovered(&index).await;
     assert_eq!(status(&index, &job(1)).await, before);
     assert!(index.is_marked().await.unwrap());
@@ -61,12 +64,12 @@ async fn kill_9_costs_errors_that_pass_and_nothing_else() {
 
 #[tokio::test]
 async fn a_restart_between_two_calls_is_not_even_noticed() {
-    let mut server = Server::start(&[]);
+    let mut server = Server::start(&ALWAYS);
     let index = server.index().await;
     exporting(&index, &job(1), 3).await;
     for chunk in 0..3 {
         server.kill();
-        server.start_again(&[]);
+        server.start_again(&ALWAYS);
         let done = index.chunk_done(&job(1), chunk, tally(1)).await.unwrap();
         assert!(done.first);
     }
