@@ -47,12 +47,12 @@ fn measure() -> anyhow::Result<Table> {
     let resources = data::float(resources);
     let mut table = Table::default();
     table.row(
-        "time, by that of cat | sha256",
+        "time, by that of cat through SHA-256",
         "x",
         &wall.over(&floor_wall),
     );
     table.row(
-        "processor time of the machine, by that of cat | sha256",
+        "processor time of the machine, by that of cat through SHA-256",
         "x",
         &all.over(&floor_cpu),
     );
@@ -65,12 +65,12 @@ fn measure() -> anyhow::Result<Table> {
         &own.map(|cpu| cpu / gigabytes),
     );
     table.row(
-        "cat | sha256",
+        "cat through SHA-256",
         "MB/s",
         &floor_wall.map(|wall| sample.megabytes() / wall),
     );
     table.row(
-        "processor time of cat | sha256",
+        "processor time of cat through SHA-256",
         "s/GB",
         &floor_cpu.map(|cpu| cpu / gigabytes),
     );
