@@ -286,12 +286,8 @@ impl Advance {
             seen = None;
         }
         self.dispatch(&record, (tenant, stale), seen).await?;
-        // Every chunk that ends brings a look of its own, so what this one saw when it began will do.
-        let seen = match seen {
-            Some(seen) => Some(seen.clone()),
-            None => self.ports.index.get(job).await?,
-        };
-        match seen {
+        // Asked again: chunks that ended meanwhile need not wait until the looks that they bring have their turn.
+        match self.ports.index.get(job).await? {
             Some(status) if !may_offer(&record, &status) => Ok(()),
             Some(status) if status.is_settled() => {
                 self.offers.forget(job);

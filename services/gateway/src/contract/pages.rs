@@ -107,6 +107,8 @@ async fn r_111_what_is_offered_while_other_chunks_wait_is_there() {
     assert!(!offered.is_empty() && offered.len() < lines.len());
 
     site.work();
+    // As that poll was told.
+    site.clock.pass(Duration::from_mins(1));
     let (mut url, mut files) = (status, Vec::new());
     loop {
         let page = site.finish(&url).await;
