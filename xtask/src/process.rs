@@ -26,6 +26,14 @@ pub(crate) fn curl(words: &[&str]) -> anyhow::Result<String> {
     Ok(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
+/// Where an export that was accepted is asked after, by the head of the answer.
+pub(crate) fn accepted(answer: &str) -> anyhow::Result<String> {
+    let mut lines = answer.lines();
+    let status = lines.find_map(|line| line.strip_prefix("content-location: "));
+    let status = status.with_context(|| format!("no export began: {answer}"))?;
+    Ok(status.trim().to_owned())
+}
+
 /// Waits until something is answered well.
 pub(crate) fn wait(url: &str) -> anyhow::Result<()> {
     for _ in 0..TRIES {

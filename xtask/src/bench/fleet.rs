@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 
 use super::machine::{cpu_of, peak_mib};
-use crate::process::{Running, curl, wait};
+use crate::process::{Running, accepted, curl, wait};
 use crate::run::{program, root, sluice};
 use crate::stack;
 
@@ -39,16 +39,9 @@ impl Fleet {
     /// Returns once the gateway answers.
     pub(super) fn start(plan: &Plan<'_>) -> anyhow::Result<Self> {
         let [port] = sluice_stack::free_ports::<1>()?;
-        let mut settings = stack::settings()?;
         let corner = format!("bench-{}", std::process::id());
-        for (name, value) in &mut settings {
-            if name == "SLUICE_PORTS__BLOBS" {
-                *value = format!("{value}/{corner}");
-            }
-        }
+        let mut settings = stack::settings_in(&corner)?;
         let mut set = |name: &str, value: &str| settings.push((name.to_owned(), value.to_owned()));
-        set("SLUICE_REDIS__PREFIX", &corner);
-        set("SLUICE_AMQP__PREFIX", &corner);
         set("SLUICE_SERVER__LISTEN", &format!("127.0.0.1:{port}"));
         set("SLUICE_SERVER__AUTHORIZATION", "off");
         set("SLUICE_SERVER__POLL_BURST", "1000000000");
@@ -178,11 +171,7 @@ impl Export {
     /// Kicks one off.
     pub(super) fn begin(url: &str) -> anyhow::Result<Self> {
         let head = curl(&["-sS", "-D", "-", "-o", "/dev/null", url])?;
-        let status = head
-            .lines()
-            .find_map(|line| line.strip_prefix("content-location: "));
-        let status = status.with_context(|| format!("no export began: {head}"))?;
-        Ok(Self(status.trim().to_owned()))
+        Ok(Self(accepted(&head)?))
     }
 
     /// Waits for its manifest.
@@ -254,19 +243,10 @@ impl Database {
             &sluice(),
             &["load", "--into", &self.uri, &folder.to_string_lossy()],
         )?;
-        self.run("VACUUM ANALYZE; CHECKPOINT")
-    }
-
-    /// Runs statements.
-    pub(super) fn run(&self, statements: &str) -> anyhow::Result<()> {
-        let each = statements
-            .split(';')
-            .map(str::trim)
-            .filter(|one| !one.is_empty());
-        let words: Vec<&str> = each.flat_map(|one| ["-c", one]).collect();
+        let after = ["-c", "VACUUM ANALYZE", "-c", "CHECKPOINT"];
         program(
             "psql",
-            &[&["-q", "-v", "ON_ERROR_STOP=1", &self.uri], &words[..]].concat(),
+            &[&["-q", "-v", "ON_ERROR_STOP=1", &self.uri], &after[..]].concat(),
         )
     }
 }

@@ -20,7 +20,7 @@ fn measure() -> anyhow::Result<Table> {
     let mut sizes = Vec::new();
     for (patients, name) in SIZES {
         let sample = data::patients(patients)?;
-        let server = serve(&sample.folder, &[])?;
+        let server = serve(&sample.folder)?;
         let mut cost = Series::new();
         let mut seen = 0;
         for _ in 0..TURNS {

@@ -63,8 +63,8 @@ fn one(table: &mut Table, name: &str, sample: &Sample) -> anyhow::Result<()> {
     drop((fleet, database));
 
     // The index of the folder is there already when its peak begins to count.
-    serve(&sample.folder, &[])?;
-    let server = serve(&sample.folder, &[])?;
+    serve(&sample.folder)?;
+    let server = serve(&sample.folder)?;
     let export = Export::begin(&format!("{}/$export", server.base))?;
     export.wait()?;
     export.delete()?;

@@ -96,13 +96,9 @@ fn home() -> PathBuf {
 }
 
 /// Serves a folder without authorization and without limits, its state below target/bench.
-fn serve(data: &Path, more: &[(&str, &str)]) -> anyhow::Result<Serving> {
+fn serve(data: &Path) -> anyhow::Result<Serving> {
     let place = home().join("server");
     remove(&place)?;
     let unlimited = [("SLUICE_SERVER__POLL_BURST", "1000000000")];
-    Serving::start(
-        &sluice(),
-        (data, &place, "off"),
-        &[&unlimited, more].concat(),
-    )
+    Serving::start(&sluice(), (data, &place, "off"), &unlimited)
 }

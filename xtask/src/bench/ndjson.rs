@@ -22,7 +22,7 @@ const TURNS: usize = 5;
 
 fn measure() -> anyhow::Result<Table> {
     let sample = data::patients(PATIENTS)?;
-    let server = serve(&sample.folder, &[])?;
+    let server = serve(&sample.folder)?;
     let gigabytes = sample.megabytes() / 1e3;
     let [mut wall, mut own, mut all] = [const { Series::new() }; 3];
     let [mut floor_wall, mut floor_cpu] = [const { Series::new() }; 2];

@@ -38,7 +38,7 @@ fn measure() -> anyhow::Result<Table> {
     let sample = data::patients(PATIENTS)?;
     let observations = std::fs::metadata(sample.folder.join("Observation.ndjson"))?.len();
     let megabytes = data::float(observations) / 1e6;
-    let server = serve(&sample.folder, &[])?;
+    let server = serve(&sample.folder)?;
     let rate = |asked: &str| -> anyhow::Result<f64> {
         let before = server.process.cpu()?;
         let export = Export::begin(&format!("{}/$export?_type=Observation{asked}", server.base))?;

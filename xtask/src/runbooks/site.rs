@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use crate::process::{Running, curl, wait};
+use crate::process::{Running, accepted, curl, wait};
 use crate::run::{remove, say, target};
 use crate::stack;
 
@@ -96,17 +96,10 @@ impl Site {
     pub(super) fn export(&mut self) -> anyhow::Result<()> {
         let url = format!("{}/Group/diabetes-registry/$export", self.base);
         let answer = curl(&["-sSi", "-H", "Prefer: respond-async", &url])?;
-        let status = answer
-            .lines()
-            .find_map(|line| {
-                line.to_ascii_lowercase()
-                    .strip_prefix("content-location: ")
-                    .map(str::to_owned)
-            })
-            .with_context(|| format!("no export was accepted: {answer}"))?;
-        let job = status.rsplit('/').next().unwrap_or_default().trim();
+        let status = accepted(&answer)?;
+        let job = status.rsplit('/').next().unwrap_or_default();
         for _ in 0..TRIES {
-            if curl(&["-s", "-o", "/dev/null", "-w", "%{http_code}", status.trim()])? == "200" {
+            if curl(&["-s", "-o", "/dev/null", "-w", "%{http_code}", &status])? == "200" {
                 say(&format!("exported, job {job}"));
                 self.variables.push(("JOB".to_owned(), job.to_owned()));
                 return Ok(());
@@ -124,16 +117,8 @@ fn settings(
     secret: &Path,
     port: u16,
 ) -> anyhow::Result<Vec<(String, String)>> {
-    let mut settings = stack::settings()?;
-    let corner = format!("runbooks-{}", std::process::id());
-    for (name, value) in &mut settings {
-        if name == "SLUICE_PORTS__BLOBS" {
-            *value = format!("{value}/{corner}");
-        }
-    }
+    let mut settings = stack::settings_in(&format!("runbooks-{}", std::process::id()))?;
     let own = [
-        ("SLUICE_REDIS__PREFIX", corner.clone()),
-        ("SLUICE_AMQP__PREFIX", corner),
         ("SLUICE_SERVER__LISTEN", format!("127.0.0.1:{port}")),
         ("SLUICE_SERVER__AUTHORIZATION", "off".to_owned()),
         ("SLUICE_ADMIN__SECRET_FILE", secret.display().to_string()),

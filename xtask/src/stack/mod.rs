@@ -109,6 +109,19 @@ pub(crate) fn settings() -> anyhow::Result<Vec<(String, String)>> {
         .collect())
 }
 
+/// The same, with all that is kept below a name of its own in each server.
+pub(crate) fn settings_in(corner: &str) -> anyhow::Result<Vec<(String, String)>> {
+    let mut settings = settings()?;
+    for (name, value) in &mut settings {
+        if name == "SLUICE_PORTS__BLOBS" {
+            *value = format!("{value}/{corner}");
+        }
+    }
+    let prefixes = ["SLUICE_REDIS__PREFIX", "SLUICE_AMQP__PREFIX"];
+    settings.extend(prefixes.map(|name| (name.to_owned(), corner.to_owned())));
+    Ok(settings)
+}
+
 /// Has the servers up for some work, and takes them down again if they were not up before.
 pub(crate) fn beside<T>(work: impl FnOnce() -> anyhow::Result<T>) -> anyhow::Result<T> {
     let was_up = is_up();

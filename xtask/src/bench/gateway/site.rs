@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 
 use super::super::fleet::{Fleet, Plan};
 use super::super::{data, home, store};
-use crate::process::{Running, curl, wait};
+use crate::process::{Running, accepted, curl, wait};
 use crate::run::{program, remove, root};
 use crate::stack;
 
@@ -170,10 +170,7 @@ impl Site {
 
     fn kick_off(&self, bearer: &str) -> anyhow::Result<String> {
         let head = curl(&["-sS", "-D", "-", "-H", bearer, &self.export_url()])?;
-        let mut lines = head.lines();
-        let status = lines.find_map(|line| line.strip_prefix("content-location: "));
-        let status = status.with_context(|| format!("no export began: {head}"))?;
-        Ok(status.trim().to_owned())
+        accepted(&head)
     }
 
     fn until_complete(&self, bearer: &str) -> anyhow::Result<()> {
