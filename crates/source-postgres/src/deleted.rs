@@ -4,7 +4,6 @@
 use futures::{StreamExt, pin_mut};
 use sluice_fhir::{Level, ResourceType};
 use sluice_ports::DeletedBundles;
-use tokio_postgres::types::Type;
 
 use crate::failure::failed;
 use crate::pool::Purpose;
@@ -15,31 +14,30 @@ use crate::read::{Reader, Stop};
 impl Reader<'_> {
     /// Sends Bundles of what was deleted of some types.
     pub(crate) async fn deleted(&mut self, types: &[ResourceType]) -> Result<(), Stop> {
+        const ACTION: &str = "reading what was deleted";
         let Some(sql) = self.deleted_sql(types) else {
             return Ok(());
         };
-        let session = self.connections.begin(Purpose::Read).await?;
-        let rows = session
-            .query_typed_raw(&sql, std::iter::empty::<(i64, Type)>())
-            .await
-            .map_err(failed("reading what was deleted"))?;
-        pin_mut!(rows);
-        let mut bundles = DeletedBundles::default();
-        while let Some(row) = rows.next().await {
-            let row = row.map_err(failed("reading what was deleted"))?;
-            let (code, id): (i16, &str) = (row.get(0), row.get(1));
-            if let Some(kind) = self.kinds.kind(code) {
-                bundles.push(kind, id);
+        let (session, rows) = self.connections.rows((Purpose::Read, ACTION), &sql).await?;
+        let read = async {
+            pin_mut!(rows);
+            let mut bundles = DeletedBundles::default();
+            while let Some(row) = rows.next().await {
+                let row = row.map_err(failed(ACTION))?;
+                let (code, id): (i16, &str) = (row.get(0), row.get(1));
+                if let Some(kind) = self.kinds.kind(code) {
+                    bundles.push(kind, id);
+                }
+                if let Some(block) = bundles.take_block() {
+                    self.outlet.block(block).await?;
+                }
             }
-            if let Some(block) = bundles.take_block() {
+            if let Some(block) = bundles.finish() {
                 self.outlet.block(block).await?;
             }
-        }
-        if let Some(block) = bundles.finish() {
-            self.outlet.block(block).await?;
-        }
-        session.done().await?;
-        Ok(())
+            Ok::<(), Stop>(())
+        };
+        session.done_after(read).await
     }
 
     fn deleted_sql(&self, types: &[ResourceType]) -> Option<String> {

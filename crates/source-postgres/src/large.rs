@@ -2,59 +2,34 @@
 
 use sluice_fhir::ResourceType;
 use sluice_ports::PortError;
+use tokio_postgres::Row;
 
 use crate::cohort::Cohort;
-use crate::pool::Purpose;
+use crate::kinds::Kinds;
+use crate::pool::{Connections, Purpose};
 use crate::range::{FIRST_PATIENT, FOLLOWS, Key, NOBODY, Span, numbers, quoted};
 use crate::read::{LARGE, Reader, Stop};
+use crate::view::View;
 use crate::wave;
 
 impl Reader<'_> {
     /// The bodies of a span that were passed over.
     pub(crate) async fn large(&mut self, kind: ResourceType, span: &Span) -> Result<(), Stop> {
         let code = self.kinds.code(kind);
-        let found = self.find_large(kind, code, span).await?;
-        for one in found {
+        let of_kind = self.large.extract_if(.., |large| large.code == code);
+        for one in of_kind.collect::<Vec<_>>() {
+            if !self.takes(kind, span, &one).await? {
+                continue;
+            }
             let mut at = 1_i32;
             while at <= one.size {
-                let piece = self.piece(code, &one, at).await?;
+                let piece = self.piece(&one, at).await?;
                 self.outlet.piece(&piece).await?;
                 at += LARGE;
             }
             self.outlet.end().await?;
         }
         Ok(())
-    }
-
-    async fn find_large(
-        &self,
-        kind: ResourceType,
-        code: i16,
-        span: &Span,
-    ) -> Result<Vec<Large>, PortError> {
-        let (lives, changed) = (self.view.lives("r"), self.view.changed("r"));
-        let sql = format!(
-            "SELECT r.owner, r.id, r.row, r.size, r.others FROM sluice.resource r \
-             WHERE r.kind = {code} AND r.size > 4194304 AND ({} OR r.others IS NOT NULL) \
-             AND {lives} AND {changed} ORDER BY r.owner, r.id",
-            span.holds("r.owner", "r.id")
-        );
-        let ask = (Purpose::Ask, "looking for long resources");
-        let rows = self.connections.ask(ask, &sql, &[]).await?;
-        let mut found = Vec::new();
-        for row in rows {
-            let large = Large {
-                owner: row.get(0),
-                id: row.get(1),
-                row: row.get(2),
-                size: row.get(3),
-                others: row.get::<_, Option<Vec<i64>>>(4).unwrap_or_default(),
-            };
-            if self.takes(kind, span, &large).await? {
-                found.push(large);
-            }
-        }
-        Ok(found)
     }
 
     /// Whether a long resource is in the slice: by the same rules as the others.
@@ -109,14 +84,15 @@ impl Reader<'_> {
         }
     }
 
-    async fn piece(&self, code: i16, large: &Large, at: i32) -> Result<Vec<u8>, PortError> {
+    async fn piece(&self, large: &Large, at: i32) -> Result<Vec<u8>, PortError> {
         let row = self
             .connections
             .ask_one(
                 (Purpose::Ask, "reading a long resource"),
                 &format!(
                     "SELECT substr(r.body, {at}, {LARGE}) FROM sluice.resource r \
-                     WHERE r.kind = {code} AND r.owner = {} AND r.id = {} AND r.row = {}",
+                     WHERE r.kind = {} AND r.owner = {} AND r.id = {} AND r.row = {}",
+                    large.code,
                     large.owner,
                     quoted(&large.id),
                     large.row
@@ -128,10 +104,53 @@ impl Reader<'_> {
     }
 }
 
-struct Large {
+/// A long body that may be the slice's.
+pub(crate) struct Large {
+    code: i16,
     owner: i64,
     id: String,
     row: i64,
     size: i32,
     others: Vec<i64>,
+}
+
+/// The long bodies that may be of these types and spans: one statement for all of them, as mostly there are none.
+pub(crate) async fn find(
+    (connections, kinds, view): (&Connections, &Kinds, &View),
+    spans: &[(ResourceType, Span)],
+) -> Result<Vec<Large>, PortError> {
+    // Types that share a slice have the same span.
+    let groups: Vec<String> = spans
+        .chunk_by(|one, next| one.1 == next.1)
+        .filter_map(|same| {
+            let types: Vec<ResourceType> = same.iter().map(|(kind, _)| *kind).collect();
+            let (_, span) = same.first()?;
+            Some(format!(
+                "(r.kind = ANY({}) AND ({} OR r.others IS NOT NULL))",
+                numbers(&kinds.codes(&types), "smallint"),
+                span.holds("r.owner", "r.id")
+            ))
+        })
+        .collect();
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT r.kind, r.owner, r.id, r.row, r.size, r.others FROM sluice.resource r \
+         WHERE r.size > 4194304 AND ({}) AND {} AND {} ORDER BY r.kind, r.owner, r.id",
+        groups.join(" OR "),
+        view.lives("r"),
+        view.changed("r")
+    );
+    let ask = (Purpose::Ask, "looking for long resources");
+    let rows = connections.ask(ask, &sql, &[]).await?;
+    let large = |row: &Row| Large {
+        code: row.get(0),
+        owner: row.get(1),
+        id: row.get(2),
+        row: row.get(3),
+        size: row.get(4),
+        others: row.get::<_, Option<Vec<i64>>>(5).unwrap_or_default(),
+    };
+    Ok(rows.iter().map(large).collect())
 }

@@ -20,6 +20,7 @@ mod cohort;
 mod deleted;
 mod failure;
 mod groups;
+mod holdings;
 mod kinds;
 mod large;
 mod load;

@@ -89,30 +89,30 @@ pub(crate) struct Bitmap {
 
 impl Bitmap {
     async fn of(reader: &Reader<'_>, from: i64, to: i64) -> Result<Self, PortError> {
-        let session = reader.connections.begin(Purpose::Ask).await?;
-        let lives = reader.view.lives("p");
-        let rows = session
-            .query_typed_raw(
-                &format!(
-                    "SELECT p.owner FROM sluice.resource p WHERE p.kind = {} AND p.owner >= {from} \
-                     AND p.owner < {to} AND {lives}",
-                    reader.kinds.code(ResourceType::PATIENT)
-                ),
-                std::iter::empty::<(i64, Type)>(),
-            )
-            .await
-            .map_err(failed("looking who exists"))?;
-        pin_mut!(rows);
+        const ACTION: &str = "looking who exists";
+        let sql = format!(
+            "SELECT p.owner FROM sluice.resource p WHERE p.kind = {} AND p.owner >= {from} \
+             AND p.owner < {to} AND {}",
+            reader.kinds.code(ResourceType::PATIENT),
+            reader.view.lives("p")
+        );
+        let (session, rows) = reader
+            .connections
+            .rows((Purpose::Ask, ACTION), &sql)
+            .await?;
         let words = usize::try_from((to - from).div_euclid(64) + 1).unwrap_or(0);
         let mut bitmap = Self {
             from,
             bits: vec![0; words],
         };
-        while let Some(row) = rows.next().await {
-            let row = row.map_err(failed("looking who exists"))?;
-            bitmap.set(row.get(0));
-        }
-        session.done().await?;
+        let read = async {
+            pin_mut!(rows);
+            while let Some(row) = rows.next().await {
+                bitmap.set(row.map_err(failed(ACTION))?.get(0));
+            }
+            Ok::<(), PortError>(())
+        };
+        session.done_after(read).await?;
         Ok(bitmap)
     }
 

@@ -16,7 +16,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use sluice_ports::{PortError, PortKind};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{CancelToken, Config, CopyOutStream, Row};
+use tokio_postgres::{CancelToken, Config, CopyOutStream, Row, RowStream};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::failure::{failed, no_connection};
@@ -167,6 +167,24 @@ impl Connections {
         Ok((session, stream))
     }
 
+    /// Rows of a statement, with its transaction begun.
+    pub(crate) async fn rows(
+        &self,
+        (purpose, action): (Purpose, &'static str),
+        sql: &str,
+    ) -> Result<(Session, RowStream), PortError> {
+        let session = self.session().await?;
+        let beginning = self.beginning(purpose);
+        let none = std::iter::empty::<(i64, Type)>();
+        let (begun, rows) = futures::join!(
+            session.batch_execute(&beginning),
+            session.query_typed_raw(sql, none)
+        );
+        begun.map_err(failed(BEGINNING))?;
+        let rows = rows.map_err(failed(action))?;
+        Ok((session, rows))
+    }
+
     fn beginning(&self, purpose: Purpose) -> String {
         let (mode, timeout) = match purpose {
             Purpose::Ask => ("READ ONLY", self.statement_timeout),
@@ -210,6 +228,22 @@ impl Session {
     pub(crate) async fn done(mut self) -> Result<(), PortError> {
         let ended = self.batch_execute("COMMIT").await;
         ended.map_err(failed(ENDING))?;
+        self.is_clean = true;
+        Ok(())
+    }
+
+    /// Ends the transaction once its last rows are read, and gives the connection back. The end is sent ahead and
+    /// answered right behind them, which saves a round trip.
+    pub(crate) async fn done_after<E: From<PortError>>(
+        mut self,
+        read: impl Future<Output = Result<(), E>>,
+    ) -> Result<(), E> {
+        let end = async {
+            let ended = self.batch_execute("COMMIT").await;
+            ended.map_err(failed(ENDING)).map_err(E::from)
+        };
+        // Should reading end early, nobody waits for the answer that is behind the rows.
+        futures::try_join!(read, end)?;
         self.is_clean = true;
         Ok(())
     }

@@ -5,6 +5,7 @@ use sluice_fhir::{ResourceType, compartment};
 use sluice_ports::PortError;
 
 use crate::cohort::Cohort;
+use crate::kinds::Kinds;
 use crate::pool::Purpose;
 use crate::range::{FOLLOWS, Span, numbers, rows_of};
 use crate::read::Reader;
@@ -34,14 +35,14 @@ pub(crate) fn one(reader: &Reader<'_>, id: &str) -> String {
 }
 
 /// The number of the type.
-pub(crate) fn code(reader: &Reader<'_>) -> i16 {
+pub(crate) fn code(kinds: &Kinds) -> i16 {
     let provenance = "Provenance".parse::<ResourceType>();
-    provenance.map_or(-1, |kind| reader.kinds.code(kind))
+    provenance.map_or(-1, |kind| kinds.code(kind))
 }
 
 /// That a Provenance, as a row, is about nothing that is somebody's or may be.
 pub(crate) fn is_nobodys(reader: &Reader<'_>, row: &str) -> String {
-    let (code, t) = (code(reader), reader.view.lives("t"));
+    let (code, t) = (code(reader.kinds), reader.view.lives("t"));
     let somebodys = ResourceType::all().filter(|kind| compartment::contains(*kind));
     let mut somebodys = reader.kinds.codes(&somebodys.collect::<Vec<_>>());
     somebodys.push(SOMEBODYS);
@@ -62,7 +63,7 @@ pub(crate) fn is_nobodys(reader: &Reader<'_>, row: &str) -> String {
 
 /// `WITH RECURSIVE up (kind, id)`: what a Provenance is about, and what those are about that are ones.
 pub(crate) fn up(reader: &Reader<'_>, row: &str) -> String {
-    let (code, q) = (code(reader), reader.view.lives("q"));
+    let (code, q) = (code(reader.kinds), reader.view.lives("q"));
     format!(
         "WITH RECURSIVE up (kind, id) AS ( \
          SELECT a.kind, a.id FROM sluice.about a WHERE a.row = {row}.row \
@@ -73,7 +74,7 @@ pub(crate) fn up(reader: &Reader<'_>, row: &str) -> String {
 
 /// Each Provenance under a condition, if what it is about is somebody's: for exports of everyone.
 fn from_each(reader: &Reader<'_>, condition: &str) -> String {
-    let (view, code) = (&reader.view, code(reader));
+    let (view, code) = (&reader.view, code(reader.kinds));
     let (p, t, up) = (view.lives("p"), view.lives("t"), up(reader, "p"));
     let holds = |who: &str| reader.cohort.holds(who, view, reader.kinds);
     format!(
@@ -89,7 +90,7 @@ fn from_each(reader: &Reader<'_>, condition: &str) -> String {
 
 /// What is about the resources of the cohort: for the few of many.
 fn from_the_cohort(reader: &Reader<'_>, query: &str, span: &Span) -> String {
-    let (view, code) = (&reader.view, code(reader));
+    let (view, code) = (&reader.view, code(reader.kinds));
     let (p, t) = (view.lives("p"), view.lives("t"));
     let about = |from: &str, kind: &str, id: &str| {
         format!(

@@ -3,15 +3,16 @@
 
 use futures::{StreamExt, pin_mut};
 use sluice_fhir::ResourceType;
-use sluice_model::{Scope, Slice};
-use sluice_ports::{Outlet, PortError, Unheard, spans_of};
-use tokio_postgres::types::Type;
+use sluice_model::Scope;
+use sluice_ports::{Outlet, PortError, Unheard};
 
 use crate::cohort::Cohort;
 use crate::failure::failed;
+use crate::holdings::{Held, Holdings};
 use crate::kinds::Kinds;
+use crate::large::Large;
 use crate::people::{Bitmap, People};
-use crate::pool::{Connections, Purpose};
+use crate::pool::Connections;
 use crate::range::{FOLLOWS, NOBODY, Span, numbers};
 use crate::rows::Rows;
 use crate::view::View;
@@ -68,45 +69,30 @@ pub(crate) struct Reader<'a> {
     pub(crate) view: View,
     pub(crate) cohort: Cohort,
     /// The wanted types of which there is anything; of most there is nothing.
-    pub(crate) present: Vec<i16>,
+    pub(crate) held: Holdings,
+    /// Long bodies of the slice, which are passed over and read in pieces.
+    pub(crate) large: Vec<Large>,
     /// Who was asked for last: the types of a slice are mostly about the same people.
     pub(crate) people: People,
     pub(crate) outlet: Outlet,
 }
 
-/// Of which of these types there is anything, dead or alive.
-pub(crate) async fn present(
-    connections: &Connections,
-    codes: &[i16],
-) -> Result<Vec<i16>, PortError> {
-    let rows = connections
-        .ask(
-            (Purpose::Ask, "looking which types there are"),
-            // LIMIT keeps the planner from reading all of it to find out.
-            "SELECT k FROM unnest($1) k, LATERAL (SELECT 1 FROM sluice.resource r \
-             WHERE r.kind = k LIMIT 1) x",
-            &[(&codes, Type::INT2_ARRAY)],
-        )
-        .await?;
-    Ok(rows.iter().map(|row| row.get(0)).collect())
-}
-
 impl Reader<'_> {
     /// Reads all of a slice.
-    pub(crate) async fn slice(&mut self, slice: &Slice) -> Result<(), Stop> {
-        for (kind, span) in spans_of::<Span>(slice)? {
-            if !self.present.contains(&self.kinds.code(kind)) {
+    pub(crate) async fn slice(&mut self, spans: &[(ResourceType, Span)]) -> Result<(), Stop> {
+        for (kind, span) in spans {
+            let Some(held) = self.held.of(self.kinds.code(*kind)) else {
                 continue;
-            }
-            self.outlet.turn_to(kind).await?;
-            self.kind(kind, &span).await?;
-            self.large(kind, &span).await?;
+            };
+            self.outlet.turn_to(*kind).await?;
+            self.kind((*kind, held), span).await?;
+            self.large(*kind, span).await?;
         }
         self.outlet.flush().await?;
         Ok(())
     }
 
-    async fn kind(&mut self, kind: ResourceType, span: &Span) -> Result<(), Stop> {
+    async fn kind(&mut self, (kind, held): (ResourceType, Held), span: &Span) -> Result<(), Stop> {
         let code = self.kinds.code(kind);
         let is_provenance = kind.name() == "Provenance";
         match self.cohort.clone() {
@@ -124,7 +110,9 @@ impl Reader<'_> {
             Cohort::Everyone => self.everyone(code, span).await?,
             Cohort::Bounded(query) => self.bounded(code, span, &query).await?,
         }
-        self.shared(code, span).await?;
+        if held.shared {
+            self.shared(code, span).await?;
+        }
         if span.touches(NOBODY) && kind != ResourceType::GROUP {
             let ids = wave::ids(self, kind, &span.within(NOBODY, NOBODY + 1)).await?;
             self.by_id(code, NOBODY, &ids).await?;
@@ -136,7 +124,7 @@ impl Reader<'_> {
     pub(crate) async fn provenances(&self, span: &Span) -> Result<Vec<String>, PortError> {
         let span = span.within(FOLLOWS, FOLLOWS + 1);
         let mut ids = provenance::ids(self, &span).await?;
-        if let Some(kind) = self.kinds.kind(provenance::code(self)) {
+        if let Some(kind) = self.kinds.kind(provenance::code(self.kinds)) {
             ids.extend(wave::ids(self, kind, &span).await?);
         }
         ids.sort_unstable();
@@ -237,20 +225,22 @@ impl Reader<'_> {
         let settings = if self.view.is_recent() { "" } else { ORDERLY };
         let copy = format!("COPY ({query}) TO STDOUT (FORMAT binary)");
         let (session, stream) = self.connections.copy(ACTION, settings, &copy).await?;
-        pin_mut!(stream);
-        let mut rows = Rows::new();
-        while let Some(piece) = stream.next().await {
-            rows.feed(piece.map_err(failed(ACTION))?);
-            while let Some(row) = rows.next()? {
-                if exist.is_none_or(|exist| exist.holds(row.owner)) {
-                    self.outlet.line(&row.body).await?;
+        let read = async {
+            pin_mut!(stream);
+            let mut rows = Rows::new();
+            while let Some(piece) = stream.next().await {
+                rows.feed(piece.map_err(failed(ACTION))?);
+                while let Some(row) = rows.next()? {
+                    if exist.is_none_or(|exist| exist.holds(row.owner)) {
+                        self.outlet.line(&row.body).await?;
+                    }
                 }
             }
-        }
-        if !rows.is_over() {
-            return Err(PortError::transient(ACTION, "the rows were cut off").into());
-        }
-        session.done().await?;
-        Ok(())
+            if !rows.is_over() {
+                return Err(PortError::transient(ACTION, "the rows were cut off").into());
+            }
+            Ok::<(), Stop>(())
+        };
+        session.done_after(read).await
     }
 }

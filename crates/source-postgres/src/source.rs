@@ -7,20 +7,22 @@ use sluice_fhir::{Instant, Issue, ResourceType};
 use sluice_model::{Scope, Slice, Snapshot, Tally};
 use sluice_ports::{
     Block, BlockStream, ByteStream, GroupPage, GroupQuery, Outlet, PlanStep, PopulationError,
-    PortError, Source, blocks_of,
+    PortError, Source, blocks_of, spans_of,
 };
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::cohort::{self, Cohort};
 use crate::failure::failed;
+use crate::holdings::Holdings;
 use crate::kinds::Kinds;
 use crate::options::PostgresOptions;
 use crate::people::People;
 use crate::plan::Cutter;
 use crate::pool::{Connections, PoolState, Purpose};
-use crate::read::{Reader, Stop, present};
+use crate::range::Span;
+use crate::read::{Reader, Stop};
 use crate::view::{Token, View};
-use crate::{clock, groups, migrate, remarks};
+use crate::{clock, groups, large, migrate, provenance, remarks};
 
 /// The tables of Sluice in a database.
 #[derive(Clone)]
@@ -78,21 +80,34 @@ impl PostgresSource {
         let _turn = self.reads.acquire().await;
         let view = View::of(&scope)?;
         let first = slice.types.first().copied();
-        let codes = self.kinds.codes(&scope.exportable());
+        let (connections, kinds) = (&self.connections, &*self.kinds);
+        let codes = kinds.codes(&scope.exportable());
+        let provenance = provenance::code(kinds);
+        let spans = if slice.deleted {
+            Vec::new()
+        } else {
+            spans_of::<Span>(&slice)?
+        };
+        // Neither needs the other.
+        let (held, large) = futures::try_join!(
+            Holdings::read(connections, &codes, provenance),
+            large::find((connections, kinds, &view), &spans),
+        )?;
         let mut reader = Reader {
             people: People::default(),
-            present: present(&self.connections, &codes).await?,
-            connections: &self.connections,
-            kinds: &self.kinds,
+            held,
+            large,
+            connections,
+            kinds,
             scope: &scope,
-            cohort: Cohort::of(&scope, &view, &self.kinds),
+            cohort: Cohort::of(&scope, &view, kinds),
             view,
             outlet: Outlet::new(sender, first.unwrap_or(ResourceType::PATIENT)),
         };
         let read = if slice.deleted {
             reader.deleted(&slice.types).await
         } else {
-            reader.slice(&slice).await
+            reader.slice(&spans).await
         };
         Stop::settle(read)
     }

@@ -19,12 +19,15 @@ pub(crate) async fn ids(
     kind: ResourceType,
     span: &Span,
 ) -> Result<Vec<String>, PortError> {
-    let found = if is_anything_nobodys(reader, kind).await? {
+    let code = reader.kinds.code(kind);
+    // Of most types everything is somebody's; then there is nothing to follow.
+    let is_any = reader.held.of(code).is_some_and(|held| held.nobodys);
+    let found = if is_any {
         let owner = owner(kind).to_string();
         let sql = format!(
             "{} SELECT DISTINCT w.id FROM wave w WHERE w.kind = {} AND {} ORDER BY w.id",
             closure(reader),
-            reader.kinds.code(kind),
+            code,
             span.holds(&owner, "w.id"),
         );
         reader.connections.ask(FOLLOWING, &sql, &[]).await?
@@ -43,24 +46,13 @@ fn owner(kind: ResourceType) -> i64 {
     }
 }
 
-/// Of most types everything is somebody's; then there is nothing to follow.
-async fn is_anything_nobodys(reader: &Reader<'_>, kind: ResourceType) -> Result<bool, PortError> {
-    let sql = format!(
-        "SELECT EXISTS (SELECT 1 FROM sluice.resource r WHERE r.kind = {} AND r.owner = {})",
-        reader.kinds.code(kind),
-        owner(kind)
-    );
-    let row = reader.connections.ask_one(FOLLOWING, &sql, &[]).await?;
-    Ok(row.get(0))
-}
-
 /// `WITH RECURSIVE wave (kind, id)`: all that comes along.
 fn closure(reader: &Reader<'_>) -> String {
     let (view, kinds) = (&reader.view, reader.kinds);
     let wanted = reader.scope.exportable();
-    let types = numbers(&reader.present, "smallint");
+    let types = numbers(&reader.held.codes(), "smallint");
     let (lives, linked, led) = (view.lives("r"), view.known("l"), view.known("o"));
-    let code = provenance::code(reader);
+    let code = provenance::code(reader.kinds);
     let nobodys = format!(
         "r.kind = ANY({types}) AND {lives} AND (r.owner = {NOBODY} OR (r.owner = {FOLLOWS} AND {}))",
         provenance::is_nobodys(reader, "r")

@@ -33,10 +33,16 @@ pub(super) fn described() -> anyhow::Result<String> {
     };
     let kernel = first_line("uname", &["-sr"])?;
     let rustc = first_line("rustc", &["--version"])?;
-    let revision = first_line("git", &["describe", "--always", "--dirty"])?;
+    // The table of the benchmark before this one is no change of what is measured.
+    let changes = ["status", "--porcelain", "--", ".", ":!docs/BENCHMARKS.md"];
+    let dirty = match first_line("git", &changes)?.as_str() {
+        "" => "",
+        _ => "-dirty",
+    };
+    let revision = first_line("git", &["describe", "--always"])?;
     let day = first_line("date", &["+%Y-%m-%d"])?;
     Ok(format!(
-        "{day}, revision {revision}: {cores} cores of {model} {sha}, {gib} GiB, {kernel}, {rustc}, release build"
+        "{day}, revision {revision}{dirty}: {cores} cores of {model} {sha}, {gib} GiB, {kernel}, {rustc}, release build"
     ))
 }
 

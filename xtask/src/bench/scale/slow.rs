@@ -1,5 +1,5 @@
-//! A slow way to a server: what the server says arrives a while after it was said, as over a long line. Pieces do not
-//! wait for each other, so the line takes time and no bandwidth.
+//! A slow way to a server: what the server says arrives a while after it was said, and no more than a piece in as much
+//! time again: as over a long line, whose far end waits to hear that a window has arrived before it sends the next.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-const PIECE: usize = 64 * 1024;
+/// So much of an answer arrives in each latency, on each connection.
+pub(super) const WINDOW: u32 = 64 * 1024;
 
 /// A piece, and when it arrives.
 type Underway = (Instant, Vec<u8>);
@@ -54,10 +55,15 @@ fn ask(mut client: TcpStream, mut server: TcpStream) -> io::Result<()> {
 
 /// Notes when each piece arrives.
 fn listen(mut server: TcpStream, underway: &Sender<Underway>, latency: Duration) -> io::Result<()> {
-    let mut piece = vec![0; PIECE];
+    let mut piece = vec![0; WINDOW as usize];
+    let mut free = Instant::now();
     loop {
         let length = server.read(&mut piece)?;
-        let is_wanted = underway.send((Instant::now() + latency, piece[..length].to_vec()));
+        let now = Instant::now();
+        let takes = latency * u32::try_from(length).unwrap_or(WINDOW) / WINDOW;
+        free = free.max(now) + takes;
+        let arrives = free.max(now + latency);
+        let is_wanted = underway.send((arrives, piece[..length].to_vec()));
         if length == 0 || is_wanted.is_err() {
             return Ok(());
         }

@@ -12,20 +12,12 @@ use crate::bench::machine::Since;
 use crate::process::Running;
 use crate::run::say;
 
-const PATIENTS: u32 = 570;
+/// A little less than ten chunks for each of sixteen.
+const PATIENTS: u32 = 336;
 const LATENCY: Duration = Duration::from_millis(50);
 const TURNS: usize = 2;
 /// Workers, and the slots of each.
-const WIDTHS: [(u32, u32); 8] = [
-    (1, 1),
-    (2, 1),
-    (4, 1),
-    (8, 1),
-    (16, 1),
-    (1, 4),
-    (1, 8),
-    (1, 16),
-];
+const WIDTHS: [(u32, u32); 6] = [(1, 1), (2, 1), (4, 1), (8, 1), (16, 1), (1, 16)];
 const TARGET: &str = "≥ 0.90";
 
 /// What one of them took, in each turn.
