@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use sluice_ports::PortError;
-use tokio_postgres::types::Type;
 
 use crate::pool::{Connections, Purpose};
 use crate::range::{FOLLOWS, NOBODY};
+
+const LOOKING: (Purpose, &str) = (Purpose::Ask, "looking which types there are");
 
 /// The types of which there is anything, by their numbers.
 pub(crate) struct Holdings(BTreeMap<i16, Held>);
@@ -28,20 +29,19 @@ impl Holdings {
         codes: &[i16],
         provenance: i16,
     ) -> Result<Self, PortError> {
-        let rows = connections
-            .ask(
-                (Purpose::Ask, "looking which types there are"),
-                // LIMIT keeps the planner from reading all of it to find out.
-                &format!(
-                    "SELECT k, EXISTS (SELECT 1 FROM sluice.resource n WHERE n.kind = k \
-                     AND n.owner = CASE k WHEN $2 THEN {FOLLOWS} ELSE {NOBODY} END), \
-                     EXISTS (SELECT 1 FROM sluice.also a WHERE a.kind = k) \
-                     FROM unnest($1) k, LATERAL (SELECT 1 FROM sluice.resource r \
-                     WHERE r.kind = k LIMIT 1) x"
-                ),
-                &[(&codes, Type::INT2_ARRAY), (&provenance, Type::INT2)],
+        if codes.is_empty() {
+            return Ok(Self(BTreeMap::new()));
+        }
+        let each = codes.iter().map(|code| {
+            let owner = if *code == provenance { FOLLOWS } else { NOBODY };
+            format!(
+                "SELECT {code}::smallint, EXISTS (SELECT 1 FROM sluice.resource n WHERE n.kind = {code} \
+                 AND n.owner = {owner}), EXISTS (SELECT 1 FROM sluice.also a WHERE a.kind = {code}) \
+                 WHERE {}",
+                is_any(*code)
             )
-            .await?;
+        });
+        let rows = connections.ask(LOOKING, &union(each), &[]).await?;
         let held = rows.iter().map(|row| {
             let held = Held {
                 nobodys: row.get(1),
@@ -56,9 +56,29 @@ impl Holdings {
     pub(crate) fn of(&self, code: i16) -> Option<Held> {
         self.0.get(&code).copied()
     }
+}
 
-    /// The numbers of the types.
-    pub(crate) fn codes(&self) -> Vec<i16> {
-        self.0.keys().copied().collect()
+/// Of which of these types there is anything, dead or alive.
+pub(crate) async fn present(
+    connections: &Connections,
+    codes: &[i16],
+) -> Result<Vec<i16>, PortError> {
+    if codes.is_empty() {
+        return Ok(Vec::new());
     }
+    let each = codes
+        .iter()
+        .map(|code| format!("SELECT {code}::smallint WHERE {}", is_any(*code)));
+    let rows = connections.ask(LOOKING, &union(each), &[]).await?;
+    Ok(rows.iter().map(|row| row.get(0)).collect())
+}
+
+fn is_any(code: i16) -> String {
+    format!("EXISTS (SELECT 1 FROM sluice.resource r WHERE r.kind = {code})")
+}
+
+/// A type each: with its number in it a statement is planned for one partition, and not for all of them, which would
+/// take the database longer than a small slice does.
+fn union(each: impl Iterator<Item = String>) -> String {
+    each.collect::<Vec<_>>().join(" UNION ALL ")
 }

@@ -5,6 +5,7 @@ use futures::{StreamExt, pin_mut};
 use sluice_fhir::ResourceType;
 use sluice_model::Scope;
 use sluice_ports::{Outlet, PortError, Unheard};
+use tokio::sync::OnceCell;
 
 use crate::cohort::Cohort;
 use crate::failure::failed;
@@ -16,7 +17,7 @@ use crate::pool::Connections;
 use crate::range::{FOLLOWS, NOBODY, Span, numbers};
 use crate::rows::Rows;
 use crate::view::View;
-use crate::{provenance, wave};
+use crate::{holdings, provenance, wave};
 
 /// Patients whose numbers one statement carries.
 const PAGE: usize = 20_000;
@@ -68,8 +69,10 @@ pub(crate) struct Reader<'a> {
     pub(crate) scope: &'a Scope,
     pub(crate) view: View,
     pub(crate) cohort: Cohort,
-    /// The wanted types of which there is anything; of most there is nothing.
+    /// The types of the slice of which there is anything; of most there is nothing.
     pub(crate) held: Holdings,
+    /// The wanted types of which there is anything, once that was asked.
+    pub(crate) present: OnceCell<Vec<i16>>,
     /// Long bodies of the slice, which are passed over and read in pieces.
     pub(crate) large: Vec<Large>,
     /// Who was asked for last: the types of a slice are mostly about the same people.
@@ -118,6 +121,15 @@ impl Reader<'_> {
             self.by_id(code, NOBODY, &ids).await?;
         }
         Ok(())
+    }
+
+    /// The wanted types of which there is anything.
+    pub(crate) async fn present(&self) -> Result<&[i16], PortError> {
+        let ask = || async {
+            let codes = self.kinds.codes(&self.scope.exportable());
+            holdings::present(self.connections, &codes).await
+        };
+        Ok(self.present.get_or_try_init(ask).await?)
     }
 
     /// Those that are the cohort's, and those that are nobody's and come along.

@@ -9,7 +9,7 @@ use sluice_ports::{
     Block, BlockStream, ByteStream, GroupPage, GroupQuery, Outlet, PlanStep, PopulationError,
     PortError, Source, blocks_of, spans_of,
 };
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OnceCell, Semaphore, mpsc};
 
 use crate::cohort::{self, Cohort};
 use crate::failure::failed;
@@ -81,13 +81,14 @@ impl PostgresSource {
         let view = View::of(&scope)?;
         let first = slice.types.first().copied();
         let (connections, kinds) = (&self.connections, &*self.kinds);
-        let codes = kinds.codes(&scope.exportable());
         let provenance = provenance::code(kinds);
         let spans = if slice.deleted {
             Vec::new()
         } else {
             spans_of::<Span>(&slice)?
         };
+        let types: Vec<ResourceType> = spans.iter().map(|(kind, _)| *kind).collect();
+        let codes = kinds.codes(&types);
         // Neither needs the other.
         let (held, large) = futures::try_join!(
             Holdings::read(connections, &codes, provenance),
@@ -96,6 +97,7 @@ impl PostgresSource {
         let mut reader = Reader {
             people: People::default(),
             held,
+            present: OnceCell::new(),
             large,
             connections,
             kinds,

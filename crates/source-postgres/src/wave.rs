@@ -26,7 +26,7 @@ pub(crate) async fn ids(
         let owner = owner(kind).to_string();
         let sql = format!(
             "{} SELECT DISTINCT w.id FROM wave w WHERE w.kind = {} AND {} ORDER BY w.id",
-            closure(reader),
+            closure(reader, reader.present().await?),
             code,
             span.holds(&owner, "w.id"),
         );
@@ -47,10 +47,10 @@ fn owner(kind: ResourceType) -> i64 {
 }
 
 /// `WITH RECURSIVE wave (kind, id)`: all that comes along.
-fn closure(reader: &Reader<'_>) -> String {
+fn closure(reader: &Reader<'_>, present: &[i16]) -> String {
     let (view, kinds) = (&reader.view, reader.kinds);
     let wanted = reader.scope.exportable();
-    let types = numbers(&reader.held.codes(), "smallint");
+    let types = numbers(present, "smallint");
     let (lives, linked, led) = (view.lives("r"), view.known("l"), view.known("o"));
     let code = provenance::code(reader.kinds);
     let nobodys = format!(
