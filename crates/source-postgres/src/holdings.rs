@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use sluice_ports::PortError;
+use tokio_postgres::Row;
 
 use crate::pool::{Connections, Purpose};
 use crate::range::{FOLLOWS, NOBODY};
 
-const LOOKING: (Purpose, &str) = (Purpose::Ask, "looking which types there are");
-
 /// The types of which there is anything, by their numbers.
+#[derive(Default)]
 pub(crate) struct Holdings(BTreeMap<i16, Held>);
 
 /// What there is of a type, dead or alive.
@@ -23,25 +23,25 @@ pub(crate) struct Held {
 }
 
 impl Holdings {
-    /// Looks for these types; `provenance` is the number of that type.
-    pub(crate) async fn read(
-        connections: &Connections,
-        codes: &[i16],
-        provenance: i16,
-    ) -> Result<Self, PortError> {
-        if codes.is_empty() {
-            return Ok(Self(BTreeMap::new()));
-        }
-        let each = codes.iter().map(|code| {
+    /// The statement that looks for these types, of which there is at least one; `provenance` is the number of that
+    /// type. Where all is read alike, what is nobody's or shared is not looked for.
+    pub(crate) fn sql(codes: &[i16], provenance: i16, is_whole: bool) -> String {
+        union(codes.iter().map(|code| {
+            let is = is_any(*code);
+            if is_whole {
+                return format!("SELECT {code}::smallint, FALSE, FALSE WHERE {is}");
+            }
             let owner = if *code == provenance { FOLLOWS } else { NOBODY };
             format!(
                 "SELECT {code}::smallint, EXISTS (SELECT 1 FROM sluice.resource n WHERE n.kind = {code} \
                  AND n.owner = {owner}), EXISTS (SELECT 1 FROM sluice.also a WHERE a.kind = {code}) \
-                 WHERE {}",
-                is_any(*code)
+                 WHERE {is}"
             )
-        });
-        let rows = connections.ask(LOOKING, &union(each), &[]).await?;
+        }))
+    }
+
+    /// What that statement found.
+    pub(crate) fn found(rows: &[Row]) -> Self {
         let held = rows.iter().map(|row| {
             let held = Held {
                 nobodys: row.get(1),
@@ -49,7 +49,7 @@ impl Holdings {
             };
             (row.get(0), held)
         });
-        Ok(Self(held.collect()))
+        Self(held.collect())
     }
 
     /// What there is of a type, if there is anything.
@@ -69,7 +69,8 @@ pub(crate) async fn present(
     let each = codes
         .iter()
         .map(|code| format!("SELECT {code}::smallint WHERE {}", is_any(*code)));
-    let rows = connections.ask(LOOKING, &union(each), &[]).await?;
+    let looking = (Purpose::Ask, "looking which types there are");
+    let rows = connections.ask(looking, &union(each), &[]).await?;
     Ok(rows.iter().map(|row| row.get(0)).collect())
 }
 

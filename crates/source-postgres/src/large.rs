@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 
 use crate::cohort::Cohort;
 use crate::kinds::Kinds;
-use crate::pool::{Connections, Purpose};
+use crate::pool::Purpose;
 use crate::range::{FIRST_PATIENT, FOLLOWS, Key, NOBODY, Span, numbers, quoted};
 use crate::read::{LARGE, Reader, Stop};
 use crate::view::View;
@@ -114,43 +114,52 @@ pub(crate) struct Large {
     others: Vec<i64>,
 }
 
-/// The long bodies that may be of these types and spans: one statement for all of them, as mostly there are none.
-pub(crate) async fn find(
-    (connections, kinds, view): (&Connections, &Kinds, &View),
-    spans: &[(ResourceType, Span)],
-) -> Result<Vec<Large>, PortError> {
-    // Types that share a slice have the same span.
-    let groups: Vec<String> = spans
-        .chunk_by(|one, next| one.1 == next.1)
-        .filter_map(|same| {
+impl Large {
+    /// The statement that looks for the long bodies that may be of these types and spans, of which there is at least one:
+    /// one for all of them, as mostly there are none.
+    pub(crate) fn sql(
+        kinds: &Kinds,
+        view: &View,
+        spans: &[(ResourceType, Span)],
+        is_whole: bool,
+    ) -> String {
+        // Types that share a slice have the same span.
+        let groups = spans.chunk_by(|one, next| one.1 == next.1);
+        let groups = groups.filter_map(|same| {
             let types: Vec<ResourceType> = same.iter().map(|(kind, _)| *kind).collect();
+            let codes = numbers(&kinds.codes(&types), "smallint");
             let (_, span) = same.first()?;
-            Some(format!(
-                "(r.kind = ANY({}) AND ({} OR r.others IS NOT NULL))",
-                numbers(&kinds.codes(&types), "smallint"),
-                span.holds("r.owner", "r.id")
-            ))
-        })
-        .collect();
-    if groups.is_empty() {
-        return Ok(Vec::new());
+            let (from, to) = span.patients();
+            let own = span.holds("r.owner", "r.id");
+            // Where all is read alike, a resource is where its owner is.
+            let inside = if is_whole {
+                own
+            } else {
+                format!(
+                    "({own} OR EXISTS (SELECT 1 FROM unnest(r.others) o WHERE o >= {from} AND o < {to}))"
+                )
+            };
+            Some(format!("(r.kind = ANY({codes}) AND {inside})"))
+        });
+        format!(
+            "SELECT r.kind, r.owner, r.id, r.row, r.size, r.others FROM sluice.resource r \
+             WHERE r.size > 4194304 AND ({}) AND {} AND {} ORDER BY r.kind, r.owner, r.id",
+            groups.collect::<Vec<_>>().join(" OR "),
+            view.lives("r"),
+            view.changed("r")
+        )
     }
-    let sql = format!(
-        "SELECT r.kind, r.owner, r.id, r.row, r.size, r.others FROM sluice.resource r \
-         WHERE r.size > 4194304 AND ({}) AND {} AND {} ORDER BY r.kind, r.owner, r.id",
-        groups.join(" OR "),
-        view.lives("r"),
-        view.changed("r")
-    );
-    let ask = (Purpose::Ask, "looking for long resources");
-    let rows = connections.ask(ask, &sql, &[]).await?;
-    let large = |row: &Row| Large {
-        code: row.get(0),
-        owner: row.get(1),
-        id: row.get(2),
-        row: row.get(3),
-        size: row.get(4),
-        others: row.get::<_, Option<Vec<i64>>>(5).unwrap_or_default(),
-    };
-    Ok(rows.iter().map(large).collect())
+
+    /// What that statement found.
+    pub(crate) fn found(rows: &[Row]) -> Vec<Self> {
+        let large = |row: &Row| Self {
+            code: row.get(0),
+            owner: row.get(1),
+            id: row.get(2),
+            row: row.get(3),
+            size: row.get(4),
+            others: row.get::<_, Option<Vec<i64>>>(5).unwrap_or_default(),
+        };
+        rows.iter().map(large).collect()
+    }
 }

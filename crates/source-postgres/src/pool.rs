@@ -139,6 +139,28 @@ impl Connections {
         Ok(found)
     }
 
+    /// What two statements find, in one transaction and one round trip.
+    pub(crate) async fn ask_two(
+        &self,
+        (purpose, action): (Purpose, &'static str),
+        (one, two): (&str, &str),
+    ) -> Result<(Vec<Row>, Vec<Row>), PortError> {
+        let session = self.session().await?;
+        let beginning = self.beginning(purpose);
+        let (begun, first, second, ended) = futures::join!(
+            session.batch_execute(&beginning),
+            session.query_typed(one, &[]),
+            session.query_typed(two, &[]),
+            session.batch_execute("COMMIT"),
+        );
+        begun.map_err(failed(BEGINNING))?;
+        let first = first.map_err(failed(action))?;
+        let second = second.map_err(failed(action))?;
+        ended.map_err(failed(ENDING))?;
+        session.release();
+        Ok((first, second))
+    }
+
     /// The same of a statement that finds one row.
     pub(crate) async fn ask_one(
         &self,

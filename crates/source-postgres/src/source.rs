@@ -15,6 +15,7 @@ use crate::cohort::{self, Cohort};
 use crate::failure::failed;
 use crate::holdings::Holdings;
 use crate::kinds::Kinds;
+use crate::large::Large;
 use crate::options::PostgresOptions;
 use crate::people::People;
 use crate::plan::Cutter;
@@ -22,7 +23,7 @@ use crate::pool::{Connections, PoolState, Purpose};
 use crate::range::Span;
 use crate::read::{Reader, Stop};
 use crate::view::{Token, View};
-use crate::{clock, groups, large, migrate, provenance, remarks};
+use crate::{clock, groups, migrate, provenance, remarks};
 
 /// The tables of Sluice in a database.
 #[derive(Clone)]
@@ -87,13 +88,18 @@ impl PostgresSource {
         } else {
             spans_of::<Span>(&slice)?
         };
-        let types: Vec<ResourceType> = spans.iter().map(|(kind, _)| *kind).collect();
-        let codes = kinds.codes(&types);
-        // Neither needs the other.
-        let (held, large) = futures::try_join!(
-            Holdings::read(connections, &codes, provenance),
-            large::find((connections, kinds, &view), &spans),
-        )?;
+        let cohort = Cohort::of(&scope, &view, kinds);
+        let (held, large) = if spans.is_empty() {
+            (Holdings::default(), Vec::new())
+        } else {
+            let types: Vec<ResourceType> = spans.iter().map(|(kind, _)| *kind).collect();
+            let (codes, is_whole) = (kinds.codes(&types), matches!(cohort, Cohort::Whole));
+            let held = Holdings::sql(&codes, provenance, is_whole);
+            let large = Large::sql(kinds, &view, &spans, is_whole);
+            let looking = (Purpose::Read, "looking what there is of a slice");
+            let (held, large) = connections.ask_two(looking, (&held, &large)).await?;
+            (Holdings::found(&held), Large::found(&large))
+        };
         let mut reader = Reader {
             people: People::default(),
             held,
@@ -102,7 +108,7 @@ impl PostgresSource {
             connections,
             kinds,
             scope: &scope,
-            cohort: Cohort::of(&scope, &view, kinds),
+            cohort,
             view,
             outlet: Outlet::new(sender, first.unwrap_or(ResourceType::PATIENT)),
         };

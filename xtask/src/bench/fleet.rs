@@ -16,6 +16,9 @@ use crate::stack;
 /// Between two looks at an export.
 const MOMENT: Duration = Duration::from_millis(50);
 
+/// For an answer.
+const PATIENCE: Duration = Duration::from_mins(1);
+
 /// What to start.
 pub(super) struct Plan<'a> {
     /// Where each tenant's data is.
@@ -191,10 +194,9 @@ impl Export {
         let place = self.0.strip_prefix("http://").with_context(unclear)?;
         let (address, path) = place.split_once('/').with_context(unclear)?;
         let mut server = TcpStream::connect(address)?;
-        write!(
-            server,
-            "GET /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-        )?;
+        server.set_read_timeout(Some(PATIENCE))?;
+        let head = format!("GET /{path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n");
+        server.write_all(head.as_bytes())?;
         let mut answer = String::new();
         server.read_to_string(&mut answer)?;
         match answer.split(' ').nth(1) {

@@ -34,11 +34,11 @@ pub(super) fn described() -> anyhow::Result<String> {
     let kernel = first_line("uname", &["-sr"])?;
     let rustc = first_line("rustc", &["--version"])?;
     // The table of the benchmark before this one is no change of what is measured.
-    let changes = ["status", "--porcelain", "--", ".", ":!docs/BENCHMARKS.md"];
-    let dirty = match first_line("git", &changes)?.as_str() {
-        "" => "",
-        _ => "-dirty",
-    };
+    let changes = Command::new("git")
+        .args(["diff", "--quiet", "HEAD", "--", ".", ":!docs/BENCHMARKS.md"])
+        .current_dir(crate::run::root())
+        .status()?;
+    let dirty = if changes.success() { "" } else { "-dirty" };
     let revision = first_line("git", &["describe", "--always"])?;
     let day = first_line("date", &["+%Y-%m-%d"])?;
     Ok(format!(

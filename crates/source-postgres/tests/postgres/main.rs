@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "what surprises a test should end it")]
 
 mod database;
+mod long;
 mod mapped;
 mod population;
 mod servers;

@@ -3,7 +3,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,9 @@ use anyhow::Context;
 
 /// So much of an answer arrives in each latency, on each connection.
 pub(super) const WINDOW: u32 = 64 * 1024;
+
+/// Pieces, after which the far end waits.
+const UNDERWAY: usize = 16;
 
 /// A piece, and when it arrives.
 type Underway = (Instant, Vec<u8>);
@@ -41,7 +44,7 @@ fn carry(client: TcpStream, far: &str, latency: Duration) -> io::Result<()> {
     server.set_nodelay(true)?;
     let (asked, answers) = (client.try_clone()?, server.try_clone()?);
     thread::spawn(move || ask(asked, server));
-    let (sender, receiver) = channel();
+    let (sender, receiver) = sync_channel(UNDERWAY);
     thread::spawn(move || listen(answers, &sender, latency));
     deliver(&receiver, client)
 }
@@ -54,7 +57,11 @@ fn ask(mut client: TcpStream, mut server: TcpStream) -> io::Result<()> {
 }
 
 /// Notes when each piece arrives.
-fn listen(mut server: TcpStream, underway: &Sender<Underway>, latency: Duration) -> io::Result<()> {
+fn listen(
+    mut server: TcpStream,
+    underway: &SyncSender<Underway>,
+    latency: Duration,
+) -> io::Result<()> {
     let mut piece = vec![0; WINDOW as usize];
     let mut free = Instant::now();
     loop {
