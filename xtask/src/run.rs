@@ -36,13 +36,26 @@ pub(crate) fn remove(folder: &Path) -> anyhow::Result<()> {
 
 /// Runs cargo in the workspace.
 pub(crate) fn cargo(words: &[&str]) -> anyhow::Result<()> {
-    program("cargo", words)
+    let mut command = Command::new("cargo");
+    // What `cargo run` said to this program about its own package. Build scripts look at it (that of ring), so with it
+    // the next cargo that is started by hand would build most of the dependencies again.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    run("cargo", command, words)
 }
 
 /// Runs a program in the workspace and fails when it does.
 pub(crate) fn program(name: &str, words: &[&str]) -> anyhow::Result<()> {
+    run(name, Command::new(name), words)
+}
+
+fn run(name: &str, mut command: Command, words: &[&str]) -> anyhow::Result<()> {
     say(&format!("$ {name} {}", words.join(" ")));
-    let status = Command::new(name)
+    let status = command
         .args(words)
         .current_dir(root())
         .status()
