@@ -139,6 +139,18 @@ impl Connections {
         Ok(found)
     }
 
+    /// The same of a statement that finds one row.
+    pub(crate) async fn ask_one(
+        &self,
+        (purpose, action): (Purpose, &'static str),
+        sql: &str,
+        parameters: &[(&(dyn ToSql + Sync), Type)],
+    ) -> Result<Row, PortError> {
+        let mut found = self.ask((purpose, action), sql, parameters).await?;
+        let only = found.pop().filter(|_| found.is_empty());
+        only.ok_or_else(|| PortError::transient(action, "this is not one row"))
+    }
+
     /// What two statements find, in one transaction and one round trip.
     pub(crate) async fn ask_two(
         &self,
@@ -159,18 +171,6 @@ impl Connections {
         ended.map_err(failed(ENDING))?;
         session.release();
         Ok((first, second))
-    }
-
-    /// The same of a statement that finds one row.
-    pub(crate) async fn ask_one(
-        &self,
-        (purpose, action): (Purpose, &'static str),
-        sql: &str,
-        parameters: &[(&(dyn ToSql + Sync), Type)],
-    ) -> Result<Row, PortError> {
-        let mut found = self.ask((purpose, action), sql, parameters).await?;
-        let only = found.pop().filter(|_| found.is_empty());
-        only.ok_or_else(|| PortError::transient(action, "this is not one row"))
     }
 
     /// A copy with its transaction begun on the connection that it comes from; `settings` are local to it.

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 /// So much of an answer arrives in each latency, on each connection.
-pub(super) const WINDOW: u32 = 64 * 1024;
+const WINDOW: u32 = 64 * 1024;
 
 /// Pieces, after which the far end waits.
 const UNDERWAY: usize = 16;
