@@ -6,7 +6,9 @@ mod copies;
 mod custom;
 mod examples;
 mod grace;
+mod labels;
 mod network;
+mod nulls;
 mod objects;
 mod pods;
 mod refusals;
@@ -45,6 +47,10 @@ pub(crate) fn check() -> anyhow::Result<()> {
     let mut problems = refusals::check(&tools)?;
     problems.extend(examples::check(&tools)?);
     problems.extend(settings_roll_pods(&tools)?);
+    problems.extend(grace::follows(&tools)?);
+    problems.extend(labels::check(&tools)?);
+    problems.extend(network::metadata(&tools)?);
+    problems.extend(nulls::check(&tools)?);
     let cases = render::cases()?;
     let rendered: anyhow::Result<Vec<Objects>> =
         cases.iter().map(|case| render(&tools, case)).collect();

@@ -3,7 +3,7 @@
 {{/* Short enough for what is put behind it, such as -coordinator-admin. */}}
 {{- define "sluice.fullname" -}}
 {{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride | trunc 44 | trimSuffix "-" -}}
+{{- .Values.fullnameOverride -}}
 {{- else -}}
 {{- $name := default .Chart.Name .Values.nameOverride -}}
 {{- $full := ternary .Release.Name (printf "%s-%s" .Release.Name $name) (contains $name .Release.Name) -}}
@@ -13,8 +13,8 @@
 
 {{/* What all pods of the release have, and no pod besides. */}}
 {{- define "sluice.releaseLabels" -}}
-app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* Takes (dict "root" $ "role" "worker"). What the pods of a role have, and no pod besides; it never changes. */}}
@@ -23,20 +23,27 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: {{ .role }}
 {{- end -}}
 
-{{/* Takes root, and role where an object has one. */}}
+{{/*
+Takes root; role where an object has one; own, labels of the chart's that something is selected by; extra, a list of
+labels that values give to this object. One map comes of it, for a key must not stand twice in YAML: first what something
+is selected by or is Helm's, then extra in its order, commonLabels, and last what only informs.
+*/}}
 {{- define "sluice.labels" -}}
+{{- $labels := dict -}}
 {{- if .role -}}
-{{ include "sluice.selectorLabels" . }}
+{{- $labels = include "sluice.selectorLabels" . | fromYaml -}}
 {{- else -}}
-{{ include "sluice.releaseLabels" .root }}
-{{- end }}
-app.kubernetes.io/part-of: sluice
-app.kubernetes.io/managed-by: {{ .root.Release.Service }}
-app.kubernetes.io/version: {{ .root.Chart.AppVersion | quote }}
-helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_" }}
-{{- with .root.Values.commonLabels }}
-{{ toYaml . }}
-{{- end }}
+{{- $labels = include "sluice.releaseLabels" .root | fromYaml -}}
+{{- end -}}
+{{- $owned := dict "app.kubernetes.io/managed-by" .root.Release.Service -}}
+{{- $informs := dict
+      "app.kubernetes.io/part-of" "sluice"
+      "app.kubernetes.io/version" .root.Chart.AppVersion
+      "helm.sh/chart" (printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace "+" "_") -}}
+{{- range concat (list $owned .own) (default (list) .extra) (list .root.Values.commonLabels $informs) -}}
+{{- if . }}{{ $labels = merge $labels . }}{{ end -}}
+{{- end -}}
+{{- toYaml $labels -}}
 {{- end -}}
 
 {{- define "sluice.serviceAccountName" -}}
@@ -68,7 +75,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 
 {{/* The host that clients know. */}}
 {{- define "sluice.host" -}}
-{{- (urlParse .Values.publicUrl).host | splitList ":" | first -}}
+{{- (urlParse (default "" .Values.publicUrl)).host | splitList ":" | first -}}
 {{- end -}}
 
 {{/* Takes (dict "root" $ "path" "files/rules/sluice.yaml"): the release's name, and what the file is called besides. */}}

@@ -22,6 +22,18 @@
 {{- get $needs .role | toJson -}}
 {{- end -}}
 
+{{/*
+Where a cloud tells a pod which keys it has: the node's role, and the agent of EKS Pod Identity. By their addresses only,
+for whoever else listens on such a port is not meant.
+*/}}
+{{- define "sluice.metadataRule" -}}
+- ports:
+    - { protocol: TCP, port: 80 }
+  to:
+    - ipBlock: { cidr: 169.254.169.254/32 }
+    - ipBlock: { cidr: 169.254.170.23/32 }
+{{- end -}}
+
 {{- define "sluice.dnsRule" -}}
 - ports:
     - { protocol: UDP, port: 53 }

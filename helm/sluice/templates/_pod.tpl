@@ -12,13 +12,15 @@
 
 {{/*
 How long a pod may take to stop, in seconds: the pause before it is told, what it may take to finish what it has in
-hand, and some to say goodbye. A worker is given the time of the longest chunk as well.
+hand, and some to say goodbye. A worker is given the time of the longest chunk and that of the drain. That is more than it
+uses, for it drains while chunks run, and costs nothing: it is gone once it is done.
 */}}
 {{- define "sluice.grace" -}}
 {{- $settings := .root.Values.settings -}}
 {{- $pause := int .root.Values.preStopSeconds -}}
 {{- $requests := int $settings.server.drain_seconds -}}
-{{- $chunks := add (mul 60 (int $settings.worker.deadline_minutes)) (int $settings.worker.drain_seconds) -}}
+{{- $deadline := mul 60 (int $settings.worker.deadline_minutes) -}}
+{{- $chunks := add $deadline (include "sluice.drainSeconds" .root | int) -}}
 {{- if eq .role "gateway" -}}
 {{ add $pause $requests 15 }}
 {{- else if eq .role "coordinator" -}}
@@ -112,7 +114,7 @@ image: {{ include "sluice.image" .root }}
 imagePullPolicy: {{ $values.image.pullPolicy }}
 command: {{ include "sluice.command" . }}
 args: [--config, /etc/sluice/sluice.toml]
-{{- with concat (include "sluice.secretVariables" . | fromJsonArray) $values.extraEnv $role.extraEnv }}
+{{- with concat (include "sluice.secretVariables" . | fromJsonArray) (default (list) $values.extraEnv) (default (list) $role.extraEnv) }}
 env:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -133,8 +135,10 @@ lifecycle:
 {{- end }}
 securityContext:
   {{- include "sluice.containerSecurity" . | nindent 2 }}
+{{- with $role.resources }}
 resources:
-  {{- toYaml $role.resources | nindent 2 }}
+  {{- toYaml . | nindent 2 }}
+{{- end }}
 volumeMounts:
   - name: settings
     mountPath: /etc/sluice
@@ -148,7 +152,7 @@ volumeMounts:
   {{- with include "sluice.secretMounts" . | trim }}
   {{- . | nindent 2 }}
   {{- end }}
-  {{- with concat $values.extraVolumeMounts $role.extraVolumeMounts }}
+  {{- with concat (default (list) $values.extraVolumeMounts) (default (list) $role.extraVolumeMounts) }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
 {{- end -}}
@@ -159,16 +163,11 @@ volumeMounts:
 {{- $role := include "sluice.roleValues" . | fromJson -}}
 metadata:
   labels:
-    {{- include "sluice.labels" . | nindent 4 }}
-    {{- with merge (dict) $role.podLabels $values.podLabels }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    {{- include "sluice.labels" (merge (dict "extra" (list $role.podLabels $values.podLabels)) .) | nindent 4 }}
   annotations:
-    # Other settings, other pods.
-    checksum/settings: {{ include "sluice.settings" .root | sha256sum }}
-    {{- with merge (dict) $role.podAnnotations $values.podAnnotations }}
-    {{- toYaml . | nindent 4 }}
-    {{- end }}
+    # Other settings, other pods: nothing may stand in the checksum's place.
+    {{- $checksum := dict "checksum/settings" (include "sluice.settingsFile" .root | sha256sum) }}
+    {{- merge $checksum (default (dict) $role.podAnnotations) (default (dict) $values.podAnnotations) | toYaml | nindent 4 }}
 spec:
   serviceAccountName: {{ include "sluice.serviceAccountName" .root }}
   automountServiceAccountToken: false
@@ -199,7 +198,7 @@ spec:
     {{- with include "sluice.secretVolumes" . | trim }}
     {{- . | nindent 4 }}
     {{- end }}
-    {{- with concat $values.extraVolumes $role.extraVolumes }}
+    {{- with concat (default (list) $values.extraVolumes) (default (list) $role.extraVolumes) }}
     {{- toYaml . | nindent 4 }}
     {{- end }}
 {{- end -}}
@@ -214,7 +213,7 @@ metadata:
   labels:
     {{- include "sluice.labels" . | nindent 4 }}
 spec:
-  {{- if eq (dig "autoscaling" "kind" "none" $role) "none" }}
+  {{- if eq (dig "kind" "none" (default (dict) $role.autoscaling)) "none" }}
   replicas: {{ $role.replicas }}
   {{- end }}
   revisionHistoryLimit: {{ .root.Values.revisionHistoryLimit }}
@@ -244,7 +243,7 @@ metadata:
     {{- include "sluice.labels" $ | nindent 4 }}
 spec:
   maxUnavailable: {{ .maxUnavailable }}
-  # A pod that is not ready does no work that an eviction could harm.
+  # A pod that is not ready must not hold up a node that is emptied; what it has in hand it may finish in its grace.
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:

@@ -1,8 +1,10 @@
 {{/* How workers follow the work. */}}
 
 {{/*
-Chunks handed out and chunks that wait, of all tenants. Every coordinator tells of all of them, so the largest figure
-counts and not the sum. Where no coordinator knows, there is no figure, and the workers stay as many as they are.
+Chunks handed out and chunks that wait for a worker, of all tenants; those of paused tenants wait for an operator and are
+not among them. Every coordinator tells of all of them, so the largest figure counts and not the sum. Only those of this
+namespace are asked, because one Prometheus may know several installations. Where no coordinator knows, there is no
+figure, and the workers stay as many as they are.
 */}}
 {{- define "sluice.workQuery" -}}
 {{- if .Values.worker.autoscaling.query -}}
@@ -13,7 +15,7 @@ sum(max by (tenant) (export_chunks_outstanding{{ $which }})) + sum(max by (tenan
 {{- end -}}
 {{- end -}}
 
-{{/* Up at once, down slowly: who stops a worker gives its chunks to others. */}}
+{{/* Up at once, down slowly: a worker that is stopped finishes its chunks first, and the next ones may come meanwhile. */}}
 {{- define "sluice.workerBehavior" -}}
 {{- if .Values.worker.autoscaling.behavior -}}
 {{ toYaml .Values.worker.autoscaling.behavior }}

@@ -7,8 +7,8 @@
 {{- $all := list -}}
 {{- if ne .role "all-in-one" -}}
 {{- $all = concat $all (list
-      (dict "variable" "PORTS__INDEX" "path" "index" "secret" $values.index.existingSecret "key" $values.index.key)
-      (dict "variable" "PORTS__QUEUE" "path" "queue" "secret" $values.queue.existingSecret "key" $values.queue.key)) -}}
+      (dict "variable" "PORTS__INDEX" "path" "index" "secret" ($values.index).existingSecret "key" ($values.index).key)
+      (dict "variable" "PORTS__QUEUE" "path" "queue" "secret" ($values.queue).existingSecret "key" ($values.queue).key)) -}}
 {{- end -}}
 {{- with $values.storage -}}
 {{- $all = concat $all (list
@@ -16,19 +16,22 @@
       (dict "variable" "S3__SECRET_ACCESS_KEY" "path" "s3-secret-access-key" "secret" .existingSecret "key" .secretAccessKeyKey)) -}}
 {{- end -}}
 {{- if $answers -}}
-{{- $all = concat $all (list
-      (dict "variable" "AUTH__SECRET" "path" "auth" "secret" $values.auth.existingSecret "key" $values.auth.key)
-      (dict "variable" "AUTH__PREVIOUS_SECRET" "path" "auth-previous" "secret" (ternary $values.auth.existingSecret "" (ne $values.auth.previousKey "")) "key" $values.auth.previousKey)) -}}
+{{- with $values.auth -}}
+{{- $all = append $all (dict "variable" "AUTH__SECRET" "path" "auth" "secret" .existingSecret "key" .key) -}}
+{{- if .previousKey -}}
+{{- $all = append $all (dict "variable" "AUTH__PREVIOUS_SECRET" "path" "auth-previous" "secret" .existingSecret "key" .previousKey) -}}
+{{- end -}}
+{{- end -}}
 {{- end -}}
 {{- $all = concat $all (list
-      (dict "variable" "ADMIN__SECRET" "path" "admin" "secret" $values.admin.existingSecret "key" $values.admin.key)
-      (dict "variable" "TELEMETRY__OTLP_HEADERS" "path" "otlp-headers" "secret" $values.telemetryHeaders.existingSecret "key" $values.telemetryHeaders.key)) -}}
+      (dict "variable" "ADMIN__SECRET" "path" "admin" "secret" ($values.admin).existingSecret "key" ($values.admin).key)
+      (dict "variable" "TELEMETRY__OTLP_HEADERS" "path" "otlp-headers" "secret" ($values.telemetryHeaders).existingSecret "key" ($values.telemetryHeaders).key)) -}}
 {{- range $name, $tenant := $values.tenants -}}
 {{- $variable := printf "TENANTS__%s" (upper $name) -}}
-{{- with dig "secrets" "postgresPassword" (dict) $tenant -}}
+{{- with ($tenant.secrets).postgresPassword -}}
 {{- $all = append $all (dict "variable" (printf "%s__POSTGRES__PASSWORD" $variable) "path" (printf "postgres-%s" $name) "secret" .existingSecret "key" .key) -}}
 {{- end -}}
-{{- with dig "secrets" "fhirPassword" (dict) $tenant -}}
+{{- with ($tenant.secrets).fhirPassword -}}
 {{- $all = append $all (dict "variable" (printf "%s__FHIR__PASSWORD" $variable) "path" (printf "fhir-%s" $name) "secret" .existingSecret "key" .key) -}}
 {{- end -}}
 {{- end -}}
@@ -54,13 +57,13 @@
   readOnly: true
 {{- end }}
 {{- range $name, $tenant := .root.Values.tenants }}
-{{- if dig "secrets" "files" "existingSecret" "" $tenant }}
-- name: tenant-{{ $name }}
+{{- if (($tenant.secrets).files).existingSecret }}
+- name: tenant-{{ $name }}-files
   mountPath: /run/secrets/tenants/{{ $name }}
   readOnly: true
 {{- end }}
 {{- end }}
-{{- if and .root.Values.gateway.tls.existingSecret (has .role (list "gateway" "all-in-one")) }}
+{{- if and (.root.Values.gateway.tls).existingSecret (has .role (list "gateway" "all-in-one")) }}
 - name: tls
   mountPath: /run/secrets/sluice-tls
   readOnly: true
@@ -83,15 +86,15 @@
       {{- end }}
 {{- end }}
 {{- range $name, $tenant := .root.Values.tenants }}
-{{- with dig "secrets" "files" "existingSecret" "" $tenant }}
-- name: tenant-{{ $name }}
+{{- with (($tenant.secrets).files).existingSecret }}
+- name: tenant-{{ $name }}-files
   secret:
     secretName: {{ . }}
     defaultMode: 0440
 {{- end }}
 {{- end }}
 {{- if has .role (list "gateway" "all-in-one") }}
-{{- with .root.Values.gateway.tls.existingSecret }}
+{{- with (.root.Values.gateway.tls).existingSecret }}
 - name: tls
   secret:
     secretName: {{ . }}

@@ -19,7 +19,7 @@
 {{- if regexMatch "^[A-Za-z0-9_-]+$" . }}{{ . }}{{ else }}{{ toRawJson . }}{{ end -}}
 {{- end -}}
 
-{{/* Takes (dict "table" MAP "path" ""). Values first, then the tables within; null is left out. */}}
+{{/* Takes (dict "table" MAP "path" ""). Values first, then the tables within; null, and what is empty, is left out. */}}
 {{- define "sluice.toml" -}}
 {{- $path := .path -}}
 {{- $lines := list -}}
@@ -28,12 +28,12 @@
 {{- $name := include "sluice.tomlKey" $key -}}
 {{- if kindIs "map" $value -}}
 {{- $inner := ternary $name (printf "%s.%s" $path $name) (eq $path "") -}}
-{{- $tables = append $tables (include "sluice.toml" (dict "table" $value "path" $inner)) -}}
+{{- with include "sluice.toml" (dict "table" $value "path" $inner) }}{{ $tables = append $tables . }}{{ end -}}
 {{- else if not (kindIs "invalid" $value) -}}
 {{- $lines = append $lines (printf "%s = %s" $name (include "sluice.tomlValue" $value)) -}}
 {{- end -}}
 {{- end -}}
-{{- if and $path (or $lines (not $tables)) -}}
+{{- if and $path $lines -}}
 {{- $lines = prepend $lines (printf "\n[%s]" $path) -}}
 {{- end -}}
 {{- concat $lines $tables | join "\n" -}}
@@ -42,7 +42,22 @@
 {{/* The most workers that there may be. */}}
 {{- define "sluice.mostWorkers" -}}
 {{- $worker := .Values.worker -}}
-{{- ternary $worker.autoscaling.maxReplicas $worker.replicas (ne $worker.autoscaling.kind "none") | int -}}
+{{- $scaling := default (dict "kind" "none") $worker.autoscaling -}}
+{{- if eq $scaling.kind "none" }}{{ int $worker.replicas }}{{ else }}{{ int $scaling.maxReplicas }}{{ end -}}
+{{- end -}}
+
+{{/*
+How long a worker goes on with its chunks after it is told to stop, in seconds. Unless values say it, as long as a chunk
+may take: one that is given back is done again from its beginning.
+*/}}
+{{- define "sluice.drainSeconds" -}}
+{{- $worker := .Values.settings.worker -}}
+{{- $set := get $worker "drain_seconds" -}}
+{{- if or (kindIs "invalid" $set) (kindIs "string" $set) -}}
+{{ mul 60 (int $worker.deadline_minutes) }}
+{{- else -}}
+{{ int $set }}
+{{- end -}}
 {{- end -}}
 
 {{/* All settings that are no secrets, as YAML. What the chart knows better lies over what is in values. */}}
@@ -50,17 +65,18 @@
 {{- $settings := deepCopy .Values.settings -}}
 {{- $allInOne := eq .Values.mode "all-in-one" -}}
 {{- $server := dict "listen" (printf "%s:8080" .Values.listenAddress) "public_url" .Values.publicUrl -}}
-{{- if .Values.gateway.tls.existingSecret -}}
+{{- if (.Values.gateway.tls).existingSecret -}}
 {{- $_ := set $server "tls_certificate" "/run/secrets/sluice-tls/tls.crt" -}}
 {{- $_ := set $server "tls_key" "/run/secrets/sluice-tls/tls.key" -}}
 {{- end -}}
 {{- $own := dict
       "data_dir" (ternary "/var/lib/sluice/data" "/tmp/sluice" $allInOne)
       "server" $server
+      "worker" (dict "drain_seconds" (include "sluice.drainSeconds" . | int))
       "admin" (dict "listen" (printf "%s:9090" .Values.listenAddress)) -}}
-{{- with .Values.storage.uri }}{{ $_ := set $own "ports" (dict "blobs" .) }}{{ end -}}
+{{- with (.Values.storage).uri }}{{ $_ := set $own "ports" (dict "blobs" .) }}{{ end -}}
 {{- if not $allInOne -}}
-{{- $slots := int (dig "worker" "slots" 2 $settings) -}}
+{{- $slots := int (default 2 $settings.worker.slots) -}}
 {{- $window := mul 3 $slots (include "sluice.mostWorkers" . | int) -}}
 {{- $settings = mergeOverwrite (dict "coordinator" (dict "window" (max $window 1))) $settings -}}
 {{- end -}}
@@ -68,4 +84,9 @@
 {{- range $name, $tenant := .Values.tenants }}{{ $_ := set $tenants $name $tenant.settings }}{{ end -}}
 {{- $_ := set $own "tenants" $tenants -}}
 {{- mergeOverwrite $settings $own | toYaml -}}
+{{- end -}}
+
+{{/* The same as TOML. */}}
+{{- define "sluice.settingsFile" -}}
+{{- include "sluice.toml" (dict "table" (include "sluice.settings" . | fromYaml) "path" "") -}}
 {{- end -}}

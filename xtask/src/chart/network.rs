@@ -4,11 +4,15 @@
 use serde_json::Value;
 
 use super::objects::{Objects, Pod, items, matches, name};
+use super::render::{Case, render};
+use super::tools::Tools;
 
 /// DNS; the index and the queue, which the separate services share.
 const DNS: u64 = 53;
 const SHARED: [u64; 2] = [6379, 5672];
 const COMPONENT: &str = "app.kubernetes.io/component";
+/// Where clouds tell keys: a node's role, and EKS Pod Identity.
+const METADATA: [&str; 2] = ["169.254.169.254/32", "169.254.170.23/32"];
 
 pub(crate) fn check(objects: &Objects) -> Vec<String> {
     [
@@ -18,6 +22,55 @@ pub(crate) fn check(objects: &Objects) -> Vec<String> {
         openings(objects),
     ]
     .concat()
+}
+
+/// Where a cloud tells keys is shut, unless values open it; then to each pod that uses the store, by HTTP only.
+pub(crate) fn metadata(tools: &Tools) -> anyhow::Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for file in ["full", "all-in-one"] {
+        for (set, opened) in [
+            (&[][..], false),
+            (&["networkPolicy.instanceMetadata=true"][..], true),
+        ] {
+            let case = Case::of(file, set);
+            let objects = render(tools, &case)?;
+            for pod in objects.pods() {
+                let wanted: &[&str] = if opened && !pod.is_test {
+                    &METADATA
+                } else {
+                    &[]
+                };
+                let told = told_keys(&objects, &pod);
+                if told != wanted {
+                    problems.push(format!(
+                        "{}: {} may ask for keys at {told:?}, and not at {wanted:?}",
+                        case.name, pod.owner
+                    ));
+                }
+            }
+        }
+    }
+    Ok(problems)
+}
+
+/// Blocks of link-local addresses that a pod may reach; with a port that is not HTTP, something that is no block.
+fn told_keys(objects: &Objects, pod: &Pod<'_>) -> Vec<String> {
+    let policies = objects.of_kind("NetworkPolicy");
+    let own = policies.filter(|policy| matches(selector(policy), pod.labels));
+    let rules = own.flat_map(|policy| items(&policy["spec"]["egress"]));
+    let mut told = Vec::new();
+    for rule in rules {
+        let blocks = items(&rule["to"]).filter_map(|peer| peer["ipBlock"]["cidr"].as_str());
+        let local: Vec<&str> = blocks
+            .filter(|block| block.starts_with("169.254."))
+            .collect();
+        let others = items(&rule["ports"]).filter(|port| port["port"] != 80);
+        if !local.is_empty() && others.count() > 0 {
+            told.push("other ports".to_owned());
+        }
+        told.extend(local.into_iter().map(str::to_owned));
+    }
+    told
 }
 
 /// Names of the pods that a selector chooses; none if it asks for nothing, as it then means all.

@@ -25,6 +25,11 @@ impl Case {
         Self { name, file, sets }
     }
 
+    /// Its file of `ci/`.
+    pub(crate) fn file(&self) -> &str {
+        &self.file
+    }
+
     /// Words for helm after its command.
     pub(crate) fn words(&self) -> Vec<String> {
         let mut words = vec!["--values".to_owned(), self.file.clone()];
@@ -66,7 +71,11 @@ pub(crate) fn cases() -> anyhow::Result<Vec<Case>> {
         Case::of("full", &route),
         Case::of(
             "minimal",
-            &["gateway.tls.existingSecret=bulk-tls", "preStopSeconds=0"],
+            &[
+                "gateway.tls.existingSecret=bulk-tls",
+                "preStopSeconds=0",
+                "networkPolicy.instanceMetadata=true",
+            ],
         ),
         Case::of("minimal", &alone),
         Case::of(

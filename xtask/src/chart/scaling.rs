@@ -119,9 +119,7 @@ fn follows(scaler: &Value) -> Vec<String> {
         if trigger["type"] != "prometheus" || !words {
             problems.push("its trigger does not ask Prometheus".to_owned());
         }
-        if !WORK.iter().all(|metric| query.contains(metric)) {
-            problems.push(format!("its query leaves out one of {WORK:?}"));
-        }
+        problems.extend(unless_asked(query, "namespace="));
     } else if of_worker {
         let external = items(&scaler["spec"]["metrics"]).all(|metric| {
             metric["type"] == "External" && metric["external"]["target"]["type"] == "AverageValue"
@@ -131,6 +129,19 @@ fn follows(scaler: &Value) -> Vec<String> {
         }
     }
     problems
+}
+
+/// Whether a query asks for all the work of one installation: each coordinator tells of all of it, and one Prometheus may
+/// know several installations, which `label` tells apart.
+pub(crate) fn unless_asked(query: &str, label: &str) -> Option<String> {
+    let words: String = query.split_whitespace().collect();
+    let left_out = WORK.iter().find(|metric| {
+        let asked = format!("sum(maxby(tenant)({metric}{{{label}");
+        !words.contains(&asked)
+    });
+    left_out.map(|metric| {
+        format!("its query leaves out {metric}, or asks for that of others, or counts it twice")
+    })
 }
 
 #[cfg(test)]
@@ -187,9 +198,16 @@ mod tests {
                 scaler,
             ])
         };
-        let query = WORK.join(" + ");
+        let asked = |label: &str| {
+            let each = WORK.map(|metric| format!("sum(max by (tenant) ({metric}{{{label}}}))"));
+            each.join(" + ")
+        };
+        let query = asked("namespace=\"a\"");
         assert_eq!(with(keda(&query)), [""; 0]);
-        assert!(with(keda(WORK[0]))[0].contains("leaves out"));
+        let half = query.split(" + ").next().unwrap();
+        assert!(with(keda(half))[0].contains("leaves out"));
+        assert!(with(keda(&asked("job=\"b\"")))[0].contains("of others"));
+        assert!(with(keda(&query.replace("max by", "sum by")))[0].contains("twice"));
         let mut other = keda(&query);
         set(&mut other, "/spec/scaleTargetRef/name", json!("other"));
         assert!(with(other)[0].contains("not there"));

@@ -100,7 +100,8 @@ fn the_schema_closes_its_objects() {
     closed(&schema(), "");
 }
 
-/// Values that the chart shows because it works with them are what they are without it.
+/// Values that the chart shows because it works with them are what they are without it, but for the drain of workers,
+/// which it works out.
 #[test]
 fn shown_values_are_the_defaults() {
     let values = include_str!("../../../helm/sluice/values.yaml");
@@ -108,8 +109,18 @@ fn shown_values_are_the_defaults() {
     for line in [
         format!("drain_seconds: {}", settings.server.drain_seconds),
         format!("deadline_minutes: {}", settings.worker.deadline_minutes),
-        format!("drain_seconds: {}", settings.worker.drain_seconds),
+        "drain_seconds: null".to_owned(),
     ] {
         assert!(values.contains(&format!("    {line}\n")), "{line}");
     }
+}
+
+/// A number where it is set: what the settings take.
+#[test]
+fn a_drain_is_a_number_or_not_set() {
+    let schema = schema();
+    let worker = &schema["$defs"]["settings"]["properties"]["worker"];
+    let drain = &worker["properties"]["drain_seconds"];
+    assert_eq!(drain["type"], serde_json::json!(["integer", "null"]));
+    assert_eq!(drain["minimum"], 0);
 }
