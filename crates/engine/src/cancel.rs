@@ -7,7 +7,7 @@ use sluice_ports::{Creation, Message, PortError};
 
 use crate::audit::write_down;
 use crate::duplicates::release;
-use crate::{AuditAction, AuditEntry, AuditOutcome, Caller, Journal, Ports};
+use crate::{AuditAction, AuditEntry, AuditOutcome, Caller, Journal, Origin, Ports};
 
 /// How a withdrawal went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,11 +53,15 @@ impl Cancel {
     }
 
     /// Deletes anybody's job, as an operator does; to its client it is as if it had done that itself.
-    pub async fn by_administrator(&self, job: &JobRef) -> Result<Withdrawal, PortError> {
+    pub async fn by_administrator(
+        &self,
+        origin: &Origin,
+        job: &JobRef,
+    ) -> Result<Withdrawal, PortError> {
         match self.journal.job(job).await? {
             Some(record) if self.journal.tombstone(job).await?.is_none() => {
                 let action = AuditAction::JobCancelled;
-                let mut entry = AuditEntry::by_administrator(Some(&job.tenant), action);
+                let mut entry = AuditEntry::by_administrator(origin, Some(&job.tenant), action);
                 let client = record.client.clone();
                 entry.details = client
                     .map(|client| ("client", client))

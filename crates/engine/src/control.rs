@@ -7,7 +7,7 @@ use sluice_model::{Lane, TenantId, Version, layout};
 use sluice_ports::PortError;
 
 use crate::audit::write_down;
-use crate::{AuditAction, AuditEntry, Journal, Pauses, Ports, Tenants};
+use crate::{AuditAction, AuditEntry, Journal, Origin, Pauses, Ports, Tenants};
 
 /// Dead letters that are tried again at one go.
 const MOST_REQUEUED: u32 = 1000;
@@ -73,6 +73,7 @@ pub struct Control {
     ports: Ports,
     journal: Journal,
     tenants: Tenants,
+    origin: Origin,
 }
 
 impl Control {
@@ -82,6 +83,16 @@ impl Control {
             ports: ports.clone(),
             journal: Journal::new(ports.blobs.clone()),
             tenants: tenants.clone(),
+            origin: Origin::default(),
+        }
+    }
+
+    /// The same for somebody of whom the audit is told where they are.
+    #[must_use]
+    pub fn asked_from(&self, origin: Origin) -> Self {
+        Self {
+            origin,
+            ..self.clone()
         }
     }
 
@@ -151,7 +162,7 @@ impl Control {
         if tenant.is_some_and(|tenant| self.tenants.get(tenant).is_none()) {
             return Err(ControlError::UnknownTenant);
         }
-        let mut entry = AuditEntry::by_administrator(tenant, action);
+        let mut entry = AuditEntry::by_administrator(&self.origin, tenant, action);
         let what = tenant.map_or("everything", TenantId::as_str);
         entry.details.push(("dispatch", what.to_owned()));
         Ok(write_down(&self.ports, &entry).await?)
@@ -160,7 +171,7 @@ impl Control {
     /// Has dead letters tried again as if they were new, at most a thousand; says how many. What a
     /// coordinator has ended already stays as it is, so pause everything first.
     pub async fn requeue_dead(&self) -> Result<u32, ControlError> {
-        let entry = AuditEntry::by_administrator(None, AuditAction::DeadRequeued);
+        let entry = AuditEntry::by_administrator(&self.origin, None, AuditAction::DeadRequeued);
         write_down(&self.ports, &entry).await?;
         let moved = self.ports.queue.requeue_dead(MOST_REQUEUED).await?;
         tracing::info!(moved, "dead letters are tried again");

@@ -4,10 +4,11 @@
 mod api;
 mod log_filter;
 
-pub use api::{AdminAnswer, AdminApi, AdminRequest};
+pub use api::{AdminAnswer, AdminApi, AdminApis, AdminRequest, OnRefusal};
 pub use log_filter::{Recorder, log_filter_api};
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -42,6 +43,8 @@ pub struct Probes {
     pub alive: Check,
     /// Whether what the process needs is there.
     pub ready: Check,
+    /// What is missing without which it answers all the same; told to whoever asks whether it is ready.
+    pub limited: Check,
     /// What it counts.
     pub telemetry: Telemetry,
 }
@@ -82,7 +85,7 @@ impl AdminPort {
 pub async fn start_admin(
     settings: &Settings,
     probes: Probes,
-    apis: Vec<AdminApi>,
+    apis: AdminApis,
     stop: &CancellationToken,
 ) -> anyhow::Result<AdminPort> {
     let end = CancellationToken::new();
@@ -91,7 +94,9 @@ pub async fn start_admin(
         return Ok(AdminPort { serving, end });
     };
     let probes = probes.and_ready(not_stopping(stop.clone()));
-    if !apis.is_empty() && !settings.admin.secret.reveal().is_empty() && !address.ip().is_loopback()
+    if !apis.apis.is_empty()
+        && !settings.admin.secret.reveal().is_empty()
+        && !address.ip().is_loopback()
     {
         tracing::warn!(%address, "the admin secret travels in clear; let only your own network reach it");
     }
@@ -99,8 +104,12 @@ pub async fn start_admin(
         .await
         .with_context(|| format!("listening on {address} (admin.listen)"))?;
     let port = Port {
+        apis: Guarded::new(
+            apis,
+            settings.admin.secret.clone(),
+            &probes.telemetry.meter(),
+        ),
         probes,
-        apis: Guarded::new(apis, settings.admin.secret.clone()),
     };
     let serving = tokio::spawn(serve_admin(listener, port, end.clone()));
     Ok(AdminPort { serving, end })
@@ -125,14 +134,14 @@ struct Port {
 async fn serve_admin(listener: TcpListener, port: Port, stop: CancellationToken) {
     let connections = TaskTracker::new();
     while let Some(accepted) = stop.run_until_cancelled(listener.accept()).await {
-        let Ok((stream, _)) = accepted else {
+        let Ok((stream, peer)) = accepted else {
             // Out of descriptors, most likely; some come free.
             tokio::time::sleep(Duration::from_millis(100)).await;
             continue;
         };
         let (port, stop) = (port.clone(), stop.clone());
         connections.spawn(async move {
-            let answers = service_fn(|request| answer(request, port.clone()));
+            let answers = service_fn(|request| answer(request, peer.ip(), port.clone()));
             let serving = hyper::server::conn::http1::Builder::new()
                 .keep_alive(false)
                 .timer(TokioTimer::new())
@@ -148,15 +157,18 @@ async fn serve_admin(listener: TcpListener, port: Port, stop: CancellationToken)
 
 async fn answer(
     request: Request<Incoming>,
+    from: IpAddr,
     port: Port,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     if let Some(api) = port.apis.at(request.uri().path()) {
-        return Ok(port.apis.answer(api, request).await);
+        return Ok(port.apis.answer(api, (request, from)).await);
     }
     let probes = &port.probes;
     let (status, text) = match (request.method(), request.uri().path()) {
-        (&Method::GET | &Method::HEAD, "/livez") => verdict("alive", &probes.alive).await,
-        (&Method::GET | &Method::HEAD, "/readyz") => verdict("ready", &probes.ready).await,
+        (&Method::GET | &Method::HEAD, "/livez") => verdict("alive", &probes.alive, None).await,
+        (&Method::GET | &Method::HEAD, "/readyz") => {
+            verdict("ready", &probes.ready, Some(&probes.limited)).await
+        }
         (&Method::GET | &Method::HEAD, "/metrics") => match probes.telemetry.exposition() {
             Ok(text) => (StatusCode::OK, text),
             Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error:#}\n")),
@@ -186,11 +198,14 @@ impl Port {
     }
 }
 
-async fn verdict(good: &str, check: &Check) -> (StatusCode, String) {
+async fn verdict(good: &str, check: &Check, limited: Option<&Check>) -> (StatusCode, String) {
     let wrong = check().await;
-    if wrong.is_empty() {
-        (StatusCode::OK, format!("{good}\n"))
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, wrong.join("\n") + "\n")
+    if !wrong.is_empty() {
+        return (StatusCode::SERVICE_UNAVAILABLE, wrong.join("\n") + "\n");
     }
+    let mut lines = vec![good.to_owned()];
+    if let Some(limited) = limited {
+        lines.extend(limited().await);
+    }
+    (StatusCode::OK, lines.join("\n") + "\n")
 }

@@ -8,8 +8,8 @@ mod shutdown;
 mod telemetry;
 
 pub use admin::{
-    AdminAnswer, AdminApi, AdminPort, AdminRequest, Check, Probes, Recorder, log_filter_api,
-    start_admin,
+    AdminAnswer, AdminApi, AdminApis, AdminPort, AdminRequest, Check, OnRefusal, Probes, Recorder,
+    log_filter_api, start_admin,
 };
 pub use boot::{Process, block_on, boot};
 pub use load::{SettingsError, environment, load};

@@ -183,7 +183,7 @@ pub async fn serve(process: Process) -> anyhow::Result<()> {
     let apis = |deployment: &Deployment, probes| {
         let Deployment { ports, tenants, .. } = deployment;
         let apis = admin_apis(ports, tenants, deployment.clients.clone());
-        (probes, apis)
+        (deployment.answering(probes), apis)
     };
     let Some(service) = Service::open_with(&process, apis).await? else {
         return Ok(());

@@ -5,7 +5,7 @@ use std::future::ready;
 use std::sync::Arc;
 
 use serde_json::json;
-use sluice_engine::{Audit, AuditAction, AuditEntry, Gate};
+use sluice_engine::{Audit, AuditAction, AuditEntry, Gate, Origin};
 use sluice_runtime::{AdminAnswer, AdminApi, AdminRequest, Check};
 
 /// `GET`, `POST` and `DELETE /drain`.
@@ -37,7 +37,7 @@ async fn answer(gate: &Gate, audit: &Audit, request: &AdminRequest) -> AdminAnsw
         "DELETE" => (AuditAction::WorkerUndrained, true),
         _ => return AdminAnswer::not_allowed("GET, POST, DELETE"),
     };
-    let entry = AuditEntry::by_administrator(None, action);
+    let entry = AuditEntry::by_administrator(&Origin::at(request.address), None, action);
     if let Err(error) = audit.record(&entry).await {
         tracing::warn!(error = error.chain(), "a change cannot be written down now");
         return AdminAnswer::unrecorded(error);
@@ -112,6 +112,7 @@ mod tests {
             path: "/drain".to_owned(),
             query: String::new(),
             body: Vec::new(),
+            address: None,
         };
         let answer = answer(gate, audit, &request).await;
         if DOCUMENT.has(method, "/drain") {

@@ -1,5 +1,6 @@
 //! Who asks, and what that lets them do.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use sluice_auth::{Client, Permissions, Scopes};
@@ -18,6 +19,14 @@ pub struct Origin {
 }
 
 impl Origin {
+    /// Whoever calls from an address, if that is known.
+    pub fn at(address: Option<IpAddr>) -> Self {
+        Self {
+            address: address.map(|address| address.to_string()),
+            request_id: None,
+        }
+    }
+
     /// Somebody there, of whom no more is known.
     pub fn actor(&self) -> Actor {
         Actor {

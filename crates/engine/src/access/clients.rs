@@ -16,7 +16,7 @@ use sluice_ports::{Creation, PortError, PortKind};
 use tokio::sync::Mutex;
 
 use crate::audit::write_down;
-use crate::{AuditAction, AuditEntry, Journal, Ports, Tenants};
+use crate::{AuditAction, AuditEntry, Journal, Origin, Ports, Tenants};
 
 /// What is known is used for this long; a change is everywhere within it.
 const FRESH: Duration = Duration::from_secs(10);
@@ -108,6 +108,7 @@ pub struct Clients {
     journal: Journal,
     declared: Arc<DeclaredClients>,
     known: Arc<BTreeMap<TenantId, Arc<Known>>>,
+    origin: Origin,
 }
 
 /// What is known of a tenant's clients: all of them, as what is registered is bounded by who may register.
@@ -165,6 +166,16 @@ impl Clients {
             journal: Journal::new(ports.blobs.clone()),
             known: Arc::new(known.collect()),
             declared: Arc::new(declared),
+            origin: Origin::default(),
+        }
+    }
+
+    /// The same for somebody of whom the audit is told where they are.
+    #[must_use]
+    pub fn asked_from(&self, origin: Origin) -> Self {
+        Self {
+            origin,
+            ..self.clone()
         }
     }
 
@@ -398,7 +409,7 @@ impl Clients {
         change: &Change,
     ) -> Result<(), PortError> {
         let action = AuditAction::ClientChanged;
-        let mut entry = AuditEntry::by_administrator(Some(tenant), action);
+        let mut entry = AuditEntry::by_administrator(&self.origin, Some(tenant), action);
         entry.details.push(("client", id.to_string()));
         match change {
             Change::Registered(registration) => {

@@ -3,6 +3,8 @@
 use sluice_fhir::Level;
 use sluice_model::{JobRef, TenantId};
 
+use crate::Origin;
+
 /// Stands for whoever holds the admin secret. No client can have this id.
 const ADMINISTRATOR: &str = "sluice:administrator";
 
@@ -136,10 +138,27 @@ impl AuditEntry {
         Self::of(Some(tenant), action, outcome)
     }
 
-    /// What an operator does on an admin port. Who that is, is not known: they hold its secret.
-    pub fn by_administrator(tenant: Option<&TenantId>, action: AuditAction) -> Self {
+    /// What an operator does on an admin port. Who that is, is not known but for where they are: they hold its
+    /// secret.
+    pub fn by_administrator(
+        origin: &Origin,
+        tenant: Option<&TenantId>,
+        action: AuditAction,
+    ) -> Self {
         let mut entry = Self::of(tenant, action, AuditOutcome::Success);
-        entry.actor.client = Some(ADMINISTRATOR.to_owned());
+        entry.actor = Actor {
+            client: Some(ADMINISTRATOR.to_owned()),
+            ..origin.actor()
+        };
+        entry
+    }
+
+    /// What somebody tries there without its secret.
+    pub fn by_stranger_to_admin(origin: &Origin, path: &str) -> Self {
+        let mut entry = Self::of(None, AuditAction::AccessRefused, AuditOutcome::Refused);
+        entry.actor = origin.actor();
+        let reason = format!("no admin secret for {path}");
+        entry.details.push(("reason", reason));
         entry
     }
 

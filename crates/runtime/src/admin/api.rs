@@ -1,6 +1,7 @@
 //! The part of the admin port that changes things: JSON, for whoever shows the secret.
 
 use std::fmt::Display;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use hyper::header::{
     RETRY_AFTER, WWW_AUTHENTICATE,
 };
 use hyper::{Request, Response, StatusCode};
+use opentelemetry::metrics::{Counter, Meter};
 use serde_json::json;
 use subtle::ConstantTimeEq;
 
@@ -37,6 +39,8 @@ pub struct AdminRequest {
     pub query: String,
     /// What was sent along, at most 128 KiB.
     pub body: Vec<u8>,
+    /// Where it came from, if that is known.
+    pub address: Option<IpAddr>,
 }
 
 /// What is answered.
@@ -136,17 +140,36 @@ impl AdminApi {
     }
 }
 
+/// Told from where somebody without the secret tried which API.
+pub type OnRefusal = Arc<dyn Fn(IpAddr, &'static str) -> BoxFuture<'static, ()> + Send + Sync>;
+
+/// What a process lets operators do.
+pub struct AdminApis {
+    /// Each at its own path.
+    pub apis: Vec<AdminApi>,
+    /// What happens when somebody may not.
+    pub on_refusal: OnRefusal,
+}
+
 /// APIs and what opens them.
 #[derive(Clone)]
 pub(super) struct Guarded {
     apis: Arc<[AdminApi]>,
+    on_refusal: OnRefusal,
+    refused: Counter<u64>,
     secret: Secret,
 }
 
 impl Guarded {
-    pub(super) fn new(apis: Vec<AdminApi>, secret: Secret) -> Self {
-        let apis = apis.into();
-        Self { apis, secret }
+    pub(super) fn new(apis: AdminApis, secret: Secret, meter: &Meter) -> Self {
+        let refused = meter.u64_counter("admin.requests.refused").build();
+        refused.add(0, &[]);
+        Self {
+            apis: apis.apis.into(),
+            on_refusal: apis.on_refusal,
+            refused,
+            secret,
+        }
     }
 
     /// The API that answers at a path.
@@ -165,7 +188,7 @@ impl Guarded {
     pub(super) async fn answer(
         &self,
         api: &AdminApi,
-        request: Request<Incoming>,
+        (request, from): (Request<Incoming>, IpAddr),
     ) -> Response<Full<Bytes>> {
         let (head, body) = request.into_parts();
         let allowed = self.opens(&head.headers);
@@ -183,6 +206,8 @@ impl Guarded {
             );
         }
         if !allowed {
+            self.refused.add(1, &[]);
+            (self.on_refusal)(from, api.path).await;
             let text = "send the secret of admin.secret as Authorization: Bearer";
             let mut answer = failure(StatusCode::UNAUTHORIZED, text);
             let how = HeaderValue::from_static("Bearer");
@@ -196,6 +221,7 @@ impl Guarded {
                     path: head.uri.path().to_owned(),
                     query: head.uri.query().unwrap_or_default().to_owned(),
                     body,
+                    address: Some(from),
                 })
                 .await,
             ),

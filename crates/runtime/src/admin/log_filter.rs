@@ -1,5 +1,6 @@
 //! `/log/filter` on the admin port: shows what is logged, changes it for a while, and goes back.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +11,10 @@ use serde_json::json;
 use super::{AdminAnswer, AdminApi, AdminRequest};
 use crate::LogFilter;
 
-/// Writes down that the filter is about to become this; without success nothing is changed. Says what is
-/// wrong otherwise.
-pub type Recorder = Arc<dyn Fn(String) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+/// Writes down that the filter is about to become this, as somebody at that address wants it; without success
+/// nothing is changed. Says what is wrong otherwise.
+pub type Recorder =
+    Arc<dyn Fn(String, Option<IpAddr>) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// How long a filter holds, unless it is said, and at most; in minutes.
 const HOLDS: u64 = 15;
@@ -40,8 +42,8 @@ async fn answer(filter: &LogFilter, record: &Recorder, request: &AdminRequest) -
     }
     let changed = match request.method.as_str() {
         "GET" => Ok(()),
-        "PUT" => set(filter, record, &request.body).await,
-        "DELETE" => reset(filter, record).await,
+        "PUT" => set(filter, record, request).await,
+        "DELETE" => reset(filter, record, request.address).await,
         _ => return AdminAnswer::not_allowed("GET, PUT, DELETE"),
     };
     if let Err(refused) = changed {
@@ -57,8 +59,12 @@ async fn answer(filter: &LogFilter, record: &Recorder, request: &AdminRequest) -
     AdminAnswer::new(200, shown.to_string())
 }
 
-async fn set(filter: &LogFilter, record: &Recorder, body: &[u8]) -> Result<(), AdminAnswer> {
-    let change: Change = serde_json::from_slice(body).map_err(|error| {
+async fn set(
+    filter: &LogFilter,
+    record: &Recorder,
+    request: &AdminRequest,
+) -> Result<(), AdminAnswer> {
+    let change: Change = serde_json::from_slice(&request.body).map_err(|error| {
         let text = format!(
             "the body must be like {{\"filter\": \"sluice=debug\", \"minutes\": 15}}: {error}"
         );
@@ -73,15 +79,19 @@ async fn set(filter: &LogFilter, record: &Recorder, body: &[u8]) -> Result<(), A
     }
     let parsed = filter.parse(&change.filter);
     let parsed = parsed.map_err(|wrong| AdminAnswer::refused(400, &format!("filter: {wrong}")))?;
-    let recorded = record(change.filter).await;
+    let recorded = record(change.filter, request.address).await;
     recorded.map_err(AdminAnswer::unrecorded)?;
     filter.set(parsed, Duration::from_secs(60 * minutes));
     Ok(())
 }
 
-async fn reset(filter: &LogFilter, record: &Recorder) -> Result<(), AdminAnswer> {
+async fn reset(
+    filter: &LogFilter,
+    record: &Recorder,
+    from: Option<IpAddr>,
+) -> Result<(), AdminAnswer> {
     let configured = filter.state().configured;
-    let recorded = record(configured).await;
+    let recorded = record(configured, from).await;
     recorded.map_err(AdminAnswer::unrecorded)?;
     filter.reset();
     Ok(())
@@ -98,7 +108,7 @@ mod tests {
     /// Writes down, as long as it may.
     fn recorder(written: &Arc<Mutex<Vec<String>>>, may: bool) -> Recorder {
         let written = Arc::clone(written);
-        Arc::new(move |filter| {
+        Arc::new(move |filter, _| {
             let done = if may {
                 written.lock().unwrap().push(filter);
                 Ok(())
@@ -116,6 +126,7 @@ mod tests {
             path: path.to_owned(),
             query: String::new(),
             body: body.as_bytes().to_vec(),
+            address: None,
         };
         let answer = answer(filter, record, &request).await;
         (answer.status, serde_json::from_str(&answer.body).unwrap())

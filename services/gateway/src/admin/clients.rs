@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 use sluice_auth::{ClientId, Registration};
-use sluice_engine::{ClientError, ClientView, Clients};
+use sluice_engine::{ClientError, ClientView, Clients, Origin};
 use sluice_model::TenantId;
 use sluice_ports::Entropy;
 use sluice_runtime::{AdminAnswer, AdminApi, AdminRequest};
 
-use super::{answer, port_trouble};
+use super::{answer, origin, port_trouble};
 
 /// Manages the clients of all tenants; `entropy` names those who come without an id.
 pub(super) fn clients_api(clients: Clients, entropy: Arc<dyn Entropy>) -> AdminApi {
@@ -17,6 +17,7 @@ pub(super) fn clients_api(clients: Clients, entropy: Arc<dyn Entropy>) -> AdminA
     AdminApi::new("/clients", move |request| {
         let desk = Arc::clone(&desk);
         Box::pin(async move {
+            let desk = desk.asked_from(origin(&request));
             let answered = desk.answer(&request).await;
             answered.unwrap_or_else(Problem::render)
         })
@@ -43,6 +44,13 @@ impl From<ClientError> for Problem {
 }
 
 impl Desk {
+    fn asked_from(&self, origin: Origin) -> Self {
+        Self {
+            clients: self.clients.asked_from(origin),
+            entropy: Arc::clone(&self.entropy),
+        }
+    }
+
     async fn answer(&self, request: &AdminRequest) -> Result<AdminAnswer, Problem> {
         let path = request.path.strip_prefix("/clients/").unwrap_or_default();
         let parts: Vec<&str> = path.split('/').collect();

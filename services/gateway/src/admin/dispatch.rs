@@ -7,7 +7,7 @@ use serde_json::json;
 use sluice_engine::{Control, ControlError};
 use sluice_runtime::{AdminAnswer, AdminApi, AdminRequest};
 
-use super::{answer, port_trouble};
+use super::{answer, origin, port_trouble};
 
 /// `GET /dispatch`, `POST /dispatch/pause` and `resume`, and the same of a tenant below its name.
 pub(super) fn dispatch_api(control: Control) -> AdminApi {
@@ -28,6 +28,7 @@ pub(super) fn dead_api(control: Control) -> AdminApi {
 }
 
 async fn dispatch(control: &Control, request: &AdminRequest) -> Result<AdminAnswer, ControlError> {
+    let control = control.asked_from(origin(request));
     let path = request.path.strip_prefix("/dispatch").unwrap_or_default();
     let parts: Vec<&str> = path.split('/').skip(1).collect();
     let (tenant, what) = match (parts.as_slice(), request.method.as_str()) {
@@ -54,6 +55,7 @@ async fn dispatch(control: &Control, request: &AdminRequest) -> Result<AdminAnsw
 async fn dead(control: &Control, request: &AdminRequest) -> Result<AdminAnswer, ControlError> {
     match (request.path.as_str(), request.method.as_str()) {
         ("/dead/requeue", "POST") => {
+            let control = control.asked_from(origin(request));
             let moved = control.requeue_dead().await?;
             Ok(answer(200, &json!({ "requeued": moved })))
         }

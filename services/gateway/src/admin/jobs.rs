@@ -7,7 +7,7 @@ use sluice_model::{JobRef, JobState};
 use sluice_ports::PortError;
 use sluice_runtime::{AdminAnswer, AdminApi, AdminRequest};
 
-use super::{answer, port_trouble};
+use super::{answer, origin, port_trouble};
 
 /// Jobs in a list, unless it is said how many, and at most.
 const JOBS: usize = 100;
@@ -50,7 +50,7 @@ impl Desk {
                 None => Ok(no_such_job()),
             },
             ([tenant, job], "DELETE") => match self.named(tenant, job) {
-                Some(job) => self.cancel(&job).await,
+                Some(job) => self.cancel(&job, request).await,
                 None => Ok(no_such_job()),
             },
             ([_, _], _) => Ok(AdminAnswer::not_allowed("GET, DELETE")),
@@ -115,8 +115,8 @@ impl Desk {
         Ok(page.map_or_else(no_such_job, |page| answer(200, &page)))
     }
 
-    async fn cancel(&self, job: &JobRef) -> Result<AdminAnswer, PortError> {
-        match self.cancel.by_administrator(job).await? {
+    async fn cancel(&self, job: &JobRef, request: &AdminRequest) -> Result<AdminAnswer, PortError> {
+        match self.cancel.by_administrator(&origin(request), job).await? {
             Withdrawal::Withdrawn => Ok(AdminAnswer::new(204, "")),
             Withdrawal::Unknown | Withdrawal::NotYours => Ok(no_such_job()),
         }

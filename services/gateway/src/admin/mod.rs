@@ -5,9 +5,9 @@ mod dispatch;
 mod jobs;
 
 use serde::Serialize;
-use sluice_engine::{Cancel, Clients, Control, Jobs, Ports, Tenants};
+use sluice_engine::{Cancel, Clients, Control, Jobs, Origin, Ports, Tenants};
 use sluice_ports::PortError;
-use sluice_runtime::{AdminAnswer, AdminApi};
+use sluice_runtime::{AdminAnswer, AdminApi, AdminRequest};
 
 /// All of it, for these tenants and their clients.
 pub fn admin_apis(ports: &Ports, tenants: &Tenants, clients: Clients) -> Vec<AdminApi> {
@@ -22,6 +22,11 @@ pub fn admin_apis(ports: &Ports, tenants: &Tenants, clients: Clients) -> Vec<Adm
         dispatch::dispatch_api(control.clone()),
         dispatch::dead_api(control),
     ]
+}
+
+/// Where an operator is, for the audit.
+fn origin(request: &AdminRequest) -> Origin {
+    Origin::at(request.address)
 }
 
 fn answer(status: u16, body: &impl Serialize) -> AdminAnswer {

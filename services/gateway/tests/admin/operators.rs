@@ -1,5 +1,6 @@
 //! `/jobs`, `/dispatch`, `/dead` and `/log`: what operators see, and what they change is in the audit beforehand.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -96,6 +97,8 @@ impl Site {
             words.push(word["code"].as_str().unwrap().to_owned());
             let who = &event["agent"][0]["who"]["identifier"]["value"];
             assert_eq!(who, "sluice:administrator");
+            let network = &event["agent"][0]["network"];
+            assert_eq!(network["address"], "127.0.0.1", "from where");
         }
         words.sort_unstable();
         words
@@ -375,7 +378,7 @@ async fn dead_letters_are_tried_again() {
 async fn strangers_see_and_change_nothing() {
     let site = Site::open().await;
     let job = site.accept("default", 7, 5).await;
-    for line in [
+    let lines = [
         "GET /jobs".to_owned(),
         format!("GET /jobs/{job}"),
         format!("DELETE /jobs/{job}"),
@@ -383,12 +386,23 @@ async fn strangers_see_and_change_nothing() {
         "POST /dispatch/pause".to_owned(),
         "POST /dead/requeue".to_owned(),
         "PUT /log/filter".to_owned(),
-    ] {
-        let got = site.with("", &line, "").await;
+    ];
+    for line in &lines {
+        let got = site.with("", line, "").await;
         assert_eq!(got.status, 401, "{line}");
-        let got = site.with("Authorization: Bearer x\r\n", &line, "").await;
+        let got = site.with("Authorization: Bearer x\r\n", line, "").await;
         assert_eq!(got.status, 401, "{line}");
     }
+    let refusals = site.refusals.lock().unwrap().clone();
+    assert_eq!(refusals.len(), 2 * lines.len(), "each is told of");
+    let at = |path| (IpAddr::from([127, 0, 0, 1]), path);
+    assert_eq!((refusals[0], refusals[6]), (at("/jobs"), at("/dispatch")));
+    let metrics = site.with("", "GET /metrics", "").await.body;
+    let counted = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("admin_requests_refused_total "));
+    // Other sites of this process are counted with it.
+    assert!(counted.unwrap().parse::<usize>().unwrap() >= refusals.len());
     assert_eq!(site.audited().await.len(), 0);
     assert_eq!(site.get("/dispatch").await["paused"], false);
     assert_eq!(site.listed("").await, ["07"]);

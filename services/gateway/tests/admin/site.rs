@@ -1,13 +1,13 @@
 //! An admin port over everything in memory, and what is asked of it.
 
-use std::net::{SocketAddr, TcpListener};
-use std::sync::{Arc, LazyLock, OnceLock};
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock};
 
 use serde_json::{Value, json};
 use sluice_engine::{Clients, DeclaredClients, Metrics, Policy, Ports, Tenant, Tenants};
 use sluice_local::{MemoryBlobs, MemoryIndex, MemoryQueue};
 use sluice_ports::{Blobs, Entropy};
-use sluice_runtime::{Probes, Recorder, Secret, Settings, Telemetry, start_admin};
+use sluice_runtime::{AdminApis, Probes, Recorder, Secret, Settings, Telemetry, start_admin};
 use sluice_testkit::openapi::{Answer, OpenApi};
 use sluice_testkit::{Faults, Faulty, ManualClock, SeededEntropy, SmallSource};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -47,6 +47,8 @@ pub(crate) struct Site {
     pub(crate) ports: Ports,
     pub(crate) tenants: Tenants,
     pub(crate) stop: CancellationToken,
+    /// Who was refused, at what.
+    pub(crate) refusals: Arc<Mutex<Vec<(IpAddr, &'static str)>>>,
 }
 
 impl Drop for Site {
@@ -125,7 +127,7 @@ impl Site {
         let clients = Clients::of(&ports, declared);
         let tenants = tenants();
         let mut apis = sluice_gateway::admin_apis(&ports, &tenants, clients);
-        let unwritten: Recorder = Arc::new(|_| Box::pin(std::future::ready(Ok(()))));
+        let unwritten: Recorder = Arc::new(|_, _| Box::pin(std::future::ready(Ok(()))));
         let filter = telemetry().log_filter().clone();
         apis.push(sluice_runtime::log_filter_api(filter, unwritten));
         let free = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -138,15 +140,26 @@ impl Site {
         let probes = Probes {
             alive: Arc::new(move || fine()),
             ready: Arc::new(move || fine()),
+            limited: Arc::new(|| Box::pin(std::future::ready(vec!["queue: away".to_owned()]))),
             telemetry: telemetry(),
         };
         let stop = CancellationToken::new();
+        let refusals = Arc::<Mutex<Vec<_>>>::default();
+        let seen = Arc::clone(&refusals);
+        let apis = AdminApis {
+            apis,
+            on_refusal: Arc::new(move |from, path| {
+                seen.lock().unwrap().push((from, path));
+                Box::pin(std::future::ready(()))
+            }),
+        };
         start_admin(&settings, probes, apis, &stop).await.unwrap();
         Self {
             address,
             ports,
             tenants,
             stop,
+            refusals,
         }
     }
 

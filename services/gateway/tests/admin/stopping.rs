@@ -6,7 +6,9 @@ use crate::site::Site;
 async fn a_process_that_stops_is_not_ready_and_still_tells_what_it_counts() {
     let site = Site::open().await;
     let status = async |path: &str| site.with("", &format!("GET {path}"), "").await;
-    assert_eq!(status("/readyz").await.status, 200);
+    let ready = status("/readyz").await;
+    assert_eq!(ready.status, 200);
+    assert_eq!(ready.body, "ready\nqueue: away\n", "what it does without");
     site.stop.cancel();
     let ready = status("/readyz").await;
     assert_eq!(ready.status, 503);
