@@ -162,6 +162,13 @@ impl Advance {
             // Nothing to do is 0 and not unknown.
             jobs.work.entry(tenant.clone()).or_default();
         }
+        // Workers are added for what waits for them, not for what waits for an operator.
+        if let Some(pauses) = &jobs.paused {
+            let work = jobs.work.iter_mut();
+            for (_, work) in work.filter(|(tenant, _)| pauses.stop(tenant)) {
+                work.paused = std::mem::take(&mut work.backlog);
+            }
+        }
         jobs
     }
 

@@ -128,7 +128,7 @@ pub async fn drive<H, F>(
             break;
         };
         while held.try_join_next().is_some() {}
-        let next = stop.run_until_cancelled(take(&ports, lane, &gate));
+        let next = stop.run_until_cancelled(take(&ports, (lane, pace.width), &gate));
         let Some(next) = next.await else {
             break;
         };
@@ -168,10 +168,17 @@ pub async fn drive<H, F>(
 
 /// Waits for a message, and for the gate to be open. Nothing when there is none after all. Who stops waiting
 /// takes no message with it.
-async fn take(ports: &Ports, lane: Lane, gate: &Gate) -> Option<(Box<dyn Delivery>, InHand)> {
+async fn take(
+    ports: &Ports,
+    (lane, width): (Lane, usize),
+    gate: &Gate,
+) -> Option<(Box<dyn Delivery>, InHand)> {
     if !gate.is_open() {
         ports.queue.stop_receiving(lane);
+        // Slots that take nothing are none, or nobody would see that no worker is left.
+        ports.metrics.has_slots(lane, 0);
         gate.is(true).await;
+        ports.metrics.has_slots(lane, width);
     }
     let received = tokio::select! {
         received = ports.queue.receive(lane) => received,

@@ -27,6 +27,8 @@ struct Live {
     turn: u64,
     /// When the index was last asked for it.
     seen_at: Instant,
+    /// When something was last seen to have been planned or done.
+    moved_at: Instant,
     /// It could not be looked at, or is paused, and has no share until that is over.
     aside: bool,
 }
@@ -43,8 +45,14 @@ impl Live {
             done: status.done,
             turn,
             seen_at,
+            moved_at: seen_at,
             aside: false,
         }
+    }
+
+    /// Whether something has been planned or done since. That a chunk is handed out again is no progress.
+    fn moved_since(&self, before: &Self) -> bool {
+        (self.state, self.open, self.done) != (before.state, before.open, before.done)
     }
 }
 
@@ -73,10 +81,13 @@ impl Shares {
         book.turns += 1;
         let known = book.jobs.get(job).copied();
         let turn = known.map_or(book.turns, |known| known.turn);
-        let seen = Live {
-            aside: known.is_some_and(|known| known.aside),
-            ..Live::of(status, weight, (turn, now))
-        };
+        let mut seen = Live::of(status, weight, (turn, now));
+        if let Some(known) = known {
+            seen.aside = known.aside;
+            if !seen.moved_since(&known) {
+                seen.moved_at = known.moved_at;
+            }
+        }
         book.jobs.insert(job.clone(), seen);
         known.is_some_and(|known| known.done < status.done)
     }
@@ -179,14 +190,18 @@ impl Shares {
                 JobState::Accepted => shown.accepted += 1,
                 _ => shown.exporting += 1,
             }
-            let oldest = shown.oldest.unwrap_or(live.accepted_at);
-            shown.oldest = Some(oldest.min(live.accepted_at));
             let work = shown.work.entry(job.tenant.clone()).or_default();
+            work.oldest = Some(earlier(work.oldest, live.accepted_at));
+            work.still_since = Some(earlier(work.still_since, live.moved_at));
             work.outstanding += u64::from(live.outstanding);
             work.backlog += u64::from(live.open.saturating_sub(live.outstanding));
         }
         shown
     }
+}
+
+fn earlier(known: Option<Instant>, other: Instant) -> Instant {
+    known.map_or(other, |known| known.min(other))
 }
 
 /// How many more chunks each job may hand out. What is free of the window goes round one by one,
@@ -489,5 +504,35 @@ mod tests {
         assert_eq!((shown.accepted, shown.exporting, shown.window), (1, 1, 16));
         let work = shown.work.values().next().unwrap();
         assert_eq!((work.outstanding, work.backlog), (3, 11));
+    }
+
+    /// One that stands still is told of however fast the others are.
+    #[test]
+    fn the_longest_standstill_is_told() {
+        let (shares, jobs, mut statuses) = book(&[10, 10]);
+        let at = |seconds: i64| Instant::from_millis(seconds * 1000);
+        for second in [0, 10, 20] {
+            shares.see(&jobs[0], &statuses[0], 1, at(second));
+            shares.see(&jobs[1], &statuses[1], 1, at(second));
+            // Handed out again and again, and never done.
+            statuses[0].outstanding += 1;
+            statuses[1].done += 1;
+        }
+        let still = |shares: &Shares| {
+            shares
+                .live_jobs(16)
+                .work
+                .values()
+                .next()
+                .unwrap()
+                .still_since
+        };
+        assert_eq!(still(&shares), Some(at(0)));
+        statuses[0].done += 1;
+        shares.see(&jobs[0], &statuses[0], 1, at(30));
+        assert_eq!(still(&shares), Some(at(20)), "now it is the other");
+        statuses[1].planned.chunks += 1;
+        shares.see(&jobs[1], &statuses[1], 1, at(40));
+        assert_eq!(still(&shares), Some(at(30)));
     }
 }

@@ -20,6 +20,12 @@ pub struct TenantWork {
     pub outstanding: u64,
     /// Chunks planned and neither done nor handed out.
     pub backlog: u64,
+    /// The same, where an operator wants them to wait.
+    pub paused: u64,
+    /// When the oldest running job was accepted.
+    pub oldest: Option<Instant>,
+    /// Since when nothing of a running job has been planned or done; of the one that has stood longest.
+    pub still_since: Option<Instant>,
 }
 
 /// The jobs that run.
@@ -29,8 +35,6 @@ pub struct LiveJobs {
     pub accepted: u64,
     /// How many are planned and not ended.
     pub exporting: u64,
-    /// When the oldest of them was accepted.
-    pub oldest: Option<Instant>,
     /// Chunks that may be handed out at once.
     pub window: u32,
     /// What operators have paused; nothing while that is not known.
@@ -103,7 +107,14 @@ impl LiveGauges {
                 gauge.observe(work.backlog, &[tenant_label(tenant)]);
             }
         });
-        show_age(meter, seen.clone(), clock.clone());
+        gauge("export.chunks.paused", |jobs, gauge| {
+            for (tenant, work) in &jobs.work {
+                gauge.observe(work.paused, &[tenant_label(tenant)]);
+            }
+        });
+        let age = |name, since| show_age(meter, name, (seen.clone(), clock.clone()), since);
+        age("export.oldest.active.job.age", |work| work.oldest);
+        age("export.longest.standstill", |work| work.still_since);
         let clock = Some(clock);
         Self { seen, clock }
     }
@@ -117,16 +128,21 @@ impl LiveGauges {
     }
 }
 
-/// It grows between two sweeps too, as it is worked out when it is asked for.
-fn show_age(meter: &Meter, seen: LastSeen, clock: Arc<dyn Clock>) {
-    let gauge = meter.f64_observable_gauge("export.oldest.active.job.age");
+/// How long ago something was, by tenant. It grows between two sweeps too, as it is worked out when it is asked for.
+fn show_age(
+    meter: &Meter,
+    name: &'static str,
+    (seen, clock): (LastSeen, Arc<dyn Clock>),
+    since: fn(&TenantWork) -> Option<Instant>,
+) {
+    let gauge = meter.f64_observable_gauge(name);
     let told = gauge.with_unit("s").with_callback(move |gauge| {
         let now = clock.now();
         seen.read(now, |jobs| {
-            let age = jobs
-                .oldest
-                .map_or(Duration::ZERO, |oldest| now.since(oldest));
-            gauge.observe(age.as_secs_f64(), &[]);
+            for (tenant, work) in &jobs.work {
+                let age = since(work).map_or(Duration::ZERO, |since| now.since(since));
+                gauge.observe(age.as_secs_f64(), &[tenant_label(tenant)]);
+            }
         });
     });
     let _lives_with_the_meter = told.build();

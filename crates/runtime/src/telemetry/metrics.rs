@@ -15,7 +15,7 @@ pub(super) struct Scrape {
 }
 
 impl Scrape {
-    pub(super) fn new(resource: Resource) -> anyhow::Result<Self> {
+    pub(super) fn new(resource: Resource, program: &'static str) -> anyhow::Result<Self> {
         let registry = Registry::new();
         let reader = opentelemetry_prometheus::exporter()
             .with_registry(registry.clone())
@@ -27,17 +27,18 @@ impl Scrape {
             .with_reader(reader)
             .build();
         let scrape = Self { registry, meters };
-        scrape.show_build();
+        scrape.show_build(program);
         Ok(scrape)
     }
 
-    /// Always 1; its label says which build this is, so that a rollout can be watched.
-    fn show_build(&self) {
+    /// Always 1; its labels say which program this is, so that one that is missing is missed, and which build, so that
+    /// a rollout can be watched.
+    fn show_build(&self, program: &'static str) {
         let meter = self.meter();
         let gauge = meter.u64_observable_gauge("sluice.build.info");
-        let told = gauge.with_callback(|gauge| {
+        let told = gauge.with_callback(move |gauge| {
             let version = KeyValue::new("version", env!("CARGO_PKG_VERSION"));
-            gauge.observe(1, &[version]);
+            gauge.observe(1, &[version, KeyValue::new("program", program)]);
         });
         let _lives_with_the_meter = told.build();
     }

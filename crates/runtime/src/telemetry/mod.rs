@@ -42,7 +42,7 @@ impl Telemetry {
         let log_filter = logging::start(&settings.log, spans.as_ref())?;
         Ok(Self {
             log_filter,
-            scrape: Scrape::new(resource)?,
+            scrape: Scrape::new(resource, service)?,
             spans,
         })
     }
