@@ -6,20 +6,26 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use sluice_engine::{
     AdvanceLimits, Audit, AuditAction, AuditEntry, Clients, Duplicates, ExportLimits, Metrics,
-    Policy, Ports, Tenant, Tenants,
+    Origin, Policy, Ports, Tenant, Tenants,
 };
+use sluice_model::TenantId;
 use sluice_ports::{AuditSink, Clock, Entropy};
 use sluice_runtime::{
-    AdminApi, AdminPort, DuplicatesSetting, Probes, Process, Settings, Telemetry, TenantSection,
+    AdminApi, AdminApis, AdminPort, DuplicatesSetting, Probes, Process, Settings, Telemetry,
+    TenantSection,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::access::tenant_access;
 use crate::figures;
+use crate::late::{self, Opened};
 use crate::open::{audit_sink, blobs, index, queue, source};
+use crate::refusals::on_refusal;
 use crate::watch::Watch;
 use crate::{Finding, OpenSource, Servers, SourceProgress, SystemClock, SystemEntropy};
 
@@ -48,6 +54,8 @@ pub struct Deployment {
     pub slots: usize,
     servers: Servers,
     watch: Watch,
+    /// What tries to open sources that were not there; it ends with this.
+    _opening: Vec<AbortOnDropHandle<()>>,
 }
 
 /// Told how far the loading of a tenant's source is.
@@ -85,8 +93,8 @@ impl Service {
             return Ok(None);
         };
         let deployment = opened?;
-        let (probes, mut apis) = more(&deployment, deployment.probes(telemetry));
-        apis.push(deployment.log_filter(telemetry));
+        let (probes, apis) = more(&deployment, deployment.probes(telemetry));
+        let apis = deployment.admin_apis(telemetry, apis);
         let admin = sluice_runtime::start_admin(settings, probes, apis, stop).await?;
         let watch = deployment.watch(stop);
         Ok(Some(Self {
@@ -134,8 +142,8 @@ impl Deployment {
         insist(servers.probe(ports.clock.as_ref()).await?)?;
         let audit = Audit::new(&ports, settings.audit.most_waiting.get());
         let audit_sink = audit_sink(settings, &ports.blobs, &mut servers).await?;
-        let (tenants, figures) = open_tenants(settings, data, &ports, on_load).await?;
-        figures::show(&meter, figures);
+        let (tenants, opened, opening) = open_tenants(settings, data, &ports, on_load).await?;
+        figures::show(&meter, &opened.into());
         let watch = Watch::new(&ports, &servers, &meter);
         Ok(Self {
             clients: Clients::new(&ports, &tenants),
@@ -146,6 +154,7 @@ impl Deployment {
             slots,
             servers,
             watch,
+            _opening: opening,
         })
     }
 
@@ -156,19 +165,47 @@ impl Deployment {
             alive: Arc::new(move || Box::pin(std::future::ready(alive.dead()))),
             ready: Arc::new(move || {
                 let ready = ready.clone();
-                Box::pin(async move { ready.missing().await })
+                Box::pin(async move {
+                    let mut missing = ready.down().await;
+                    missing.extend(ready.skewed());
+                    missing
+                })
             }),
+            limited: Arc::new(|| Box::pin(std::future::ready(Vec::new()))),
             telemetry: telemetry.clone(),
         }
     }
 
-    /// What the admin port of every process answers: what is logged, to be changed for a while.
-    pub fn log_filter(&self, telemetry: &Telemetry) -> AdminApi {
+    /// The same of a process that answers clients. It is ready without the servers behind it too: what needs none of
+    /// them is served, the rest is answered with what to do, and taken out of a load balancer it could do neither.
+    pub fn answering(&self, probes: Probes) -> Probes {
+        let (ready, limited) = (self.watch.clone(), self.watch.clone());
+        Probes {
+            ready: Arc::new(move || Box::pin(std::future::ready(ready.skewed()))),
+            limited: Arc::new(move || {
+                let limited = limited.clone();
+                Box::pin(async move { limited.down().await })
+            }),
+            ..probes
+        }
+    }
+
+    /// What operators may do on the admin port: this, and change what is logged for a while.
+    pub fn admin_apis(&self, telemetry: &Telemetry, mut apis: Vec<AdminApi>) -> AdminApis {
+        apis.push(self.log_filter(telemetry));
+        AdminApis {
+            apis,
+            on_refusal: on_refusal(&self.ports, &self.audit),
+        }
+    }
+
+    fn log_filter(&self, telemetry: &Telemetry) -> AdminApi {
         let audit = self.audit.clone();
-        let record = move |filter: String| {
+        let record = move |filter: String, from| {
             let audit = audit.clone();
             let recording = async move {
-                let mut entry = AuditEntry::by_administrator(None, AuditAction::LogFilterChanged);
+                let action = AuditAction::LogFilterChanged;
+                let mut entry = AuditEntry::by_administrator(&Origin::at(from), None, action);
                 entry.details.push(("filter", filter));
                 let recorded = audit.record(&entry).await;
                 recorded.map_err(|error| {
@@ -239,22 +276,15 @@ async fn open_tenants(
     data: &Path,
     ports: &Ports,
     on_load: OnLoad,
-) -> anyhow::Result<(Tenants, figures::OfTenants)> {
-    let (mut tenants, mut told) = (Vec::new(), Vec::new());
+) -> anyhow::Result<(Tenants, Vec<(TenantId, Opened)>, Vec<AbortOnDropHandle<()>>)> {
+    let (mut tenants, mut sources, mut opening) = (Vec::new(), Vec::new(), Vec::new());
     for (id, section) in &settings.tenants {
-        let (name, on_load) = (id.to_string(), on_load.clone());
-        let listen = move |progress| on_load(&name, &progress);
-        let opened = source(section, &data.join("indexes"), ports.clock.clone(), listen).await;
-        let OpenSource {
-            source,
-            catalog,
-            figures,
-        } = opened.with_context(|| format!("tenant {id}"))?;
-        told.extend(figures.map(|figures| (id.clone(), figures)));
-        tracing::info!(
-            tenant = %id, resources = catalog.resources, files = catalog.files,
-            skipped = catalog.skipped, ignored = catalog.ignored.len(), "source ready"
-        );
+        let opened = Opened::default();
+        let open = opener((id, section), data, ports.clock.clone(), on_load.clone());
+        let open = late::open(id, &opened, open).await;
+        let (source, trying) = open.with_context(|| format!("tenant {id}"))?;
+        opening.extend(trying);
+        sources.push((id.clone(), opened));
         let tenant = Tenant {
             source,
             policy: policy(section),
@@ -262,7 +292,23 @@ async fn open_tenants(
         };
         tenants.push((id.clone(), tenant));
     }
-    Ok((tenants.into_iter().collect(), told))
+    Ok((tenants.into_iter().collect(), sources, opening))
+}
+
+/// What opens a tenant's source, as often as it is called.
+fn opener(
+    (id, section): (&TenantId, &TenantSection),
+    data: &Path,
+    clock: Arc<dyn Clock>,
+    on_load: OnLoad,
+) -> impl Fn() -> BoxFuture<'static, anyhow::Result<OpenSource>> + Send + 'static {
+    let (id, section, indexes) = (id.to_string(), section.clone(), data.join("indexes"));
+    move || {
+        let (id, on_load) = (id.clone(), on_load.clone());
+        let listen = move |progress| on_load(&id, &progress);
+        let (section, indexes, clock) = (section.clone(), indexes.clone(), clock.clone());
+        async move { source(&section, &indexes, clock, listen).await }.boxed()
+    }
 }
 
 fn policy(section: &TenantSection) -> Policy {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context;
 use sluice_local::SystemEntropy;
 use sluice_local::ndjson::Catalog;
-use sluice_ports::{Clock, PortError};
+use sluice_ports::Clock;
 use sluice_runtime::{
     FhirAuthSetting, FhirPostSetting, FhirSection, FhirUnsearchableSetting, TenantSection,
 };
@@ -23,9 +23,7 @@ pub(crate) async fn source(
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<OpenSource> {
     let options = options(section)?;
-    let told = |error: PortError| anyhow::anyhow!("{}", error.chain());
-    let source = FhirSource::connect(options, clock, Arc::new(SystemEntropy)).await;
-    let source = source.map_err(told)?;
+    let source = FhirSource::connect(options, clock, Arc::new(SystemEntropy)).await?;
     let asked = source.clone();
     Ok(OpenSource {
         source: Arc::new(source),

@@ -8,6 +8,8 @@ use opentelemetry::metrics::Meter;
 use sluice_model::TenantId;
 use sluice_source_postgres::PoolState;
 
+use crate::late::Opened;
+
 type Told<T> = Arc<dyn Fn() -> T + Send + Sync>;
 /// Numbers of connections, by the state that they are in if they are told apart by it.
 type ByState = Vec<(Option<&'static str>, usize)>;
@@ -21,22 +23,20 @@ pub enum Figures {
     Answers(Told<BTreeMap<Option<u16>, u64>>),
 }
 
-/// The sources that tell something, by their tenants.
-pub(crate) type OfTenants = Vec<(TenantId, Figures)>;
+/// Sources by their tenants; those that are not open yet tell nothing.
+pub(crate) type OfTenants = Arc<[(TenantId, Opened)]>;
 
 /// Shows what they tell, as long as the meter lives.
-pub(crate) fn show(meter: &Meter, sources: OfTenants) {
-    let (mut pools, mut servers) = (Vec::new(), Vec::new());
-    for (tenant, figures) in sources {
-        match figures {
-            Figures::Pool(pool) => pools.push((tenant, pool)),
-            Figures::Answers(answers) => servers.push((tenant, answers)),
-        }
-    }
-    show_pools(meter, &pools.into());
+pub(crate) fn show(meter: &Meter, sources: &OfTenants) {
+    show_ready(meter, sources);
+    show_pools(meter, sources);
+    let of = Arc::clone(sources);
     let counter = meter.u64_observable_counter("export.upstream.requests");
     let told = counter.with_callback(move |counter| {
-        for (tenant, answers) in &servers {
+        for (tenant, figures) in open(&of) {
+            let Figures::Answers(answers) = figures else {
+                continue;
+            };
             for (status, times) in answers() {
                 let code = status.map_or_else(|| "none".to_owned(), |code| code.to_string());
                 let tenant = KeyValue::new("tenant", tenant.to_string());
@@ -47,13 +47,35 @@ pub(crate) fn show(meter: &Meter, sources: OfTenants) {
     let _lives_with_the_meter = told.build();
 }
 
+fn open(sources: &OfTenants) -> impl Iterator<Item = (&TenantId, &Figures)> {
+    sources.iter().filter_map(|(tenant, opened)| {
+        let figures = opened.get()?.figures.as_ref()?;
+        Some((tenant, figures))
+    })
+}
+
+fn show_ready(meter: &Meter, sources: &OfTenants) {
+    let sources = Arc::clone(sources);
+    let gauge = meter.u64_observable_gauge("export.source.ready");
+    let told = gauge.with_callback(move |gauge| {
+        for (tenant, opened) in sources.iter() {
+            let tenant = KeyValue::new("tenant", tenant.to_string());
+            gauge.observe(opened.get().is_some().into(), &[tenant]);
+        }
+    });
+    let _lives_with_the_meter = told.build();
+}
+
 /// Named as OpenTelemetry's conventions for database clients have it.
-fn show_pools(meter: &Meter, pools: &Arc<[(TenantId, Told<PoolState>)]>) {
+fn show_pools(meter: &Meter, sources: &OfTenants) {
     let gauge = |name: &'static str, parts: fn(PoolState) -> ByState| {
-        let pools = Arc::clone(pools);
+        let sources = Arc::clone(sources);
         let gauge = meter.u64_observable_gauge(name);
         let told = gauge.with_callback(move |gauge| {
-            for (tenant, pool) in pools.iter() {
+            for (tenant, figures) in open(&sources) {
+                let Figures::Pool(pool) = figures else {
+                    continue;
+                };
                 for (state, number) in parts(pool()) {
                     let mut labels = vec![KeyValue::new("pool", tenant.to_string())];
                     labels.extend(state.map(|state| KeyValue::new("state", state)));

@@ -61,7 +61,7 @@ pub async fn blobs(
 }
 
 /// The same, beside a process that has it open.
-pub(crate) async fn blobs_beside(
+pub async fn blobs_beside(
     settings: &Settings,
     objects: &Path,
     servers: &mut Servers,

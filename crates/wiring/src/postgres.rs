@@ -28,11 +28,9 @@ pub(crate) async fn source(section: &TenantSection) -> anyhow::Result<OpenSource
         read_timeout: Duration::from_mins(settings.read_minutes.get().into()),
         ..PostgresOptions::new(&section.source)
     };
-    let told = |error: sluice_ports::PortError| anyhow::anyhow!("{}", error.chain());
     if let Some(relation) = &settings.relation {
         let mapping = mapping(relation, &settings.columns);
-        let source = MappedSource::connect(&options, &mapping).await;
-        let source = source.map_err(told)?;
+        let source = MappedSource::connect(&options, &mapping).await?;
         let asked = source.clone();
         // What a view holds is not counted: that would read all of it.
         return Ok(OpenSource {
@@ -41,8 +39,8 @@ pub(crate) async fn source(section: &TenantSection) -> anyhow::Result<OpenSource
             figures: Some(Figures::Pool(Arc::new(move || asked.pool()))),
         });
     }
-    let source = PostgresSource::connect(&options).await.map_err(told)?;
-    let held = source.holds().await.map_err(told)?;
+    let source = PostgresSource::connect(&options).await?;
+    let held = source.holds().await?;
     let asked = source.clone();
     Ok(OpenSource {
         source: Arc::new(source),

@@ -135,21 +135,22 @@ impl Watch {
         ]
     }
 
-    /// What is missing now, a line each.
-    pub(crate) async fn missing(&self) -> Vec<String> {
+    /// The servers that do not answer now, a line each.
+    pub(crate) async fn down(&self) -> Vec<String> {
         let checked = self.check().await.into_iter();
         let failed = checked.filter_map(|(name, found)| Some((name, found.err()?)));
-        let mut missing: Vec<String> = failed
-            .map(|(name, error)| format!("{name}: {}", error.action))
-            .collect();
-        for (name, ahead) in self.fresh(|seen| &seen.skew) {
-            if ahead.abs() > MOST_SKEW.as_secs_f64() {
-                missing.push(format!(
-                    "{name}: our clock is {ahead:.0} s ahead of its; set both by NTP"
-                ));
-            }
-        }
-        missing
+        let told = failed.map(|(name, error)| format!("{name}: {}", error.action));
+        told.collect()
+    }
+
+    /// The servers whose clock is too far from ours, a line each.
+    pub(crate) fn skewed(&self) -> Vec<String> {
+        let skew = self.fresh(|seen| &seen.skew).into_iter();
+        let far = skew.filter(|(_, ahead)| ahead.abs() > MOST_SKEW.as_secs_f64());
+        let told = far.map(|(name, ahead)| {
+            format!("{name}: our clock is {ahead:.0} s ahead of its; set both by NTP")
+        });
+        told.collect()
     }
 
     /// Why only a restart would help, a line each.

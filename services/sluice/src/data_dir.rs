@@ -18,6 +18,17 @@ pub(crate) struct DataDir {
 impl DataDir {
     /// Makes it if need be, and takes it.
     pub(crate) fn open(root: &Path) -> anyhow::Result<Self> {
+        let opened = Self::open_unless_held(root)?;
+        opened.with_context(|| {
+            format!(
+                "the data directory {} is in use by another process; stop it or set data_dir",
+                root.display()
+            )
+        })
+    }
+
+    /// The same; nothing while another process has it.
+    pub(crate) fn open_unless_held(root: &Path) -> anyhow::Result<Option<Self>> {
         let failed = || format!("opening the data directory {}", root.display());
         // Whole exports lie in it: for this user only.
         let mut make = fs::DirBuilder::new();
@@ -32,14 +43,11 @@ impl DataDir {
             .open(root.join("lock"))
             .with_context(failed)?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self {
+            Ok(()) => Ok(Some(Self {
                 root: root.to_owned(),
                 _lock: lock,
-            }),
-            Err(TryLockError::WouldBlock) => bail!(
-                "the data directory {} is in use by another process; stop it or set data_dir",
-                root.display()
-            ),
+            })),
+            Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error).with_context(failed),
         }
     }

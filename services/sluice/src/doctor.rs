@@ -73,20 +73,26 @@ impl Report {
 }
 
 async fn examine(report: &mut Report, settings: &Settings) {
-    // Beside a service that runs, its address is taken and should be.
-    if settings.ports.index.reveal() == "memory:" {
-        let listen = settings.server.listen;
-        let free = TcpListener::bind(listen).with_context(|| format!("listening on {listen}"));
-        report.note("address", free, |_| format!("{listen} is free"));
-    }
-    let data = DataDir::open(&settings.data_dir);
-    let place = settings.data_dir.display().to_string();
-    let Some(data) = report.note("data directory", data, |_| format!("{place} is ours")) else {
+    let data = DataDir::open_unless_held(&settings.data_dir);
+    let place = settings.data_dir.display();
+    let data = report.note("data directory", data, |data| match data {
+        Some(_) => format!("{place} is ours"),
+        None => format!("{place} is in use, by a sluice that runs"),
+    });
+    let Some(data) = data else {
         return;
     };
-    let key = data.link_key(&SystemEntropy);
-    report.note("link key", key, |_| "there".into());
-    Box::pin(examine_servers(report, settings)).await;
+    if let Some(data) = &data {
+        // Beside a service that runs, its address is taken and should be.
+        if settings.ports.index.reveal() == "memory:" {
+            let listen = settings.server.listen;
+            let free = TcpListener::bind(listen).with_context(|| format!("listening on {listen}"));
+            report.note("address", free, |_| format!("{listen} is free"));
+        }
+        let key = data.link_key(&SystemEntropy);
+        report.note("link key", key, |_| "there".into());
+    }
+    Box::pin(examine_servers(report, settings, data.is_none())).await;
     if settings.tenants.is_empty() {
         let none: anyhow::Result<()> = Err(anyhow::anyhow!(
             "none is set; use --data DIR or [tenants.default]"
@@ -113,10 +119,15 @@ async fn examine(report: &mut Report, settings: &Settings) {
     }
 }
 
-/// The same that a service tries when it starts.
-async fn examine_servers(report: &mut Report, settings: &Settings) {
+/// The same that a service tries when it starts; `beside` one that has begun.
+async fn examine_servers(report: &mut Report, settings: &Settings, beside: bool) {
     let (mut servers, objects) = (Servers::default(), settings.data_dir.join("objects"));
-    let store = sluice_wiring::blobs(settings, &objects, &mut servers).await;
+    let store = if beside {
+        let entropy = &SystemEntropy;
+        sluice_wiring::blobs_beside(settings, &objects, &mut servers, entropy).await
+    } else {
+        sluice_wiring::blobs(settings, &objects, &mut servers).await
+    };
     let place = &settings.ports.blobs;
     if let Some(store) = report.note("objects", store, |_| place.clone()) {
         report.note(

@@ -90,9 +90,9 @@ async fn start_inner(
     let (ports, tenants) = (&deployment.ports, &deployment.tenants);
     let export = Export::new(ports, tenants, Deployment::export_limits(settings));
     let pace = sluice_worker::pace(deployment.slots, settings);
-    let (probes, clients) = (deployment.probes(telemetry), deployment.clients.clone());
-    let mut apis = sluice_gateway::admin_apis(ports, tenants, clients);
-    apis.push(deployment.log_filter(telemetry));
+    let probes = deployment.answering(deployment.probes(telemetry));
+    let apis = sluice_gateway::admin_apis(ports, tenants, deployment.clients.clone());
+    let apis = deployment.admin_apis(telemetry, apis);
     let admin = sluice_runtime::start_admin(settings, probes, apis, stop).await?;
     let inner = vec![
         tokio::spawn(sluice_coordinator::run(

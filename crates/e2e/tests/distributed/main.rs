@@ -18,6 +18,7 @@ mod faults;
 mod flow;
 mod hybrid;
 mod kills;
+mod late;
 mod moments;
 mod rolling;
 mod scale;

@@ -47,6 +47,7 @@ async fn through_the_broker(
     let mut back = None;
     case.through(Moment::Exporting, async {
         let broker = told(broker, end).await;
+        only_the_gateway_is_ready(&case.site, "queue: ").await;
         assert_unended(&case.site).await;
         back = Some(told(broker, Private::start_again).await);
     })
@@ -62,6 +63,16 @@ async fn d1_d2_the_broker_stops_and_dies_in_mid_export() {
     through_the_broker("d2-kill", broker, Private::kill).await;
 }
 
+/// Without a server behind it a gateway is ready all the same and says what is away: its answers tell clients to come
+/// back, and nobody could get them of one that a load balancer has taken out. Who works on chunks is not.
+async fn only_the_gateway_is_ready(site: &Site, away: &str) {
+    let ready = |service| site.admin((service, 0), "/readyz");
+    let (gateway, worker) = (ready(Service::Gateway), ready(Service::Worker));
+    eventually(|| curl(&["-s", &gateway]).starts_with(&format!("ready\n{away}"))).await;
+    assert_eq!(status(&gateway), "200");
+    eventually(|| status(&worker) == "503").await;
+}
+
 async fn through_redis(name: &str, end: Step<Redis>) {
     let redis = aside(|| Private::start(&RedisOptions::default())).await;
     let mut case = Case::prepared(name);
@@ -70,6 +81,7 @@ async fn through_redis(name: &str, end: Step<Redis>) {
     let mut back = None;
     case.through(Moment::Exporting, async {
         let redis = told(redis, end).await;
+        only_the_gateway_is_ready(&case.site, "index: ").await;
         assert_unended(&case.site).await;
         let job = job(&case.site).await.unwrap();
         let job = job.rsplit('/').next().unwrap();

@@ -128,7 +128,7 @@ async fn metrics_are_all_there_and_true_and_chunks_are_traced_to_their_kick_off(
     same("export_poison_total", &[], 0.0);
     same("dependency_up", &[], 3.0 * 4.0);
     same("consumer_alive", &[], 4.0);
-    same("sluice_build_info", &[], 4.0);
+    check_who_is_there(&scrapes);
     let described = ["code=\"200\"", "tenant=\"server\""];
     same("export_upstream_requests_total", &described, 4.0);
     let of_database = ["pool=\"database\""];
@@ -147,6 +147,24 @@ async fn metrics_are_all_there_and_true_and_chunks_are_traced_to_their_kick_off(
     check_traces(&spans, chunks);
     check_files(&spans, resources);
     sluice_testkit::show(&tree(&spans));
+}
+
+/// One gateway, one coordinator and two workers, each with three sources, and nothing that stands still.
+fn check_who_is_there(scrapes: &[BTreeMap<String, f64>]) {
+    for (metric, label, expected) in [
+        ("sluice_build_info", "program=\"sluice-gateway\"", 1),
+        ("sluice_build_info", "program=\"sluice-coordinator\"", 1),
+        ("sluice_build_info", "program=\"sluice-worker\"", 2),
+        ("export_source_ready", "tenant", 3 * 4),
+        ("export_longest_standstill_seconds", "tenant", 0),
+        ("export_chunks_paused", "tenant", 0),
+    ] {
+        let found = sum(scrapes, metric, &[label]);
+        assert!(
+            (found - f64::from(expected)).abs() < 0.5,
+            "{metric} {label}: {found}"
+        );
+    }
 }
 
 /// Below the span of each chunk are those of its files and of its receipt; together they hold everything.

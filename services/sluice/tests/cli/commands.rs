@@ -100,6 +100,39 @@ fn the_doctor_says_what_is_wrong() {
     );
 }
 
+/// As somebody does who was woken: what runs stays up, and its servers are tried all the same.
+#[test]
+fn the_doctor_sees_what_it_can_beside_a_server_that_runs() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("data");
+    sample(3, &data);
+    let site = Site::new(home.path(), &data);
+    let server = site.start();
+    let mut doctor = sluice();
+    doctor.args(["doctor", "--data"]).arg(&data);
+    doctor.env("SLUICE_DATA_DIR", home.path().join("server"));
+    let done = doctor
+        .env("SLUICE_SERVER__LISTEN", format!("127.0.0.1:{}", site.port))
+        .output()
+        .unwrap();
+    let text = said(&done);
+    assert!(done.status.success(), "{text}");
+    for told in [
+        "is in use, by a sluice that runs",
+        "a second create was refused",
+        "source of default",
+    ] {
+        assert!(text.contains(told), "{told}: {text}");
+    }
+    assert_eq!(
+        export(&site.base(), &home.path().join("out"), &[])
+            .status
+            .code(),
+        Some(0)
+    );
+    drop(server);
+}
+
 #[test]
 fn the_client_ends_with_a_code_for_each_kind_of_failure() {
     let home = tempfile::tempdir().unwrap();
