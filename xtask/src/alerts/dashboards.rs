@@ -91,7 +91,9 @@ pub(super) fn judge(dashboards: &[Dashboard]) -> Vec<String> {
 
 /// An expression as Prometheus takes it, with what Grafana would put in.
 pub(super) fn plain(expression: &str) -> String {
-    let text = expression.replace("$tenant", ".*");
+    let text = expression
+        .replace("$tenant", ".*")
+        .replace("$namespace", ".*");
     INTERVALS
         .iter()
         .fold(text, |text, word| text.replace(word, "5m"))
