@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, try_join_all};
 use sluice_engine::{
     AdvanceLimits, Audit, AuditAction, AuditEntry, Clients, Duplicates, ExportLimits, Metrics,
     Origin, Policy, Ports, Tenant, Tenants,
@@ -24,7 +24,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::access::tenant_access;
 use crate::figures;
 use crate::late::{self, Opened};
-use crate::open::{audit_sink, blobs, index, queue, source};
+use crate::open::{audit_sink, blobs, index, is_remote, queue, source};
 use crate::refusals::on_refusal;
 use crate::watch::Watch;
 use crate::{Finding, OpenSource, Servers, SourceProgress, SystemClock, SystemEntropy};
@@ -277,22 +277,58 @@ async fn open_tenants(
     ports: &Ports,
     on_load: OnLoad,
 ) -> anyhow::Result<(Tenants, Vec<(TenantId, Opened)>, Vec<AbortOnDropHandle<()>>)> {
+    let open = |tenant| open_tenant(tenant, data, &ports.clock, &on_load);
+    // Machines that do not answer are waited for all at once; folders are read one after another.
+    let all = settings.tenants.iter();
+    let (remote, local): (Vec<_>, Vec<_>) =
+        all.partition(|(_, section)| is_remote(&section.source));
+    let mut found = try_join_all(remote.into_iter().map(open)).await?;
+    for tenant in local {
+        found.push(open(tenant).await?);
+    }
     let (mut tenants, mut sources, mut opening) = (Vec::new(), Vec::new(), Vec::new());
-    for (id, section) in &settings.tenants {
-        let opened = Opened::default();
-        let open = opener((id, section), data, ports.clock.clone(), on_load.clone());
-        let open = late::open(id, &opened, open).await;
-        let (source, trying) = open.with_context(|| format!("tenant {id}"))?;
+    for FoundTenant {
+        id,
+        tenant,
+        opened,
+        trying,
+    } in found
+    {
         opening.extend(trying);
         sources.push((id.clone(), opened));
-        let tenant = Tenant {
-            source,
-            policy: policy(section),
-            access: Arc::new(tenant_access(section)),
-        };
-        tenants.push((id.clone(), tenant));
+        tenants.push((id, tenant));
     }
     Ok((tenants.into_iter().collect(), sources, opening))
+}
+
+struct FoundTenant {
+    id: TenantId,
+    tenant: Tenant,
+    opened: Opened,
+    trying: Option<AbortOnDropHandle<()>>,
+}
+
+async fn open_tenant(
+    (id, section): (&TenantId, &TenantSection),
+    data: &Path,
+    clock: &Arc<dyn Clock>,
+    on_load: &OnLoad,
+) -> anyhow::Result<FoundTenant> {
+    let (opened, is_remote) = (Opened::default(), is_remote(&section.source));
+    let open = opener((id, section), data, clock.clone(), on_load.clone());
+    let open = late::open(id, (&opened, is_remote), open).await;
+    let (source, trying) = open.with_context(|| format!("tenant {id}"))?;
+    let tenant = Tenant {
+        source,
+        policy: policy(section),
+        access: Arc::new(tenant_access(section)),
+    };
+    Ok(FoundTenant {
+        id: id.clone(),
+        tenant,
+        opened,
+        trying,
+    })
 }
 
 /// What opens a tenant's source, as often as it is called.

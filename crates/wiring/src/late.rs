@@ -17,6 +17,13 @@ use crate::OpenSource;
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// How long a process waits for a source on another machine before it starts without.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// How long the reader of a slice waits for one that is not open. Were it refused at once, the one worker that does not
+/// reach a database would use up the tries of chunks that others could export.
+const READ_PATIENCE: Duration = Duration::from_mins(1);
+const MOMENT: Duration = Duration::from_millis(500);
+
 /// What there is of a source once it is open.
 pub(crate) type Opened = Arc<OnceLock<OpenSource>>;
 
@@ -34,6 +41,16 @@ impl LateSource {
         }
         let why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
         Err(PortError::transient("opening the source", why.clone()))
+    }
+
+    async fn wait(&self) -> Result<&dyn Source, PortError> {
+        let opening = async {
+            while self.opened.get().is_none() {
+                tokio::time::sleep(MOMENT).await;
+            }
+        };
+        let _says_why_it_is_not_open = tokio::time::timeout(READ_PATIENCE, opening).await;
+        self.get()
     }
 }
 
@@ -70,7 +87,7 @@ impl Source for LateSource {
     }
 
     async fn read(&self, scope: &Scope, slice: &Slice) -> Result<BlockStream, PortError> {
-        self.get()?.read(scope, slice).await
+        self.wait().await?.read(scope, slice).await
     }
 }
 
@@ -81,16 +98,23 @@ fn may_pass(error: &anyhow::Error) -> bool {
     found.is_some_and(PortError::is_transient)
 }
 
-/// Opens a tenant's source, now or, if what keeps it closed may pass, later: then with what tries.
+/// Opens a tenant's source, now or, if what keeps it closed may pass, later: then with what tries. One on another
+/// machine may take long to be found away.
 pub(crate) async fn open<F>(
     tenant: &TenantId,
-    opened: &Opened,
+    (opened, is_remote): (&Opened, bool),
     open: impl Fn() -> F + Send + 'static,
 ) -> anyhow::Result<(Arc<dyn Source>, Option<AbortOnDropHandle<()>>)>
 where
     F: Future<Output = anyhow::Result<OpenSource>> + Send,
 {
-    let error = match open().await {
+    let first = if is_remote {
+        let tried = tokio::time::timeout(PATIENCE, open()).await;
+        tried.unwrap_or_else(|late| Err(PortError::transient("waiting for an answer", late).into()))
+    } else {
+        open().await
+    };
+    let error = match first {
         Ok(open) => return Ok((ready(tenant, opened, open), None)),
         Err(error) if may_pass(&error) => error,
         Err(error) => return Err(error),
@@ -160,7 +184,7 @@ mod tests {
     async fn a_source_that_is_away_is_opened_when_it_is_back() {
         let (opened, tries) = (Opened::default(), Arc::new(AtomicU32::new(0)));
         let (tenant, count) = (tenant(), Arc::clone(&tries));
-        let opening = open(&tenant, &opened, move || {
+        let opening = open(&tenant, (&opened, true), move || {
             let number = count.fetch_add(1, Ordering::Relaxed);
             async move {
                 match number {
@@ -185,21 +209,55 @@ mod tests {
         assert_eq!(tries.load(Ordering::Relaxed), 5);
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn one_that_never_answers_is_not_waited_for_and_readers_of_slices_wait_a_while() {
+        let (tenant, opened) = (tenant(), Opened::default());
+        let tries = Arc::new(AtomicU32::new(0));
+        let opening = open(&tenant, (&opened, true), move || {
+            let number = tries.fetch_add(1, Ordering::Relaxed);
+            async move {
+                if number == 0 {
+                    std::future::pending::<()>().await;
+                }
+                tokio::time::sleep(Duration::from_secs(20)).await;
+                Ok(small())
+            }
+        });
+        let (source, _trying) = opening.await.unwrap();
+        assert!(source.snapshot().await.is_err(), "clients are told at once");
+        let scope = Scope {
+            level: sluice_fhir::Level::System,
+            types: vec![sluice_fhir::ResourceType::PATIENT],
+            since: None,
+            until: None,
+            patients: None,
+            selection: sluice_model::Selection::default(),
+            snapshot: small().source.snapshot().await.unwrap(),
+        };
+        let planned = small().source.plan(&scope, 1 << 20, 1, None).await.unwrap();
+        let read = source.read(&scope, &planned.chunks[0].slice).await;
+        assert!(read.is_ok() && opened.get().is_some(), "it waited");
+    }
+
     #[tokio::test]
     async fn what_will_not_pass_is_for_whoever_starts_the_process() {
         let wrong = || async { Err(PortError::permanent("opening", "it has no schema").into()) };
-        let refused = open(&tenant(), &Opened::default(), wrong).await;
+        let refused = open(&tenant(), (&Opened::default(), true), wrong).await;
         let refused = format!("{:#}", refused.err().unwrap());
         assert_eq!(refused, "opening: it has no schema");
         let text = || async { anyhow::bail!("no such kind of source") };
-        assert!(open(&tenant(), &Opened::default(), text).await.is_err());
+        assert!(
+            open(&tenant(), (&Opened::default(), false), text)
+                .await
+                .is_err()
+        );
     }
 
     #[tokio::test]
     async fn one_that_is_there_is_used_as_it_is() {
         let opened = Opened::default();
         let there = || async { Ok(small()) };
-        let (source, trying) = open(&tenant(), &opened, there).await.unwrap();
+        let (source, trying) = open(&tenant(), (&opened, false), there).await.unwrap();
         assert!(trying.is_none());
         assert!(Arc::ptr_eq(&source, &opened.get().unwrap().source));
     }

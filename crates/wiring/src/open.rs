@@ -128,6 +128,18 @@ pub struct OpenSource {
     pub figures: Option<Figures>,
 }
 
+const DATABASES: [&str; 2] = ["postgres://", "postgresql://"];
+const FHIR_SERVERS: [&str; 2] = ["https://", "http://"];
+
+fn begins_with(uri: &str, starts: &[&str]) -> bool {
+    starts.iter().any(|start| uri.starts_with(start))
+}
+
+/// Whether a source is on another machine, which may not answer.
+pub(crate) fn is_remote(uri: &str) -> bool {
+    begins_with(uri, &DATABASES) || begins_with(uri, &FHIR_SERVERS)
+}
+
 /// The source of a tenant. Tells `progress` while a folder is read; `indexes` is where the index of a
 /// folder goes that cannot be written to.
 pub async fn source(
@@ -153,10 +165,10 @@ async fn bare_source(
     progress: impl Fn(LoadProgress) + Send + Sync + 'static,
 ) -> anyhow::Result<OpenSource> {
     let uri = section.source.clone();
-    if uri.starts_with("postgres://") || uri.starts_with("postgresql://") {
+    if begins_with(&uri, &DATABASES) {
         return crate::postgres::source(section).await;
     }
-    if uri.starts_with("https://") || uri.starts_with("http://") {
+    if begins_with(&uri, &FHIR_SERVERS) {
         return crate::fhir::source(section, clock).await;
     }
     let indexes = indexes.to_owned();
