@@ -157,6 +157,7 @@ pub async fn drive<H, F>(
         });
     }
     ports.queue.stop_receiving(lane);
+    ports.metrics.has_slots(lane, 0);
     let finished = tokio::time::timeout(pace.grace, finish(&mut held)).await;
     if finished.is_err() {
         let left = held.len();

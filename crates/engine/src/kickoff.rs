@@ -108,6 +108,10 @@ impl Kickoff {
         let accepted = self.admit(request).await;
         let outcome = match &accepted {
             Ok((_, outcome)) => outcome,
+            // One tenant's, and no sign that anything is wrong with what all share.
+            Err(
+                KickoffError::Port(error) | KickoffError::Population(PopulationError::Port(error)),
+            ) if error.kind == PortKind::NotReady => "source_not_ready",
             Err(
                 KickoffError::Port(_)
                 | KickoffError::AuditFull

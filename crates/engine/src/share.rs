@@ -162,6 +162,10 @@ impl Shares {
             if width > live.outstanding || chunks > 0 {
                 live.turn = turn;
             }
+            if width == 0 && live.open > 0 {
+                // Others have all of the window: waiting for one's turn is no standstill.
+                live.moved_at = live.seen_at;
+            }
             // No more than the width, as some may have been outstanding before and fallen silent.
             let held = live.outstanding.saturating_add(chunks);
             live.outstanding = held.min(width.max(live.outstanding));
@@ -534,5 +538,35 @@ mod tests {
         statuses[1].planned.chunks += 1;
         shares.see(&jobs[1], &statuses[1], 1, at(40));
         assert_eq!(still(&shares), Some(at(30)));
+    }
+
+    #[test]
+    fn who_waits_for_a_turn_does_not_stand_still() {
+        let (shares, jobs, mut statuses) = book(&[100, 100]);
+        let at = |seconds: i64| Instant::from_millis(seconds * 1000);
+        let still = |shares: &Shares| {
+            let work = shares.live_jobs(8).work;
+            work.values().next().unwrap().still_since
+        };
+        dispatch(&shares, &jobs[0], &mut statuses[0], 8);
+        for second in [10, 20] {
+            statuses[0].done += 1;
+            shares.see(&jobs[0], &statuses[0], 1, at(second));
+            shares.see(&jobs[1], &statuses[1], 1, at(second));
+            let width = shares.of(&jobs[1], 8);
+            shares.took(&jobs[1], width, 0);
+            assert_eq!((width, still(&shares)), (0, Some(at(second))));
+        }
+        // It has its turn, and nothing comes of it.
+        statuses[1].outstanding = 4;
+        statuses[0].outstanding = 4;
+        for second in [30, 40] {
+            statuses[0].done += 1;
+            shares.see(&jobs[0], &statuses[0], 1, at(second));
+            shares.see(&jobs[1], &statuses[1], 1, at(second));
+            let width = shares.of(&jobs[1], 8);
+            shares.took(&jobs[1], width, 0);
+        }
+        assert_eq!(still(&shares), Some(at(20)));
     }
 }

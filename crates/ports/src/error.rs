@@ -7,6 +7,8 @@ use std::error::Error;
 pub enum PortKind {
     /// Try again later.
     Transient,
+    /// This process cannot do it yet. Another one may, and so may this one later.
+    NotReady,
     /// It is not there.
     NotFound,
     /// A newer build wrote it: this one will fail the same way again, and a newer one will not.
@@ -66,7 +68,13 @@ impl PortError {
 
     /// Whether trying again can help.
     pub fn is_transient(&self) -> bool {
-        self.kind == PortKind::Transient
+        matches!(self.kind, PortKind::Transient | PortKind::NotReady)
+    }
+
+    /// Whether the one who asks is the wrong one, for now or for good: a newer build or another process can do it.
+    /// Then no try has failed.
+    pub fn is_for_another(&self) -> bool {
+        matches!(self.kind, PortKind::Newer | PortKind::NotReady)
     }
 
     /// Whether what is there cannot be read by this build: it is a newer one's, or broken. It must hold up

@@ -141,7 +141,8 @@ async fn serve_admin(listener: TcpListener, port: Port, stop: CancellationToken)
         };
         let (port, stop) = (port.clone(), stop.clone());
         connections.spawn(async move {
-            let answers = service_fn(|request| answer(request, peer.ip(), port.clone()));
+            let answers =
+                service_fn(|request| answer(request, peer.ip().to_canonical(), port.clone()));
             let serving = hyper::server::conn::http1::Builder::new()
                 .keep_alive(false)
                 .timer(TokioTimer::new())

@@ -23,7 +23,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::access::tenant_access;
 use crate::figures;
-use crate::late::{self, Opened};
+use crate::late::{self, Opened, Sources};
 use crate::open::{audit_sink, blobs, index, is_remote, queue, source};
 use crate::refusals::on_refusal;
 use crate::watch::Watch;
@@ -54,6 +54,7 @@ pub struct Deployment {
     pub slots: usize,
     servers: Servers,
     watch: Watch,
+    sources: Sources,
     /// What tries to open sources that were not there; it ends with this.
     _opening: Vec<AbortOnDropHandle<()>>,
 }
@@ -142,8 +143,9 @@ impl Deployment {
         insist(servers.probe(ports.clock.as_ref()).await?)?;
         let audit = Audit::new(&ports, settings.audit.most_waiting.get());
         let audit_sink = audit_sink(settings, &ports.blobs, &mut servers).await?;
-        let (tenants, opened, opening) = open_tenants(settings, data, &ports, on_load).await?;
-        figures::show(&meter, &opened.into());
+        let (tenants, sources, opening) = open_tenants(settings, data, &ports, on_load).await?;
+        let sources: Sources = sources.into();
+        figures::show(&meter, &sources);
         let watch = Watch::new(&ports, &servers, &meter);
         Ok(Self {
             clients: Clients::new(&ports, &tenants),
@@ -154,6 +156,7 @@ impl Deployment {
             slots,
             servers,
             watch,
+            sources,
             _opening: opening,
         })
     }
@@ -171,7 +174,10 @@ impl Deployment {
                     missing
                 })
             }),
-            limited: Arc::new(|| Box::pin(std::future::ready(Vec::new()))),
+            limited: Arc::new({
+                let sources = Arc::clone(&self.sources);
+                move || Box::pin(std::future::ready(late::closed(&sources)))
+            }),
             telemetry: telemetry.clone(),
         }
     }
@@ -180,11 +186,13 @@ impl Deployment {
     /// them is served, the rest is answered with what to do, and taken out of a load balancer it could do neither.
     pub fn answering(&self, probes: Probes) -> Probes {
         let (ready, limited) = (self.watch.clone(), self.watch.clone());
+        let sources = Arc::clone(&self.sources);
         Probes {
             ready: Arc::new(move || Box::pin(std::future::ready(ready.skewed()))),
             limited: Arc::new(move || {
-                let limited = limited.clone();
-                Box::pin(async move { limited.down().await })
+                let mut away = limited.seen_down();
+                away.extend(late::closed(&sources));
+                Box::pin(std::future::ready(away))
             }),
             ..probes
         }

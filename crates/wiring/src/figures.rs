@@ -8,7 +8,7 @@ use opentelemetry::metrics::Meter;
 use sluice_model::TenantId;
 use sluice_source_postgres::PoolState;
 
-use crate::late::Opened;
+use crate::late::Sources;
 
 type Told<T> = Arc<dyn Fn() -> T + Send + Sync>;
 /// Numbers of connections, by the state that they are in if they are told apart by it.
@@ -23,11 +23,8 @@ pub enum Figures {
     Answers(Told<BTreeMap<Option<u16>, u64>>),
 }
 
-/// Sources by their tenants; those that are not open yet tell nothing.
-pub(crate) type OfTenants = Arc<[(TenantId, Opened)]>;
-
-/// Shows what they tell, as long as the meter lives.
-pub(crate) fn show(meter: &Meter, sources: &OfTenants) {
+/// Shows what the sources tell that are open, as long as the meter lives.
+pub(crate) fn show(meter: &Meter, sources: &Sources) {
     show_ready(meter, sources);
     show_pools(meter, sources);
     let of = Arc::clone(sources);
@@ -47,14 +44,14 @@ pub(crate) fn show(meter: &Meter, sources: &OfTenants) {
     let _lives_with_the_meter = told.build();
 }
 
-fn open(sources: &OfTenants) -> impl Iterator<Item = (&TenantId, &Figures)> {
+fn open(sources: &Sources) -> impl Iterator<Item = (&TenantId, &Figures)> {
     sources.iter().filter_map(|(tenant, opened)| {
         let figures = opened.get()?.figures.as_ref()?;
         Some((tenant, figures))
     })
 }
 
-fn show_ready(meter: &Meter, sources: &OfTenants) {
+fn show_ready(meter: &Meter, sources: &Sources) {
     let sources = Arc::clone(sources);
     let gauge = meter.u64_observable_gauge("export.source.ready");
     let told = gauge.with_callback(move |gauge| {
@@ -67,7 +64,7 @@ fn show_ready(meter: &Meter, sources: &OfTenants) {
 }
 
 /// Named as OpenTelemetry's conventions for database clients have it.
-fn show_pools(meter: &Meter, sources: &OfTenants) {
+fn show_pools(meter: &Meter, sources: &Sources) {
     let gauge = |name: &'static str, parts: fn(PoolState) -> ByState| {
         let sources = Arc::clone(sources);
         let gauge = meter.u64_observable_gauge(name);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sluice_model::{Scope, Slice, Snapshot, TenantId};
 use sluice_ports::{
-    BlockStream, ByteStream, GroupPage, GroupQuery, PlanStep, PopulationError, PortError, Source,
+    BlockStream, ByteStream, GroupPage, GroupQuery, PlanStep, PopulationError, PortError, PortKind,
+    Source,
 };
 use tokio_util::task::AbortOnDropHandle;
 
@@ -18,14 +19,23 @@ const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
 /// How long a process waits for a source on another machine before it starts without.
-const PATIENCE: Duration = Duration::from_secs(15);
-/// How long the reader of a slice waits for one that is not open. Were it refused at once, the one worker that does not
-/// reach a database would use up the tries of chunks that others could export.
-const READ_PATIENCE: Duration = Duration::from_mins(1);
-const MOMENT: Duration = Duration::from_millis(500);
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a later try may take: a connection that falls silent must not be the last one.
+const LATER_PATIENCE: Duration = Duration::from_mins(5);
 
 /// What there is of a source once it is open.
 pub(crate) type Opened = Arc<OnceLock<OpenSource>>;
+
+/// All of them, by their tenants.
+pub(crate) type Sources = Arc<[(TenantId, Opened)]>;
+
+/// Those that are not open, a line each.
+pub(crate) fn closed(sources: &Sources) -> Vec<String> {
+    let closed = sources.iter().filter(|(_, opened)| opened.get().is_none());
+    closed
+        .map(|(tenant, _)| format!("source of {tenant}: is not open yet"))
+        .collect()
+}
 
 /// A source that answers that it cannot be reached until it is open.
 struct LateSource {
@@ -40,17 +50,11 @@ impl LateSource {
             return Ok(opened.source.as_ref());
         }
         let why = self.why.lock().unwrap_or_else(PoisonError::into_inner);
-        Err(PortError::transient("opening the source", why.clone()))
-    }
-
-    async fn wait(&self) -> Result<&dyn Source, PortError> {
-        let opening = async {
-            while self.opened.get().is_none() {
-                tokio::time::sleep(MOMENT).await;
-            }
-        };
-        let _says_why_it_is_not_open = tokio::time::timeout(READ_PATIENCE, opening).await;
-        self.get()
+        Err(PortError {
+            kind: PortKind::NotReady,
+            action: "opening the source".to_owned(),
+            cause: Some(why.clone().into()),
+        })
     }
 }
 
@@ -87,7 +91,7 @@ impl Source for LateSource {
     }
 
     async fn read(&self, scope: &Scope, slice: &Slice) -> Result<BlockStream, PortError> {
-        self.wait().await?.read(scope, slice).await
+        self.get()?.read(scope, slice).await
     }
 }
 
@@ -109,8 +113,7 @@ where
     F: Future<Output = anyhow::Result<OpenSource>> + Send,
 {
     let first = if is_remote {
-        let tried = tokio::time::timeout(PATIENCE, open()).await;
-        tried.unwrap_or_else(|late| Err(PortError::transient("waiting for an answer", late).into()))
+        within(PATIENCE, open()).await
     } else {
         open().await
     };
@@ -130,7 +133,7 @@ where
         loop {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(LONGEST_PAUSE);
-            match open().await {
+            match within(LATER_PATIENCE, open()).await {
                 Ok(open) => return drop(ready(&tenant, &opened, open)),
                 Err(error) => {
                     let told = told(&tenant, &error);
@@ -140,6 +143,14 @@ where
         }
     });
     Ok((Arc::new(source), Some(AbortOnDropHandle::new(trying))))
+}
+
+async fn within(
+    patience: Duration,
+    opening: impl Future<Output = anyhow::Result<OpenSource>>,
+) -> anyhow::Result<OpenSource> {
+    let opened = tokio::time::timeout(patience, opening).await;
+    opened.unwrap_or_else(|late| Err(PortError::transient("waiting for an answer", late).into()))
 }
 
 fn told(tenant: &TenantId, error: &anyhow::Error) -> String {
@@ -197,7 +208,7 @@ mod tests {
         });
         let (source, trying) = opening.await.unwrap();
         let refused = source.snapshot().await.err().unwrap();
-        assert!(refused.is_transient());
+        assert_eq!(refused.kind, PortKind::NotReady);
         assert!(refused.chain().ends_with("nobody is there"), "{refused}");
         assert!(opened.get().is_none());
         tokio::time::sleep(Duration::from_secs(20)).await;
@@ -209,34 +220,25 @@ mod tests {
         assert_eq!(tries.load(Ordering::Relaxed), 5);
     }
 
+    /// Neither the first try nor a later one holds up what follows.
     #[tokio::test(start_paused = true)]
-    async fn one_that_never_answers_is_not_waited_for_and_readers_of_slices_wait_a_while() {
+    async fn one_that_never_answers_is_not_waited_for() {
         let (tenant, opened) = (tenant(), Opened::default());
         let tries = Arc::new(AtomicU32::new(0));
         let opening = open(&tenant, (&opened, true), move || {
             let number = tries.fetch_add(1, Ordering::Relaxed);
             async move {
-                if number == 0 {
+                if number < 2 {
                     std::future::pending::<()>().await;
                 }
-                tokio::time::sleep(Duration::from_secs(20)).await;
                 Ok(small())
             }
         });
-        let (source, _trying) = opening.await.unwrap();
-        assert!(source.snapshot().await.is_err(), "clients are told at once");
-        let scope = Scope {
-            level: sluice_fhir::Level::System,
-            types: vec![sluice_fhir::ResourceType::PATIENT],
-            since: None,
-            until: None,
-            patients: None,
-            selection: sluice_model::Selection::default(),
-            snapshot: small().source.snapshot().await.unwrap(),
-        };
-        let planned = small().source.plan(&scope, 1 << 20, 1, None).await.unwrap();
-        let read = source.read(&scope, &planned.chunks[0].slice).await;
-        assert!(read.is_ok() && opened.get().is_some(), "it waited");
+        let (source, trying) = opening.await.unwrap();
+        let refused = source.snapshot().await.err().unwrap();
+        assert!(refused.is_for_another() && refused.is_transient());
+        trying.unwrap().await.unwrap();
+        assert!(source.snapshot().await.is_ok());
     }
 
     #[tokio::test]

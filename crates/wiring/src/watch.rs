@@ -143,6 +143,15 @@ impl Watch {
         told.collect()
     }
 
+    /// The servers that did not answer at the last look, a line each. Nobody is asked: whoever wants to know this will
+    /// not wait for a server that hangs.
+    pub(crate) fn seen_down(&self) -> Vec<String> {
+        let up = self.fresh(|seen| &seen.up).into_iter();
+        let down = up.filter(|(_, up)| !up);
+        down.map(|(name, _)| format!("{name}: did not answer at the last look"))
+            .collect()
+    }
+
     /// The servers whose clock is too far from ours, a line each.
     pub(crate) fn skewed(&self) -> Vec<String> {
         let skew = self.fresh(|seen| &seen.skew).into_iter();

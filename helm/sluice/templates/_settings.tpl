@@ -48,13 +48,13 @@
 
 {{/*
 How long a worker goes on with its chunks after it is told to stop, in seconds. Unless values say it, as long as a chunk
-may take: one that is given back is done again from its beginning.
+may take: one that is given back is done again from its beginning. All-in-one has a minute, for nobody answers meanwhile.
 */}}
 {{- define "sluice.drainSeconds" -}}
 {{- $worker := .Values.settings.worker -}}
 {{- $set := get $worker "drain_seconds" -}}
 {{- if or (kindIs "invalid" $set) (kindIs "string" $set) -}}
-{{ mul 60 (int $worker.deadline_minutes) }}
+{{ ternary 60 (mul 60 (int $worker.deadline_minutes)) (eq .Values.mode "all-in-one") }}
 {{- else -}}
 {{ int $set }}
 {{- end -}}

@@ -37,7 +37,7 @@ pub(crate) fn follows(tools: &Tools) -> anyhow::Result<Vec<String>> {
         ("minimal", &["settings.worker.drain_seconds=null"], 600),
         ("minimal", &["settings.worker.drain_seconds=0"], 0),
         ("minimal", &["settings.worker.drain_seconds=900"], 900),
-        ("all-in-one", &[minutes], 720),
+        ("all-in-one", &[minutes], 60),
         ("full", &[], 240),
     ] {
         let case = Case::of(file, sets);

@@ -11,7 +11,7 @@ use crate::moments::{Moment, assert_unended};
 use crate::servers::{aside, told};
 
 /// Makes the tables of a database and loads a folder into them.
-async fn fill(uri: &str, folder: &Path) {
+pub(crate) async fn fill(uri: &str, folder: &Path) {
     let options = PostgresOptions::new(uri);
     migrate(&options).await.unwrap();
     let writer = Writer::connect(&options, false).await.unwrap();

@@ -159,6 +159,9 @@ fn check_who_is_there(scrapes: &[BTreeMap<String, f64>]) {
         ("export_longest_standstill_seconds", "tenant", 0),
         ("export_chunks_paused", "tenant", 0),
     ] {
+        let is_told =
+            |(sample, _): (&String, &f64)| sample.starts_with(metric) && sample.contains(label);
+        assert!(scrapes.iter().flatten().any(is_told), "{metric} {label}");
         let found = sum(scrapes, metric, &[label]);
         assert!(
             (found - f64::from(expected)).abs() < 0.5,

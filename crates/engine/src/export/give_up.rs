@@ -2,7 +2,7 @@
 
 use sluice_fhir::{Issue, IssueCode};
 use sluice_model::{AttemptId, ChunkId, JobRef, Receipt, Version, layout};
-use sluice_ports::{Creation, PortError, PortKind, Settle};
+use sluice_ports::{Creation, PortError, Settle};
 
 use super::Export;
 use crate::metrics::ChunkOutcome;
@@ -19,9 +19,10 @@ impl Export {
             .ok()
             .and_then(|attempt| self.limits.retries.get(attempt));
         tracing::warn!(%job, %chunk, attempt, error = error.chain(), "a chunk failed");
-        if error.kind == PortKind::Newer {
-            // While versions are rolled out (H3): no try has failed, and once it is stale the chunk is handed out
-            // again, to a newer worker by and by. Hints that came back by themselves would become ever more.
+        if error.is_for_another() {
+            // While versions are rolled out (H3), or the source is not there for this worker: no try has failed, and
+            // once it is stale the chunk is handed out again, to one that can do it by and by. No slot waits for it
+            // meanwhile, and hints that came back by themselves would become ever more.
             return (ChunkOutcome::PutOff, Settle::Ack);
         }
         match wait {

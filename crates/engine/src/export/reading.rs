@@ -58,9 +58,10 @@ impl Export {
         };
         let is_survey = matches!(task.planned.work, Work::Survey { .. });
         let mut notebook = Notebook::of(&task.record, &task.planned);
-        let read = source
-            .read(&scope_of(&task.record, &task.planned), slice)
-            .await;
+        let read_by = scope_of(&task.record, &task.planned);
+        let Some(read) = watch.beside(source.read(&read_by, slice)).await else {
+            return Ok(false);
+        };
         let mut blocks = read?;
         loop {
             let Some(next) = watch.beside(blocks.next()).await else {

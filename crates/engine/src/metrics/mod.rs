@@ -39,13 +39,14 @@ const POISON: [&str; 3] = ["permanent", "retries", "queue"];
 /// What is put right without anybody having asked for it.
 const RECONCILE: [&str; 3] = ["index_rebuilt", "job_adopted", "upload_freed"];
 /// How kick-offs are answered.
-const KICKOFFS: [&str; 6] = [
+const KICKOFFS: [&str; 7] = [
     "accepted",
     "joined",
     "duplicate",
     "too_many",
     "refused",
     "unavailable",
+    "source_not_ready",
 ];
 /// How jobs end.
 const ENDS: [&str; 4] = ["complete", "failed", "deleted", "expired"];

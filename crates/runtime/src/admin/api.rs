@@ -140,8 +140,8 @@ impl AdminApi {
     }
 }
 
-/// Told from where somebody without the secret tried which API.
-pub type OnRefusal = Arc<dyn Fn(IpAddr, &'static str) -> BoxFuture<'static, ()> + Send + Sync>;
+/// Told from where somebody without the secret tried which API. It must not wait.
+pub type OnRefusal = Arc<dyn Fn(IpAddr, &'static str) + Send + Sync>;
 
 /// What a process lets operators do.
 pub struct AdminApis {
@@ -207,7 +207,7 @@ impl Guarded {
         }
         if !allowed {
             self.refused.add(1, &[]);
-            (self.on_refusal)(from, api.path).await;
+            (self.on_refusal)(from, api.path);
             let text = "send the secret of admin.secret as Authorization: Bearer";
             let mut answer = failure(StatusCode::UNAUTHORIZED, text);
             let how = HeaderValue::from_static("Bearer");

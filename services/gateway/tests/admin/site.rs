@@ -150,7 +150,6 @@ impl Site {
             apis,
             on_refusal: Arc::new(move |from, path| {
                 seen.lock().unwrap().push((from, path));
-                Box::pin(std::future::ready(()))
             }),
         };
         start_admin(&settings, probes, apis, &stop).await.unwrap();
