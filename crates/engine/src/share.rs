@@ -139,7 +139,9 @@ impl Shares {
         self.book().jobs.retain(|job, _| listed.contains(job));
     }
 
-    /// How many chunks of a job may be outstanding now, those that are already counted in.
+    /// How many chunks of a job may be outstanding now, those that are already counted in. While others want room, what
+    /// fell silent is handed out again up to the job's share only: chunks that nobody can do now, such as those of a
+    /// source that is away, would keep all of the window for as long.
     pub(crate) fn of(&self, job: &JobRef, window: u32) -> u32 {
         let mut book = self.book();
         if let Some(live) = book.jobs.get_mut(job) {
@@ -149,7 +151,11 @@ impl Shares {
             return 0;
         };
         let lives: Vec<Live> = book.jobs.values().copied().collect();
-        lives[place].outstanding + grants(&lives, window)[place]
+        let outstanding = lives[place].outstanding;
+        match grants(&lives, window)[place] {
+            0 => outstanding.min(shares(&lives, window)[place].max(1)),
+            more => outstanding + more,
+        }
     }
 
     /// Notes that a job that might have had `width` chunks outstanding took so many. That was its
@@ -168,7 +174,11 @@ impl Shares {
             }
             // No more than the width, as some may have been outstanding before and fallen silent.
             let held = live.outstanding.saturating_add(chunks);
-            live.outstanding = held.min(width.max(live.outstanding));
+            live.outstanding = if chunks > 0 {
+                held.min(width)
+            } else {
+                live.outstanding
+            };
         }
     }
 
@@ -538,6 +548,22 @@ mod tests {
         statuses[1].planned.chunks += 1;
         shares.see(&jobs[1], &statuses[1], 1, at(40));
         assert_eq!(still(&shares), Some(at(30)));
+    }
+
+    #[test]
+    fn what_fell_silent_makes_room_for_others() {
+        let (shares, jobs, mut statuses) = book(&[100, 100]);
+        shares.see(&jobs[0], &statuses[0], 1, NOW);
+        dispatch(&shares, &jobs[0], &mut statuses[0], 16);
+        shares.see(&jobs[1], &statuses[1], 1, NOW);
+        assert_eq!((statuses[0].outstanding, shares.of(&jobs[1], 16)), (16, 0));
+        // All of them fell silent, and the index hands out as many as it may.
+        let width = shares.of(&jobs[0], 16);
+        assert_eq!(width, 8);
+        shares.took(&jobs[0], width, 8);
+        assert_eq!(shares.next_but(&jobs[0], 16), Some(jobs[1].clone()));
+        assert_eq!(shares.of(&jobs[1], 16), 8);
+        assert_eq!(shares.of(&jobs[0], 16), 8, "and it keeps its share");
     }
 
     #[test]
