@@ -153,7 +153,7 @@ impl Shares {
         let lives: Vec<Live> = book.jobs.values().copied().collect();
         let outstanding = lives[place].outstanding;
         match grants(&lives, window)[place] {
-            0 => outstanding.min(shares(&lives, window)[place].max(1)),
+            0 => outstanding.min(shares(&lives, window)[place]),
             more => outstanding + more,
         }
     }
@@ -172,13 +172,10 @@ impl Shares {
                 // Others have all of the window: waiting for one's turn is no standstill.
                 live.moved_at = live.seen_at;
             }
-            // No more than the width, as some may have been outstanding before and fallen silent.
-            let held = live.outstanding.saturating_add(chunks);
-            live.outstanding = if chunks > 0 {
-                held.min(width)
-            } else {
-                live.outstanding
-            };
+            if chunks > 0 {
+                // No more than the width, as some may have been outstanding before and fallen silent.
+                live.outstanding = live.outstanding.saturating_add(chunks).min(width);
+            }
         }
     }
 
@@ -520,6 +517,12 @@ mod tests {
         assert_eq!((work.outstanding, work.backlog), (3, 11));
     }
 
+    /// Since when the only tenant's job that has stood longest has.
+    fn still(shares: &Shares) -> Option<Instant> {
+        let work = shares.live_jobs(8).work;
+        work.values().next().unwrap().still_since
+    }
+
     /// One that stands still is told of however fast the others are.
     #[test]
     fn the_longest_standstill_is_told() {
@@ -532,15 +535,6 @@ mod tests {
             statuses[0].outstanding += 1;
             statuses[1].done += 1;
         }
-        let still = |shares: &Shares| {
-            shares
-                .live_jobs(16)
-                .work
-                .values()
-                .next()
-                .unwrap()
-                .still_since
-        };
         assert_eq!(still(&shares), Some(at(0)));
         statuses[0].done += 1;
         shares.see(&jobs[0], &statuses[0], 1, at(30));
@@ -570,10 +564,6 @@ mod tests {
     fn who_waits_for_a_turn_does_not_stand_still() {
         let (shares, jobs, mut statuses) = book(&[100, 100]);
         let at = |seconds: i64| Instant::from_millis(seconds * 1000);
-        let still = |shares: &Shares| {
-            let work = shares.live_jobs(8).work;
-            work.values().next().unwrap().still_since
-        };
         dispatch(&shares, &jobs[0], &mut statuses[0], 8);
         for second in [10, 20] {
             statuses[0].done += 1;

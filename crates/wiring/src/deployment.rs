@@ -144,7 +144,6 @@ impl Deployment {
         let audit = Audit::new(&ports, settings.audit.most_waiting.get());
         let audit_sink = audit_sink(settings, &ports.blobs, &mut servers).await?;
         let (tenants, sources, opening) = open_tenants(settings, data, &ports, on_load).await?;
-        let sources: Sources = sources.into();
         figures::show(&meter, &sources);
         let watch = Watch::new(&ports, &servers, &meter);
         Ok(Self {
@@ -284,7 +283,7 @@ async fn open_tenants(
     data: &Path,
     ports: &Ports,
     on_load: OnLoad,
-) -> anyhow::Result<(Tenants, Vec<(TenantId, Opened)>, Vec<AbortOnDropHandle<()>>)> {
+) -> anyhow::Result<(Tenants, Sources, Vec<AbortOnDropHandle<()>>)> {
     let open = |tenant| open_tenant(tenant, data, &ports.clock, &on_load);
     // Machines that do not answer are waited for all at once; folders are read one after another.
     let all = settings.tenants.iter();
@@ -306,7 +305,7 @@ async fn open_tenants(
         sources.push((id.clone(), opened));
         tenants.push((id, tenant));
     }
-    Ok((tenants.into_iter().collect(), sources, opening))
+    Ok((tenants.into_iter().collect(), sources.into(), opening))
 }
 
 struct FoundTenant {

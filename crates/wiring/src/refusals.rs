@@ -63,7 +63,7 @@ async fn write_down(
     if ports.index.spend(budget, REFUSALS).await?.is_some() {
         return Ok(());
     }
-    let entry = AuditEntry::by_stranger_to_admin(&Origin::at(Some(from)), path);
+    let entry = AuditEntry::by_stranger_to_admin(&Origin::at(from), path);
     audit.record(&entry).await
 }
 

@@ -112,7 +112,7 @@ mod tests {
             path: "/drain".to_owned(),
             query: String::new(),
             body: Vec::new(),
-            address: None,
+            address: [127, 0, 0, 1].into(),
         };
         let answer = answer(gate, audit, &request).await;
         if DOCUMENT.has(method, "/drain") {

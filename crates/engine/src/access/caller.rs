@@ -19,10 +19,10 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// Whoever calls from an address, if that is known.
-    pub fn at(address: Option<IpAddr>) -> Self {
+    /// Whoever calls from an address.
+    pub fn at(address: IpAddr) -> Self {
         Self {
-            address: address.map(|address| address.to_string()),
+            address: Some(address.to_string()),
             request_id: None,
         }
     }

@@ -39,8 +39,8 @@ pub struct AdminRequest {
     pub query: String,
     /// What was sent along, at most 128 KiB.
     pub body: Vec<u8>,
-    /// Where it came from, if that is known.
-    pub address: Option<IpAddr>,
+    /// Where it came from.
+    pub address: IpAddr,
 }
 
 /// What is answered.
@@ -221,7 +221,7 @@ impl Guarded {
                     path: head.uri.path().to_owned(),
                     query: head.uri.query().unwrap_or_default().to_owned(),
                     body,
-                    address: Some(from),
+                    address: from,
                 })
                 .await,
             ),

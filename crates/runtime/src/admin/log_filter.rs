@@ -14,7 +14,7 @@ use crate::LogFilter;
 /// Writes down that the filter is about to become this, as somebody at that address wants it; without success
 /// nothing is changed. Says what is wrong otherwise.
 pub type Recorder =
-    Arc<dyn Fn(String, Option<IpAddr>) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+    Arc<dyn Fn(String, IpAddr) -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// How long a filter holds, unless it is said, and at most; in minutes.
 const HOLDS: u64 = 15;
@@ -85,11 +85,7 @@ async fn set(
     Ok(())
 }
 
-async fn reset(
-    filter: &LogFilter,
-    record: &Recorder,
-    from: Option<IpAddr>,
-) -> Result<(), AdminAnswer> {
+async fn reset(filter: &LogFilter, record: &Recorder, from: IpAddr) -> Result<(), AdminAnswer> {
     let configured = filter.state().configured;
     let recorded = record(configured, from).await;
     recorded.map_err(AdminAnswer::unrecorded)?;
@@ -126,7 +122,7 @@ mod tests {
             path: path.to_owned(),
             query: String::new(),
             body: body.as_bytes().to_vec(),
-            address: None,
+            address: IpAddr::from([127, 0, 0, 1]),
         };
         let answer = answer(filter, record, &request).await;
         (answer.status, serde_json::from_str(&answer.body).unwrap())
